@@ -1,0 +1,717 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/*
+ * uffd-incoming.h - lazy RAM for virtual machine monitors: postcopy setup and fast snapshot load.
+ *
+ * A VMM gives the library its RAM blocks and a callback; every missing page of that RAM then arrives on demand.
+ * Valid C11 and C++17. May be included after a program's own declarations of MigrationIncomingState, RAMBlock,
+ * PostcopyPageHandler and ram_addr_t (define UFFD_INCOMING_HAVE_RAM_ADDR_T for the last one).
+ *
+ * Generated from the documented Rust sources by cbindgen. Do not edit: run `make header`.
+ *
+ * Conventions, for every function that does not say otherwise:
+ *  - Returns 0, or a negative errno value; uffd_incoming_error() then tells in words what failed, where, and what
+ *    to do. Outputs are written only on success.
+ *  - May be called from any thread. Lengths and offsets are in bytes.
+ *  - A NULL handle or pointer is -EINVAL; a mis, RAM block or snapshot the library does not know is -ENOENT.
+ *  - Structs start with `size`, which the caller sets to sizeof.
+ *  - Needs Linux 4.14 or newer; what needs more says so.
+ */
+
+#ifndef UFFD_INCOMING_H
+#define UFFD_INCOMING_H
+
+#include <stddef.h>
+#include <stdint.h>
+#ifndef UFFD_INCOMING_HAVE_RAM_ADDR_T
+typedef uintptr_t ram_addr_t;
+#endif
+#ifdef __cplusplus
+static_assert(sizeof(ram_addr_t) == sizeof(uintptr_t), "ram_addr_t must have the size of uintptr_t");
+#else
+_Static_assert(sizeof(ram_addr_t) == sizeof(uintptr_t), "ram_addr_t must have the size of uintptr_t");
+#endif
+
+/**
+ * UffdIncomingConfig.flags: keep account of how long the vCPUs wait (needs `vcpu_index` to know them):
+ * uffd_incoming_get_blocktime().
+ */
+#define UFFD_INCOMING_BLOCKTIME (1 << 0)
+
+/**
+ * UffdIncomingConfig.flags: postcopy_ram_incoming_setup() allocates a second channel and runs `preempt_run` on a
+ * thread of its own for urgent pages.
+ */
+#define UFFD_INCOMING_PREEMPT (1 << 1)
+
+/**
+ * UffdIncomingConfig.flags: open a userfaultfd that serves faults of user mode only. Any user may (Linux 5.11);
+ * accesses that the kernel makes (KVM's own, or a read() into missing RAM) then fail with EFAULT instead of waiting.
+ */
+#define UFFD_INCOMING_USER_MODE_ONLY (1 << 2)
+
+/**
+ * `event`: the fault threads and loader threads stopped; faults queue until uffd_incoming_resume(). `error` says
+ * why: a negative errno value, or 0 after uffd_incoming_pause().
+ */
+#define UFFD_INCOMING_EVENT_PAUSED 1
+
+/**
+ * `event`: a pause has ended.
+ */
+#define UFFD_INCOMING_EVENT_RESUMED 2
+
+/**
+ * `event`: a page could not be had from its source; `error` is the negative errno value. The page stays missing
+ * and is asked for again after uffd_incoming_resume().
+ */
+#define UFFD_INCOMING_EVENT_SOURCE_ERROR 3
+
+/**
+ * `event`: a snapshot load has placed every page.
+ */
+#define UFFD_INCOMING_EVENT_COMPLETE 4
+
+/**
+ * `log`: something failed, and the message says what and where.
+ */
+#define UFFD_INCOMING_LOG_ERROR 0
+
+/**
+ * `log`: something is worse than it could be, and nothing is lost.
+ */
+#define UFFD_INCOMING_LOG_WARNING 1
+
+/**
+ * `log`: worth knowing.
+ */
+#define UFFD_INCOMING_LOG_INFO 2
+
+/**
+ * UffdIncomingHost.ways: /dev/userfaultfd can be opened (Linux 6.1); it serves the kernel's accesses too.
+ */
+#define UFFD_INCOMING_HOST_DEVICE (1 << 0)
+
+/**
+ * UffdIncomingHost.ways: the userfaultfd system call is permitted; it serves the kernel's accesses too.
+ */
+#define UFFD_INCOMING_HOST_SYSCALL (1 << 1)
+
+/**
+ * UffdIncomingHost.ways: the userfaultfd system call is permitted for faults of user mode only.
+ */
+#define UFFD_INCOMING_HOST_USER_MODE_ONLY (1 << 2)
+
+/**
+ * UffdLoadConfig.flags: do not empty the RAM first. Pages that are present win over the snapshot's, and pages marked
+ * received (uffd_incoming_mark_received()) are not loaded.
+ */
+#define UFFD_LOAD_KEEP_PRESENT (1 << 0)
+
+/**
+ * UffdLoadConfig.flags: no background loader; pages come on demand only.
+ */
+#define UFFD_LOAD_NO_BACKGROUND (1 << 1)
+
+/**
+ * The caller's state of an incoming migration or restore: a handle. The library never looks inside; it knows a mis
+ * by its address and hands it back to every callback. QEMU's own struct fits; so does any struct of yours, cast.
+ */
+typedef struct MigrationIncomingState MigrationIncomingState;
+
+/**
+ * The caller's RAM block: a handle, known by its address only and handed back to callbacks.
+ */
+typedef struct RAMBlock RAMBlock;
+
+/**
+ * An open snapshot: see uffd_snapshot_open().
+ */
+typedef struct UffdSnapshot UffdSnapshot;
+
+/**
+ * The caller's page handler, called on a fault thread for each page that a thread waits for and that was not
+ * received yet. `offset` is the fault's offset into `rb`, aligned down to the block's page size; `fault_address` is
+ * the host address that was touched.
+ *
+ * It places the page now (uffd_incoming_place_page() and its kin), or sets out to: asks the source, and some thread
+ * places the page later. Returns 0 when done or on its way. Anything else (a negative errno value says it best)
+ * means it could not: the fault threads pause until uffd_incoming_resume(), then it is asked again.
+ *
+ * With one fault thread (the default) calls of one mis never run concurrently. It may block for long, and no lock
+ * is held meanwhile, but it must not touch guest RAM that may be missing. It may be called again for a page that
+ * is on its way, when another thread touches that page.
+ */
+typedef int (*PostcopyPageHandler)(struct MigrationIncomingState *mis,
+                                   struct RAMBlock *rb,
+                                   ram_addr_t offset,
+                                   void *fault_address);
+
+/**
+ * Describes a mis: uffd_incoming_attach(), uffd_incoming_configure(). Copied. Every callback may be NULL and is given
+ * the mis; 0 in a number means a sensible default.
+ *
+ * Callbacks run on threads of the library unless they say otherwise. Those threads have all signals blocked. A
+ * callback may call any function here that does not wait for callbacks; the others return -EDEADLK.
+ */
+typedef struct UffdIncomingConfig {
+    /**
+     * sizeof(UffdIncomingConfig).
+     */
+    size_t size;
+    /**
+     * UFFD_INCOMING_BLOCKTIME, _PREEMPT, _USER_MODE_ONLY, or'ed. Any other bit is -EINVAL.
+     */
+    uint64_t flags;
+    /**
+     * The handler that postcopy_ram_incoming_setup() installs.
+     */
+    PostcopyPageHandler page_handler;
+    /**
+     * Called by every set-up, on the caller's thread, with an empty table: adds the RAM blocks as they are now with
+     * uffd_incoming_add_ram_block(). They are forgotten when the set-up fails or is undone. Non-zero fails the
+     * set-up with that value. NULL: the blocks that were added before are taken.
+     */
+    int (*ram_blocks)(struct MigrationIncomingState *mis);
+    /**
+     * Called at the end of every set-up, on the caller's thread: all exists, faults are served, the preempt thread
+     * has not started yet. Non-zero undoes the set-up and becomes its result.
+     */
+    int (*setup_done)(struct MigrationIncomingState *mis);
+    /**
+     * The body of the preempt thread; returns when told to quit or done. Needed with UFFD_INCOMING_PREEMPT.
+     */
+    void (*preempt_run)(struct MigrationIncomingState *mis);
+    /**
+     * Makes preempt_run return. Called by cleanup and abort, on the caller's thread. Needed with UFFD_INCOMING_PREEMPT.
+     */
+    void (*preempt_quit)(struct MigrationIncomingState *mis);
+    /**
+     * The first thing on each thread of the library; `name` is the thread's name.
+     */
+    void (*thread_start)(struct MigrationIncomingState *mis, const char *name);
+    /**
+     * The last thing on each thread of the library.
+     */
+    void (*thread_stop)(struct MigrationIncomingState *mis, const char *name);
+    /**
+     * Which vCPU a thread (its kernel thread id) runs: 0 .. vcpus - 1, or -1 when none. Called for each fault while
+     * blocktime is kept.
+     */
+    int (*vcpu_index)(struct MigrationIncomingState *mis, uint32_t thread_id);
+    /**
+     * Gives a fresh userfaultfd (not yet shaken hands with) of this process from a privileged helper, or a negative
+     * errno value. The library owns what it is given. Called by every set-up, once for each fault thread, on the
+     * caller's thread. NULL: the library opens its own.
+     */
+    int (*open_userfaultfd)(struct MigrationIncomingState *mis);
+    /**
+     * Something happened: UFFD_INCOMING_EVENT_*. For a main loop that cannot sit in uffd_incoming_wait(). Runs on the
+     * thread that made it happen, which may be one of the caller's.
+     */
+    void (*event)(struct MigrationIncomingState *mis, int what, int error);
+    /**
+     * A message, without a newline; `level` is UFFD_INCOMING_LOG_*. NULL: stderr.
+     */
+    void (*log)(struct MigrationIncomingState *mis, int level, const char *message);
+    /**
+     * How many vCPUs blocktime is kept for. 0 with UFFD_INCOMING_BLOCKTIME is -EINVAL.
+     */
+    uint32_t vcpus;
+    /**
+     * How many fault threads serve; the RAM is striped over them. 0 and 1: one. At most 64.
+     */
+    uint32_t fault_threads;
+    /**
+     * How long, in microseconds, a fault thread looks for the next fault before it sleeps. 0: it sleeps at once.
+     * At most 1000.
+     */
+    uint32_t spin_us;
+    /**
+     * 0.
+     */
+    uint32_t reserved;
+} UffdIncomingConfig;
+
+/**
+ * A RAM block: uffd_incoming_add_ram_block(). Copied.
+ */
+typedef struct UffdRamBlock {
+    /**
+     * sizeof(UffdRamBlock).
+     */
+    size_t size;
+    /**
+     * The block's name, at most 255 bytes of UTF-8: what messages call it and what a snapshot knows it by.
+     */
+    const char *idstr;
+    /**
+     * Where the block is mapped, aligned to page_size: private anonymous memory, shmem (memfd) or hugetlbfs, private
+     * or shared. It stays the caller's, and must stay mapped while the block is known here.
+     */
+    void *host;
+    /**
+     * Bytes, a multiple of page_size, not 0.
+     */
+    uint64_t length;
+    /**
+     * The size in which pages are asked for and placed: a power of two, at least the host's page size. For hugetlbfs:
+     * its huge page size.
+     */
+    uint64_t page_size;
+} UffdRamBlock;
+
+/**
+ * A RAM block as a snapshot holds it: uffd_snapshot_block().
+ */
+typedef struct UffdSnapshotBlock {
+    /**
+     * In: sizeof(UffdSnapshotBlock). That many bytes are written at most.
+     */
+    size_t size;
+    /**
+     * The block's name; valid until the snapshot is closed.
+     */
+    const char *idstr;
+    /**
+     * Bytes of RAM.
+     */
+    uint64_t length;
+    /**
+     * The size of the pages in the file: the machine's target page size.
+     */
+    uint64_t page_size;
+    /**
+     * How many bytes of the block the file holds; the rest is zeros.
+     */
+    uint64_t data_bytes;
+} UffdSnapshotBlock;
+
+/**
+ * How to load a snapshot: uffd_incoming_load_snapshot().
+ */
+typedef struct UffdLoadConfig {
+    /**
+     * sizeof(UffdLoadConfig).
+     */
+    size_t size;
+    /**
+     * UFFD_LOAD_KEEP_PRESENT, UFFD_LOAD_NO_BACKGROUND, or'ed. Any other bit is -EINVAL.
+     */
+    uint64_t flags;
+    /**
+     * How many threads load in the background. 0: one. At most 64.
+     */
+    uint32_t loader_threads;
+    /**
+     * How many temporary pages to allocate for the caller's own use. 0: one.
+     */
+    uint32_t channels;
+} UffdLoadConfig;
+
+/**
+ * Counters of the current set-up, or the last one: uffd_incoming_get_stats().
+ */
+typedef struct UffdIncomingStats {
+    /**
+     * In: sizeof(UffdIncomingStats). That many bytes are written at most.
+     */
+    size_t size;
+    /**
+     * Faults read from the kernel.
+     */
+    uint64_t faults;
+    /**
+     * Pages (of their block's page size) placed with data, on demand or in the background.
+     */
+    uint64_t pages_placed;
+    /**
+     * Pages placed as zeros, those included that the guest had discarded.
+     */
+    uint64_t zero_pages_placed;
+    /**
+     * Pages that the handler was asked for.
+     */
+    uint64_t pages_requested;
+    /**
+     * Calls of the handler, and reads of the snapshot, that failed.
+     */
+    uint64_t source_errors;
+    /**
+     * 0 in this version.
+     */
+    uint64_t pages_poisoned;
+    /**
+     * Bytes of RAM a snapshot load is to place; 0 without one.
+     */
+    uint64_t bytes_total;
+    /**
+     * How many of them have been placed.
+     */
+    uint64_t bytes_loaded;
+    /**
+     * Sum of the times from reading a fault to its page being placed, in nanoseconds.
+     */
+    uint64_t fault_latency_ns_sum;
+    /**
+     * How many faults took less than 1 us, and then, in bucket i, 2^(i-1) us to less than 2^i us; the last bucket has no
+     * upper end.
+     */
+    uint64_t fault_latency_buckets[24];
+    /**
+     * How many fault threads serve now; 0 when not armed.
+     */
+    uint32_t fault_threads;
+    /**
+     * 1 while paused.
+     */
+    uint32_t paused;
+    /**
+     * 1 once a snapshot load has placed every page.
+     */
+    uint32_t complete;
+    /**
+     * 0.
+     */
+    uint32_t reserved;
+} UffdIncomingStats;
+
+/**
+ * How long the vCPUs waited for pages: uffd_incoming_get_blocktime(). A vCPU that waits now is not counted yet.
+ */
+typedef struct UffdIncomingBlocktime {
+    /**
+     * In: sizeof(UffdIncomingBlocktime).
+     */
+    size_t size;
+    /**
+     * Nanoseconds in which all vCPUs waited at once.
+     */
+    uint64_t total_ns;
+    /**
+     * Faults of vCPUs whose page has been placed.
+     */
+    uint64_t faults_vcpu;
+    /**
+     * The same of other threads.
+     */
+    uint64_t faults_other;
+    /**
+     * Mean nanoseconds that a vCPU's fault took.
+     */
+    uint64_t latency_ns_vcpu;
+    /**
+     * The same of other threads.
+     */
+    uint64_t latency_ns_other;
+    /**
+     * In: how many elements the arrays have. Out: how many vCPUs are known.
+     */
+    uint32_t vcpus;
+    /**
+     * 0.
+     */
+    uint32_t reserved;
+    /**
+     * The caller's array, or NULL: nanoseconds each vCPU waited.
+     */
+    uint64_t *vcpu_ns;
+    /**
+     * The caller's array, or NULL: faults of each vCPU.
+     */
+    uint64_t *vcpu_faults;
+    /**
+     * The caller's array, or NULL: mean nanoseconds a fault of each vCPU took.
+     */
+    uint64_t *vcpu_latency_ns;
+} UffdIncomingBlocktime;
+
+/**
+ * What this host can do, for this process: uffd_incoming_probe().
+ */
+typedef struct UffdIncomingHost {
+    /**
+     * In: sizeof(UffdIncomingHost). That many bytes are written at most.
+     */
+    size_t size;
+    /**
+     * The ways to a userfaultfd that are open: UFFD_INCOMING_HOST_*. 0: none.
+     */
+    uint64_t ways;
+    /**
+     * The kernel's UFFD_FEATURE_* bits, see linux/userfaultfd.h; 0 when no way is open.
+     */
+    uint64_t features;
+    /**
+     * The host's page size in bytes.
+     */
+    uint32_t page_size;
+    /**
+     * Why /dev/userfaultfd cannot be opened: a negative errno value, or 0.
+     */
+    int32_t device_error;
+    /**
+     * Why the full system call is not permitted: a negative errno value, or 0.
+     */
+    int32_t syscall_error;
+    /**
+     * Why the system call is not permitted even for user mode only: a negative errno value, or 0.
+     */
+    int32_t user_mode_error;
+    /**
+     * What to do when a way is closed, in words; empty when there is nothing to do.
+     */
+    char advice[512];
+} UffdIncomingHost;
+
+#ifdef __cplusplus
+extern "C" {
+#endif // __cplusplus
+
+/**
+ * Makes a mis known and describes it. `config` NULL stands for the defaults: no callbacks, one fault thread, messages
+ * on stderr. -EBUSY when it is attached already.
+ */
+int uffd_incoming_attach(struct MigrationIncomingState *mis,
+                         const struct UffdIncomingConfig *config);
+
+/**
+ * Changes the description of a mis: all of it, the RAM blocks stay. `config` NULL stands for the defaults. -EBUSY
+ * while armed.
+ */
+int uffd_incoming_configure(struct MigrationIncomingState *mis,
+                            const struct UffdIncomingConfig *config);
+
+/**
+ * Adds a RAM block under the handle `rb`: while not armed, or from the `ram_blocks` callback. -EEXIST when `rb` or
+ * the name is taken, -EINVAL when the block is misaligned, empty or overlaps another one, -EBUSY while armed.
+ */
+int uffd_incoming_add_ram_block(struct MigrationIncomingState *mis,
+                                struct RAMBlock *rb,
+                                const struct UffdRamBlock *block);
+
+/**
+ * Forgets a RAM block, also while armed: its range is unregistered, so what is missing in it reads as zeros, and
+ * threads that wait for it go on. Afterwards no callback sees `rb`. Waits for a running handler; -EDEADLK from a
+ * callback while armed, -EBUSY while a snapshot load is incomplete.
+ */
+int uffd_incoming_remove_ram_block(struct MigrationIncomingState *mis,
+                                   struct RAMBlock *rb);
+
+/**
+ * Arms a mis: opens the userfaultfd and shakes hands with it, makes the eventfd that ends the fault threads, installs
+ * `handler`, allocates `channels` temporary pages (each of the largest block page size) and one zero page, starts the
+ * fault threads and registers every RAM block for missing pages. It never discards: what is present stays.
+ *
+ * All or nothing: after a failure no descriptor, thread, mapping or registration is left, and it may be tried again.
+ * -EINVAL: no handler, no channel, no RAM block, or RAM that userfaultfd cannot serve (a file on a disk); -EPERM:
+ * userfaultfd is not permitted; -EBUSY: armed already; -EDEADLK: from a callback. Otherwise what Linux said.
+ */
+int uffd_setup_incoming(struct MigrationIncomingState *mis,
+                        PostcopyPageHandler handler,
+                        unsigned int channels);
+
+/**
+ * Arms a mis for postcopy: keeps blocktime if asked for, calls uffd_setup_incoming() with the configuration's
+ * `page_handler` and one channel (two with UFFD_INCOMING_PREEMPT), then starts the preempt thread if asked for. Fails
+ * like uffd_setup_incoming(), and as completely.
+ */
+int postcopy_ram_incoming_setup(struct MigrationIncomingState *mis);
+
+/**
+ * Undoes a set-up: ends a pause, lets requested urgent pages arrive (with a preempt thread, and only while not
+ * paused), ends and joins the threads, unregisters the RAM and closes everything. Waits for running callbacks: unblock
+ * your handler first. 0 also when not armed. -EBUSY while a snapshot load is incomplete: closing would turn what is
+ * missing into silent zeros; see uffd_incoming_abort(). -EDEADLK from a callback.
+ *
+ * After a postcopy it is up to the caller to know that every page has been placed: what is still missing reads as
+ * zeros.
+ */
+int uffd_incoming_cleanup(struct MigrationIncomingState *mis);
+
+/**
+ * Undoes a set-up whatever is missing: RAM THAT HAS NOT BEEN LOADED THEN READS AS ZEROS. For a VM that will not run
+ * on. Waits for nothing but running callbacks; threads in uffd_incoming_wait() return with -ECANCELED. 0 also when
+ * not armed. -EDEADLK from a callback.
+ */
+int uffd_incoming_abort(struct MigrationIncomingState *mis);
+
+/**
+ * Forgets a mis, its RAM blocks and its statistics. -EBUSY while armed. -EDEADLK from a callback.
+ */
+int uffd_incoming_detach(struct MigrationIncomingState *mis);
+
+/**
+ * Places one page of `rb`, of its block's page size, at the host address `host` (aligned to the page size) with the
+ * bytes at `from`, and wakes who waits for it. A page that is present already stays as it is, which is success. May
+ * be called from any thread and every callback, also while paused; `from` may be a temporary page.
+ *
+ * -EINVAL: `host` is misaligned or outside the block, or the mis is not armed; otherwise what Linux said, with the
+ * page still missing.
+ */
+int uffd_incoming_place_page(struct MigrationIncomingState *mis,
+                             struct RAMBlock *rb,
+                             void *host,
+                             const void *from);
+
+/**
+ * Places one page of zeros, like uffd_incoming_place_page().
+ */
+int uffd_incoming_place_zero_page(struct MigrationIncomingState *mis, struct RAMBlock *rb, void *host);
+
+/**
+ * Places `length` bytes (a multiple of the block's page size) like uffd_incoming_place_page(), with as few system
+ * calls as can be. Pages in the range that are present already stay as they are. After a failure the pages before
+ * the one that failed have been placed.
+ */
+int uffd_incoming_place_range(struct MigrationIncomingState *mis,
+                              struct RAMBlock *rb,
+                              void *host,
+                              const void *from,
+                              size_t length);
+
+/**
+ * The temporary page of a channel (0 .. channels - 1): room for one page of the largest block page size, to receive
+ * data into before it is placed. The library owns it; it lives until cleanup or abort. NULL when not armed, and
+ * beyond the channels.
+ */
+void *uffd_incoming_temp_page(struct MigrationIncomingState *mis,
+                              unsigned int channel);
+
+/**
+ * Whether the page at `offset` has been placed or marked received: 1, 0, or a negative errno value. An offset within
+ * a page stands for the page.
+ */
+int uffd_incoming_page_received(struct MigrationIncomingState *mis,
+                                struct RAMBlock *rb,
+                                ram_addr_t offset);
+
+/**
+ * Marks pages received that are in place by other means, e.g. what precopy brought: a fault on one of them gets a
+ * zero page and never goes to the handler. `offset` and `length` are multiples of the block's page size. Before the
+ * set-up (from `ram_blocks`, say) or while armed; cleanup forgets the marks.
+ */
+int uffd_incoming_mark_received(struct MigrationIncomingState *mis,
+                                struct RAMBlock *rb,
+                                ram_addr_t offset,
+                                size_t length);
+
+/**
+ * Pauses: returns once no handler runs and the background loader stands still. Faults queue. 0 also when paused
+ * already. -EINVAL when not armed, -EDEADLK from a callback.
+ */
+int uffd_incoming_pause(struct MigrationIncomingState *mis);
+
+/**
+ * Ends a pause, whether uffd_incoming_pause() or a failed handler began it; what failed is asked for again. 0 also
+ * when not paused: a handler call that is running meanwhile is then, if it fails, repeated at once. May be called
+ * from every callback. -EINVAL when not armed.
+ */
+int uffd_incoming_resume(struct MigrationIncomingState *mis);
+
+/**
+ * Wakes the fault threads to look again. Harmless at any time; may be called from every callback. -EINVAL when not
+ * armed.
+ */
+int uffd_incoming_notify(struct MigrationIncomingState *mis);
+
+/**
+ * Calls `each` for every page that the handler was asked for and that has not been placed yet, on this thread: what
+ * to ask a source for again after a connection was lost. Pause first for a picture that stands still. A non-zero value
+ * of `each` ends it and is returned. `opaque` is passed on. -EINVAL when not armed.
+ */
+int uffd_incoming_foreach_requested(struct MigrationIncomingState *mis,
+                                    int (*each)(struct MigrationIncomingState *mis,
+                                                struct RAMBlock *rb,
+                                                ram_addr_t offset,
+                                                void *opaque),
+                                    void *opaque);
+
+/**
+ * Waits until a snapshot load has placed every page of RAM. 0 when it has, -ETIMEDOUT after `timeout_ms` milliseconds
+ * (negative: never), the reason as a negative errno value as soon as the load stands paused because of a failure
+ * (uffd_incoming_resume() goes on), -ECANCELED when it is aborted. -EINVAL when no snapshot is being loaded, -EDEADLK
+ * from a callback.
+ */
+int uffd_incoming_wait(struct MigrationIncomingState *mis,
+                       int timeout_ms);
+
+/**
+ * Opens a snapshot: a file of QEMU's mapped-ram migration (QEMU 9.0 or newer), or the description of a flat image. All
+ * of its structure is read and checked; its pages are read when they are needed. NULL on failure: errno and
+ * uffd_incoming_error() tell why.
+ *
+ * The description of a flat image is a text file: the line "uffd-incoming flat 1", the line "image PATH" (relative to
+ * the description), then for each RAM block a line "block OFFSET LENGTH IDSTR", numbers in bytes, decimal or 0x hex,
+ * multiples of 4096. Holes in the image are zeros.
+ */
+struct UffdSnapshot *uffd_snapshot_open(const char *path);
+
+/**
+ * Opens a mapped-ram snapshot from a descriptor, which is duplicated; `offset` is where the stream starts in the file
+ * (QEMU's file:...,offset=N). NULL on failure: errno and uffd_incoming_error() tell why.
+ */
+struct UffdSnapshot *uffd_snapshot_open_fd(int fd,
+                                           uint64_t offset);
+
+/**
+ * Describes the RAM block with this index (0, 1, ...) in a snapshot. -ENOENT beyond the last one.
+ */
+int uffd_snapshot_block(struct UffdSnapshot *snap, size_t index, struct UffdSnapshotBlock *block);
+
+/**
+ * Closes a snapshot. A load under way keeps what it needs. NULL is fine.
+ */
+void uffd_snapshot_close(struct UffdSnapshot *snap);
+
+/**
+ * Restores RAM from a snapshot: empties every RAM block, arms the mis (as uffd_setup_incoming() does, with the snapshot
+ * as the source of pages) and starts loading in the background. Returns before the RAM is loaded: from then on it may
+ * be touched, and each page arrives when it is needed. `config` NULL stands for the defaults.
+ *
+ * Blocks are matched by name, and both sides must have the same ones with the same lengths: otherwise -EINVAL, before
+ * anything is changed. So it is for a block that cannot be emptied: memory that is locked, or a private mapping of a
+ * file that holds data. A later failure leaves the mis as it was, with the RAM emptied.
+ *
+ * A page that cannot be read pauses all (`event`, uffd_incoming_wait() say why) until uffd_incoming_resume(): it is
+ * never taken for zeros. uffd_incoming_cleanup() is refused until every page is in place.
+ */
+int uffd_incoming_load_snapshot(struct MigrationIncomingState *mis,
+                                struct UffdSnapshot *snap,
+                                const struct UffdLoadConfig *config);
+
+/**
+ * Reads the counters of the current set-up, or the last one: they survive cleanup until the next set-up or detach. May
+ * be called from every callback. The counters are read one by one while others count on.
+ */
+int uffd_incoming_get_stats(struct MigrationIncomingState *mis,
+                            struct UffdIncomingStats *stats);
+
+/**
+ * Reads how long the vCPUs waited, in the current set-up or the last one: it survives cleanup until the next set-up or
+ * detach. Arrays get as many elements as both they and the vCPUs have. -EINVAL when no blocktime was asked for.
+ */
+int uffd_incoming_get_blocktime(struct MigrationIncomingState *mis,
+                                struct UffdIncomingBlocktime *blocktime);
+
+/**
+ * Finds out what this host can do for this process, and what to do if it can't. Needs no mis. 0 also when no
+ * userfaultfd can be had: `ways` is 0 then.
+ */
+int uffd_incoming_probe(struct UffdIncomingHost *host);
+
+/**
+ * This thread's last failure, in words: what failed, where, and what to do. Never NULL; empty when nothing failed yet.
+ * Valid until the next failure on this thread.
+ */
+const char *uffd_incoming_error(void);
+
+/**
+ * The library's version, "MAJOR.MINOR.PATCH".
+ */
+const char *uffd_incoming_version(void);
+
+#ifdef __cplusplus
+}  // extern "C"
+#endif  // __cplusplus
+
+#endif  /* UFFD_INCOMING_H */

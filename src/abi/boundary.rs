@@ -1,0 +1,67 @@
+//! What every exported function goes through: panics become -ENOTRECOVERABLE, errors become errno values, and their
+//! words are kept for `uffd_incoming_error()`.
+
+use std::any::Any;
+use std::cell::RefCell;
+use std::ffi::{CStr, CString, c_char, c_int};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use crate::error::{Error, Result, error};
+
+thread_local! {
+    static LAST_ERROR: RefCell<CString> = RefCell::new(CString::default());
+}
+
+/// Runs the body of an exported function that returns a status.
+pub(super) fn status(body: impl FnOnce() -> Result<c_int>) -> c_int {
+    run(body).unwrap_or_else(|error| -error.errno())
+}
+
+/// Runs the body of an exported function that returns a pointer; NULL on failure, and errno is set.
+pub(super) fn pointer<T>(body: impl FnOnce() -> Result<*mut T>) -> *mut T {
+    run(body).unwrap_or_else(|error| {
+        nix::errno::Errno::from_raw(error.errno()).set();
+        std::ptr::null_mut()
+    })
+}
+
+fn run<T>(body: impl FnOnce() -> Result<T>) -> Result<T> {
+    // What a panic leaves behind is behind locks that do not poison and is never half-updated guest state: the kernel
+    // holds that. So unwinding past it is safe to observe.
+    let result = catch_unwind(AssertUnwindSafe(body)).unwrap_or_else(|panic| Err(from_panic(&*panic)));
+    if let Err(error) = &result {
+        remember(error);
+    }
+    result
+}
+
+/// A panic as an error.
+fn from_panic(panic: &(dyn Any + Send)) -> Error {
+    error!(ENOTRECOVERABLE, "internal error, please report it: {}", crate::error::panic_message(panic))
+}
+
+fn remember(error: &Error) {
+    let words: Vec<u8> = error.message().bytes().filter(|byte| *byte != 0).collect();
+    // The bytes hold no NUL, and a thread that is ending has nobody left to ask.
+    if let Ok(words) = CString::new(words) {
+        let _ = LAST_ERROR.try_with(|last| last.replace(words));
+    }
+}
+
+/// This thread's last failure in words; valid until its next failure.
+pub(super) fn last_error() -> *const c_char {
+    LAST_ERROR.try_with(|last| last.borrow().as_ptr()).unwrap_or(c"".as_ptr())
+}
+
+/// A C string argument as text.
+///
+/// # Safety
+/// `text` is NULL or points to a NUL-terminated string that stays as it is during the call.
+pub(super) unsafe fn text<'a>(text: *const c_char, what: &str) -> Result<&'a str> {
+    if text.is_null() {
+        return Err(error!(EINVAL, "{what} is NULL"));
+    }
+    // SAFETY: not NULL, so it is a NUL-terminated string, by this function's contract.
+    let text = unsafe { CStr::from_ptr(text) };
+    text.to_str().map_err(|_| error!(EINVAL, "{what} is not UTF-8"))
+}

@@ -1,0 +1,156 @@
+//! A C caller's callbacks as the Rust API wants them.
+
+use std::ffi::{CStr, CString, c_int, c_void};
+use std::io;
+use std::os::fd::{FromRawFd, OwnedFd};
+use std::ptr::with_exposed_provenance_mut;
+
+use crate::abi::types::*;
+use crate::error::{Error, Result, error};
+use crate::incoming::{Event, Fault, Hooks, Incoming, LogLevel, PageHandler};
+use crate::memory::BlockId;
+
+/// A mis as callbacks get it back.
+#[derive(Clone, Copy)]
+pub(super) struct Mis(pub *mut MigrationIncomingState);
+
+// SAFETY: the library never dereferences the pointer; it only hands it back to callbacks, whose contract in the header
+// says on which threads they run.
+unsafe impl Send for Mis {}
+// SAFETY: as for Send.
+unsafe impl Sync for Mis {}
+
+/// What a callback returned, as a result: 0 is success, a negative errno value speaks for itself.
+fn check(returned: c_int, what: &str) -> Result<()> {
+    match returned {
+        0 => Ok(()),
+        errno if errno < 0 => Err(Error::os(errno.checked_neg().unwrap_or(libc::EIO), format_args!("{what} failed"))),
+        other => Err(error!(EIO, "{what} failed with {other}")),
+    }
+}
+
+/// The caller's page handler.
+pub(super) struct CHandler {
+    pub mis: Mis,
+    pub handler: unsafe extern "C" fn(*mut MigrationIncomingState, *mut RAMBlock, ram_addr_t, *mut c_void) -> c_int,
+}
+
+impl PageHandler for CHandler {
+    fn page(&self, fault: &Fault<'_>) -> Result<()> {
+        let address = with_exposed_provenance_mut(fault.address());
+        let offset = ram_addr_t::try_from(fault.offset()).map_err(|_| error!(EOVERFLOW, "offset beyond ram_addr_t"))?;
+        // SAFETY: the caller gave this function for these arguments, to be called on any thread of the library.
+        let returned = unsafe { (self.handler)(self.mis.0, rb(fault.block_id()), offset, address) };
+        check(returned, "the page handler")
+    }
+}
+
+/// A block's handle as callbacks get it back.
+pub(super) fn rb(id: BlockId) -> *mut RAMBlock {
+    with_exposed_provenance_mut(id.0)
+}
+
+/// The callbacks of an `UffdIncomingConfig`.
+pub(super) struct CHooks {
+    pub mis: Mis,
+    pub config: UffdIncomingConfig,
+}
+
+// SAFETY: the struct's pointers are functions and the mis; see `Mis`.
+unsafe impl Send for CHooks {}
+// SAFETY: as for Send.
+unsafe impl Sync for CHooks {}
+
+/// Each call of a C function in the `impl` below is sound for the same reason: the caller gave it in its
+/// `UffdIncomingConfig` with exactly this signature and for the threads that the header names, and what it is passed
+/// is the caller's own mis, numbers, and strings that live through the call.
+impl Hooks for CHooks {
+    fn supplies_ram_blocks(&self) -> bool {
+        self.config.ram_blocks.is_some()
+    }
+
+    fn ram_blocks(&self, _incoming: &Incoming) -> Result<()> {
+        match self.config.ram_blocks {
+            // SAFETY: see above.
+            Some(ram_blocks) => check(unsafe { ram_blocks(self.mis.0) }, "the ram_blocks callback"),
+            None => Ok(()),
+        }
+    }
+
+    fn setup_done(&self, _incoming: &Incoming) -> Result<()> {
+        match self.config.setup_done {
+            // SAFETY: see above.
+            Some(setup_done) => check(unsafe { setup_done(self.mis.0) }, "the setup_done callback"),
+            None => Ok(()),
+        }
+    }
+
+    fn preempt_run(&self, _incoming: &Incoming) {
+        if let Some(preempt_run) = self.config.preempt_run {
+            // SAFETY: see above.
+            unsafe { preempt_run(self.mis.0) }
+        }
+    }
+
+    fn preempt_quit(&self) {
+        if let Some(preempt_quit) = self.config.preempt_quit {
+            // SAFETY: see above.
+            unsafe { preempt_quit(self.mis.0) }
+        }
+    }
+
+    fn thread_start(&self, name: &CStr) {
+        if let Some(thread_start) = self.config.thread_start {
+            // SAFETY: see above.
+            unsafe { thread_start(self.mis.0, name.as_ptr()) }
+        }
+    }
+
+    fn thread_stop(&self, name: &CStr) {
+        if let Some(thread_stop) = self.config.thread_stop {
+            // SAFETY: see above.
+            unsafe { thread_stop(self.mis.0, name.as_ptr()) }
+        }
+    }
+
+    fn vcpu_index(&self, thread_id: u32) -> Option<u32> {
+        // SAFETY: see above.
+        let index = self.config.vcpu_index.map(|vcpu_index| unsafe { vcpu_index(self.mis.0, thread_id) })?;
+        u32::try_from(index).ok()
+    }
+
+    fn open_userfaultfd(&self) -> Option<Result<OwnedFd>> {
+        // SAFETY: see above.
+        let fd = self.config.open_userfaultfd.map(|open| unsafe { open(self.mis.0) })?;
+        Some(if fd < 0 {
+            check(fd, "the open_userfaultfd callback").and(Err(error!(EBADF, "no descriptor")))
+        } else {
+            // SAFETY: the callback's contract gives the library a descriptor to own.
+            Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+        })
+    }
+
+    fn event(&self, event: &Event) {
+        let Some(callback) = self.config.event else { return };
+        let (what, error) = match event {
+            Event::Paused(reason) => (UFFD_INCOMING_EVENT_PAUSED, reason.as_ref().map_or(0, |error| -error.errno())),
+            Event::Resumed => (UFFD_INCOMING_EVENT_RESUMED, 0),
+            Event::SourceError(error) => (UFFD_INCOMING_EVENT_SOURCE_ERROR, -error.errno()),
+            Event::Complete => (UFFD_INCOMING_EVENT_COMPLETE, 0),
+        };
+        // SAFETY: see above.
+        unsafe { callback(self.mis.0, what, error) }
+    }
+
+    fn log(&self, level: LogLevel, message: &str) {
+        let Some(log) = self.config.log else { return level.to_stderr(message) };
+        let level = match level {
+            LogLevel::Error => UFFD_INCOMING_LOG_ERROR,
+            LogLevel::Warning => UFFD_INCOMING_LOG_WARNING,
+            LogLevel::Info => UFFD_INCOMING_LOG_INFO,
+        };
+        let message = CString::new(message.replace('\0', "")).map_err(io::Error::from).unwrap_or_default();
+        // SAFETY: see above.
+        unsafe { log(self.mis.0, level, message.as_ptr()) }
+    }
+}

@@ -1,0 +1,135 @@
+//! What the library can tell: statistics, blocktime, the host, the last error, its version.
+
+use std::ffi::{c_char, c_int};
+
+use crate::abi::boundary::{last_error, status};
+use crate::abi::handles::incoming;
+use crate::abi::structs;
+use crate::abi::types::*;
+use crate::error::Result;
+use crate::kernel::{self, Host};
+
+/// Reads the counters of the current set-up, or the last one: they survive cleanup until the next set-up or detach. May
+/// be called from every callback. The counters are read one by one while others count on.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn uffd_incoming_get_stats(
+    mis: *mut MigrationIncomingState,
+    stats: *mut UffdIncomingStats,
+) -> c_int {
+    status(|| {
+        let snapshot = incoming(mis)?.stats();
+        let out = UffdIncomingStats {
+            size: 0,
+            faults: snapshot.faults,
+            pages_placed: snapshot.pages_placed,
+            zero_pages_placed: snapshot.zero_pages_placed,
+            pages_requested: snapshot.pages_requested,
+            source_errors: snapshot.source_errors,
+            pages_poisoned: 0,
+            bytes_total: snapshot.bytes_total,
+            bytes_loaded: snapshot.bytes_loaded,
+            fault_latency_ns_sum: snapshot.fault_latency_ns_sum,
+            fault_latency_buckets: snapshot.fault_latency_buckets,
+            fault_threads: snapshot.fault_threads,
+            paused: snapshot.paused.into(),
+            complete: snapshot.complete.into(),
+            reserved: 0,
+        };
+        // SAFETY: the caller gives NULL or a struct that starts with its size.
+        unsafe { structs::write(stats, &out) }?;
+        Ok(0)
+    })
+}
+
+/// Reads how long the vCPUs waited, in the current set-up or the last one: it survives cleanup until the next set-up or
+/// detach. Arrays get as many elements as both they and the vCPUs have. -EINVAL when no blocktime was asked for.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn uffd_incoming_get_blocktime(
+    mis: *mut MigrationIncomingState,
+    blocktime: *mut UffdIncomingBlocktime,
+) -> c_int {
+    status(|| {
+        let report = incoming(mis)?.blocktime()?;
+        // SAFETY: the caller gives NULL or a struct that starts with its size.
+        let arrays = unsafe { structs::read(blocktime) }?;
+        let capacity = arrays.vcpus as usize;
+        let vcpus = &report.vcpus;
+        // SAFETY: each array is NULL or has `capacity` elements, which the caller says in `vcpus`.
+        unsafe {
+            fill(arrays.vcpu_ns, capacity, vcpus.iter().map(|vcpu| vcpu.blocked_ns));
+            fill(arrays.vcpu_faults, capacity, vcpus.iter().map(|vcpu| vcpu.faults));
+            fill(arrays.vcpu_latency_ns, capacity, vcpus.iter().map(|vcpu| vcpu.mean_ns()));
+        }
+        let out = UffdIncomingBlocktime {
+            total_ns: report.total_ns,
+            faults_vcpu: report.all_vcpus().faults,
+            faults_other: report.others.faults,
+            latency_ns_vcpu: report.all_vcpus().mean_ns(),
+            latency_ns_other: report.others.mean_ns(),
+            vcpus: vcpus.len() as u32,
+            reserved: 0,
+            ..arrays
+        };
+        // SAFETY: as above.
+        unsafe { structs::write(blocktime, &out) }?;
+        Ok(0)
+    })
+}
+
+/// # Safety
+/// `array` is NULL or has room for `capacity` elements.
+unsafe fn fill(array: *mut u64, capacity: usize, values: impl Iterator<Item = u64>) {
+    if array.is_null() {
+        return;
+    }
+    for (index, value) in values.take(capacity).enumerate() {
+        // SAFETY: `index` is below the capacity.
+        unsafe { array.add(index).write_unaligned(value) };
+    }
+}
+
+/// Finds out what this host can do for this process, and what to do if it can't. Needs no mis. 0 also when no
+/// userfaultfd can be had: `ways` is 0 then.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn uffd_incoming_probe(host: *mut UffdIncomingHost) -> c_int {
+    status(|| {
+        // SAFETY: the caller gives NULL or a struct that starts with its size.
+        unsafe { structs::write(host, &describe(&kernel::probe())) }?;
+        Ok(0)
+    })
+}
+
+fn describe(host: &Host) -> UffdIncomingHost {
+    let way = |result: &Result<()>, bit| if result.is_ok() { bit } else { 0 };
+    let errno = |result: &Result<()>| result.as_ref().err().map_or(0, |error| -error.errno());
+    let mut advice = [0; 512];
+    // The last byte stays NUL.
+    for (to, from) in advice.iter_mut().take(511).zip(host.advice().bytes()) {
+        *to = from as c_char;
+    }
+    UffdIncomingHost {
+        size: 0,
+        ways: way(&host.device, UFFD_INCOMING_HOST_DEVICE)
+            | way(&host.syscall, UFFD_INCOMING_HOST_SYSCALL)
+            | way(&host.user_mode, UFFD_INCOMING_HOST_USER_MODE_ONLY),
+        features: host.features,
+        page_size: kernel::page_size() as u32,
+        device_error: errno(&host.device),
+        syscall_error: errno(&host.syscall),
+        user_mode_error: errno(&host.user_mode),
+        advice,
+    }
+}
+
+/// This thread's last failure, in words: what failed, where, and what to do. Never NULL; empty when nothing failed yet.
+/// Valid until the next failure on this thread.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn uffd_incoming_error() -> *const c_char {
+    last_error()
+}
+
+/// The library's version, "MAJOR.MINOR.PATCH".
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn uffd_incoming_version() -> *const c_char {
+    concat!(env!("CARGO_PKG_VERSION"), "\0").as_ptr().cast()
+}

@@ -1,0 +1,112 @@
+//! Snapshots: open, look into, load.
+
+use std::ffi::{c_char, c_int};
+use std::os::fd::{BorrowedFd, RawFd};
+use std::path::Path;
+
+use crate::abi::boundary::{pointer, status, text};
+use crate::abi::handles::{incoming, insert_snapshot, remove_snapshot, snapshot};
+use crate::abi::structs;
+use crate::abi::types::*;
+use crate::error::{ensure, error};
+use crate::snapshot::{self, LoadConfig, Snapshot};
+
+/// Opens a snapshot: a file of QEMU's mapped-ram migration (QEMU 9.0 or newer), or the description of a flat image. All
+/// of its structure is read and checked; its pages are read when they are needed. NULL on failure: errno and
+/// uffd_incoming_error() tell why.
+///
+/// The description of a flat image is a text file: the line "uffd-incoming flat 1", the line "image PATH" (relative to
+/// the description), then for each RAM block a line "block OFFSET LENGTH IDSTR", numbers in bytes, decimal or 0x hex,
+/// multiples of 4096. Holes in the image are zeros.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn uffd_snapshot_open(path: *const c_char) -> *mut UffdSnapshot {
+    pointer(|| {
+        // SAFETY: the caller's path is NULL or a NUL-terminated string.
+        let path = unsafe { text(path, "path") }?;
+        insert_snapshot(Snapshot::open(Path::new(path))?)
+    })
+}
+
+/// Opens a mapped-ram snapshot from a descriptor, which is duplicated; `offset` is where the stream starts in the file
+/// (QEMU's file:...,offset=N). NULL on failure: errno and uffd_incoming_error() tell why.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn uffd_snapshot_open_fd(fd: c_int, offset: u64) -> *mut UffdSnapshot {
+    pointer(|| {
+        ensure!(fd >= 0, EBADF, "{fd} is not a file descriptor");
+        // SAFETY: not negative; the caller keeps it open during the call, and a wrong one fails to be duplicated.
+        let fd = unsafe { BorrowedFd::borrow_raw(fd as RawFd) };
+        insert_snapshot(Snapshot::open_fd(fd, offset)?)
+    })
+}
+
+/// Describes the RAM block with this index (0, 1, ...) in a snapshot. -ENOENT beyond the last one.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn uffd_snapshot_block(
+    snap: *mut UffdSnapshot,
+    index: usize,
+    block: *mut UffdSnapshotBlock,
+) -> c_int {
+    status(|| {
+        let open = snapshot(snap)?;
+        let (Some(found), Some(name)) = (open.snapshot.blocks().get(index), open.names.get(index)) else {
+            return Err(error!(ENOENT, "the snapshot has {} RAM blocks, none has index {index}", open.names.len()));
+        };
+        let out = UffdSnapshotBlock {
+            size: 0,
+            idstr: name.as_ptr(),
+            length: found.length(),
+            page_size: found.page_size(),
+            data_bytes: found.data_bytes(),
+        };
+        // SAFETY: the caller gives NULL or a struct that starts with its size.
+        unsafe { structs::write(block, &out) }?;
+        Ok(0)
+    })
+}
+
+/// Closes a snapshot. A load under way keeps what it needs. NULL is fine.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn uffd_snapshot_close(snap: *mut UffdSnapshot) {
+    status(|| {
+        remove_snapshot(snap);
+        Ok(0)
+    });
+}
+
+/// Restores RAM from a snapshot: empties every RAM block, arms the mis (as uffd_setup_incoming() does, with the snapshot
+/// as the source of pages) and starts loading in the background. Returns before the RAM is loaded: from then on it may
+/// be touched, and each page arrives when it is needed. `config` NULL stands for the defaults.
+///
+/// Blocks are matched by name, and both sides must have the same ones with the same lengths: otherwise -EINVAL, before
+/// anything is changed. So it is for a block that cannot be emptied: memory that is locked, or a private mapping of a
+/// file that holds data. A later failure leaves the mis as it was, with the RAM emptied.
+///
+/// A page that cannot be read pauses all (`event`, uffd_incoming_wait() say why) until uffd_incoming_resume(): it is
+/// never taken for zeros. uffd_incoming_cleanup() is refused until every page is in place.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn uffd_incoming_load_snapshot(
+    mis: *mut MigrationIncomingState,
+    snap: *mut UffdSnapshot,
+    config: *const UffdLoadConfig,
+) -> c_int {
+    status(|| {
+        let incoming = incoming(mis)?;
+        let open = snapshot(snap)?;
+        let config = if config.is_null() {
+            LoadConfig::default()
+        } else {
+            // SAFETY: not NULL, and so a struct that starts with its size.
+            let config = unsafe { structs::read(config) }?;
+            const FLAGS: u64 = UFFD_LOAD_KEEP_PRESENT | UFFD_LOAD_NO_BACKGROUND;
+            ensure!(config.flags & !FLAGS == 0, EINVAL, "unknown flag {:#x} in UffdLoadConfig", config.flags & !FLAGS);
+            LoadConfig {
+                keep_present: config.flags & UFFD_LOAD_KEEP_PRESENT != 0,
+                background: config.flags & UFFD_LOAD_NO_BACKGROUND == 0,
+                loader_threads: config.loader_threads,
+                channels: config.channels,
+            }
+        };
+        snapshot::load(&incoming, &open.snapshot, &config)?;
+        Ok(0)
+    })
+}

@@ -1,0 +1,276 @@
+//! The types and constants of the C header.
+
+use std::ffi::{c_char, c_int, c_void};
+
+/// The caller's state of an incoming migration or restore: a handle. The library never looks inside; it knows a mis
+/// by its address and hands it back to every callback. QEMU's own struct fits; so does any struct of yours, cast.
+pub struct MigrationIncomingState;
+
+/// The caller's RAM block: a handle, known by its address only and handed back to callbacks.
+pub struct RAMBlock;
+
+/// An open snapshot: see uffd_snapshot_open().
+pub struct UffdSnapshot;
+
+/// A length of guest RAM, or an offset into a RAM block, in bytes. Define UFFD_INCOMING_HAVE_RAM_ADDR_T before the
+/// header is included when the program has its own.
+#[allow(non_camel_case_types)]
+pub type ram_addr_t = usize;
+
+/// The caller's page handler, called on a fault thread for each page that a thread waits for and that was not
+/// received yet. `offset` is the fault's offset into `rb`, aligned down to the block's page size; `fault_address` is
+/// the host address that was touched.
+///
+/// It places the page now (uffd_incoming_place_page() and its kin), or sets out to: asks the source, and some thread
+/// places the page later. Returns 0 when done or on its way. Anything else (a negative errno value says it best)
+/// means it could not: the fault threads pause until uffd_incoming_resume(), then it is asked again.
+///
+/// With one fault thread (the default) calls of one mis never run concurrently. It may block for long, and no lock
+/// is held meanwhile, but it must not touch guest RAM that may be missing. It may be called again for a page that
+/// is on its way, when another thread touches that page.
+pub type PostcopyPageHandler = Option<
+    unsafe extern "C" fn(
+        mis: *mut MigrationIncomingState,
+        rb: *mut RAMBlock,
+        offset: ram_addr_t,
+        fault_address: *mut c_void,
+    ) -> c_int,
+>;
+
+/// UffdIncomingConfig.flags: keep account of how long the vCPUs wait (needs `vcpu_index` to know them):
+/// uffd_incoming_get_blocktime().
+pub const UFFD_INCOMING_BLOCKTIME: u64 = 1 << 0;
+
+/// UffdIncomingConfig.flags: postcopy_ram_incoming_setup() allocates a second channel and runs `preempt_run` on a
+/// thread of its own for urgent pages.
+pub const UFFD_INCOMING_PREEMPT: u64 = 1 << 1;
+
+/// UffdIncomingConfig.flags: open a userfaultfd that serves faults of user mode only. Any user may (Linux 5.11);
+/// accesses that the kernel makes (KVM's own, or a read() into missing RAM) then fail with EFAULT instead of waiting.
+pub const UFFD_INCOMING_USER_MODE_ONLY: u64 = 1 << 2;
+
+/// `event`: the fault threads and loader threads stopped; faults queue until uffd_incoming_resume(). `error` says
+/// why: a negative errno value, or 0 after uffd_incoming_pause().
+pub const UFFD_INCOMING_EVENT_PAUSED: c_int = 1;
+
+/// `event`: a pause has ended.
+pub const UFFD_INCOMING_EVENT_RESUMED: c_int = 2;
+
+/// `event`: a page could not be had from its source; `error` is the negative errno value. The page stays missing
+/// and is asked for again after uffd_incoming_resume().
+pub const UFFD_INCOMING_EVENT_SOURCE_ERROR: c_int = 3;
+
+/// `event`: a snapshot load has placed every page.
+pub const UFFD_INCOMING_EVENT_COMPLETE: c_int = 4;
+
+/// `log`: something failed, and the message says what and where.
+pub const UFFD_INCOMING_LOG_ERROR: c_int = 0;
+
+/// `log`: something is worse than it could be, and nothing is lost.
+pub const UFFD_INCOMING_LOG_WARNING: c_int = 1;
+
+/// `log`: worth knowing.
+pub const UFFD_INCOMING_LOG_INFO: c_int = 2;
+
+/// Describes a mis: uffd_incoming_attach(), uffd_incoming_configure(). Copied. Every callback may be NULL and is given
+/// the mis; 0 in a number means a sensible default.
+///
+/// Callbacks run on threads of the library unless they say otherwise. Those threads have all signals blocked. A
+/// callback may call any function here that does not wait for callbacks; the others return -EDEADLK.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct UffdIncomingConfig {
+    /// sizeof(UffdIncomingConfig).
+    pub size: usize,
+    /// UFFD_INCOMING_BLOCKTIME, _PREEMPT, _USER_MODE_ONLY, or'ed. Any other bit is -EINVAL.
+    pub flags: u64,
+    /// The handler that postcopy_ram_incoming_setup() installs.
+    pub page_handler: PostcopyPageHandler,
+    /// Called by every set-up, on the caller's thread, with an empty table: adds the RAM blocks as they are now with
+    /// uffd_incoming_add_ram_block(). They are forgotten when the set-up fails or is undone. Non-zero fails the
+    /// set-up with that value. NULL: the blocks that were added before are taken.
+    pub ram_blocks: Option<unsafe extern "C" fn(mis: *mut MigrationIncomingState) -> c_int>,
+    /// Called at the end of every set-up, on the caller's thread: all exists, faults are served, the preempt thread
+    /// has not started yet. Non-zero undoes the set-up and becomes its result.
+    pub setup_done: Option<unsafe extern "C" fn(mis: *mut MigrationIncomingState) -> c_int>,
+    /// The body of the preempt thread; returns when told to quit or done. Needed with UFFD_INCOMING_PREEMPT.
+    pub preempt_run: Option<unsafe extern "C" fn(mis: *mut MigrationIncomingState)>,
+    /// Makes preempt_run return. Called by cleanup and abort, on the caller's thread. Needed with UFFD_INCOMING_PREEMPT.
+    pub preempt_quit: Option<unsafe extern "C" fn(mis: *mut MigrationIncomingState)>,
+    /// The first thing on each thread of the library; `name` is the thread's name.
+    pub thread_start: Option<unsafe extern "C" fn(mis: *mut MigrationIncomingState, name: *const c_char)>,
+    /// The last thing on each thread of the library.
+    pub thread_stop: Option<unsafe extern "C" fn(mis: *mut MigrationIncomingState, name: *const c_char)>,
+    /// Which vCPU a thread (its kernel thread id) runs: 0 .. vcpus - 1, or -1 when none. Called for each fault while
+    /// blocktime is kept.
+    pub vcpu_index: Option<unsafe extern "C" fn(mis: *mut MigrationIncomingState, thread_id: u32) -> c_int>,
+    /// Gives a fresh userfaultfd (not yet shaken hands with) of this process from a privileged helper, or a negative
+    /// errno value. The library owns what it is given. Called by every set-up, once for each fault thread, on the
+    /// caller's thread. NULL: the library opens its own.
+    pub open_userfaultfd: Option<unsafe extern "C" fn(mis: *mut MigrationIncomingState) -> c_int>,
+    /// Something happened: UFFD_INCOMING_EVENT_*. For a main loop that cannot sit in uffd_incoming_wait(). Runs on the
+    /// thread that made it happen, which may be one of the caller's.
+    pub event: Option<unsafe extern "C" fn(mis: *mut MigrationIncomingState, what: c_int, error: c_int)>,
+    /// A message, without a newline; `level` is UFFD_INCOMING_LOG_*. NULL: stderr.
+    pub log: Option<unsafe extern "C" fn(mis: *mut MigrationIncomingState, level: c_int, message: *const c_char)>,
+    /// How many vCPUs blocktime is kept for. 0 with UFFD_INCOMING_BLOCKTIME is -EINVAL.
+    pub vcpus: u32,
+    /// How many fault threads serve; the RAM is striped over them. 0 and 1: one. At most 64.
+    pub fault_threads: u32,
+    /// How long, in microseconds, a fault thread looks for the next fault before it sleeps. 0: it sleeps at once.
+    /// At most 1000.
+    pub spin_us: u32,
+    /// 0.
+    pub reserved: u32,
+}
+
+/// A RAM block: uffd_incoming_add_ram_block(). Copied.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct UffdRamBlock {
+    /// sizeof(UffdRamBlock).
+    pub size: usize,
+    /// The block's name, at most 255 bytes of UTF-8: what messages call it and what a snapshot knows it by.
+    pub idstr: *const c_char,
+    /// Where the block is mapped, aligned to page_size: private anonymous memory, shmem (memfd) or hugetlbfs, private
+    /// or shared. It stays the caller's, and must stay mapped while the block is known here.
+    pub host: *mut c_void,
+    /// Bytes, a multiple of page_size, not 0.
+    pub length: u64,
+    /// The size in which pages are asked for and placed: a power of two, at least the host's page size. For hugetlbfs:
+    /// its huge page size.
+    pub page_size: u64,
+}
+
+/// Counters of the current set-up, or the last one: uffd_incoming_get_stats().
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct UffdIncomingStats {
+    /// In: sizeof(UffdIncomingStats). That many bytes are written at most.
+    pub size: usize,
+    /// Faults read from the kernel.
+    pub faults: u64,
+    /// Pages (of their block's page size) placed with data, on demand or in the background.
+    pub pages_placed: u64,
+    /// Pages placed as zeros, those included that the guest had discarded.
+    pub zero_pages_placed: u64,
+    /// Pages that the handler was asked for.
+    pub pages_requested: u64,
+    /// Calls of the handler, and reads of the snapshot, that failed.
+    pub source_errors: u64,
+    /// 0 in this version.
+    pub pages_poisoned: u64,
+    /// Bytes of RAM a snapshot load is to place; 0 without one.
+    pub bytes_total: u64,
+    /// How many of them have been placed.
+    pub bytes_loaded: u64,
+    /// Sum of the times from reading a fault to its page being placed, in nanoseconds.
+    pub fault_latency_ns_sum: u64,
+    /// How many faults took less than 1 us, and then, in bucket i, 2^(i-1) us to less than 2^i us; the last bucket has no
+    /// upper end.
+    pub fault_latency_buckets: [u64; 24],
+    /// How many fault threads serve now; 0 when not armed.
+    pub fault_threads: u32,
+    /// 1 while paused.
+    pub paused: u32,
+    /// 1 once a snapshot load has placed every page.
+    pub complete: u32,
+    /// 0.
+    pub reserved: u32,
+}
+
+/// How long the vCPUs waited for pages: uffd_incoming_get_blocktime(). A vCPU that waits now is not counted yet.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct UffdIncomingBlocktime {
+    /// In: sizeof(UffdIncomingBlocktime).
+    pub size: usize,
+    /// Nanoseconds in which all vCPUs waited at once.
+    pub total_ns: u64,
+    /// Faults of vCPUs whose page has been placed.
+    pub faults_vcpu: u64,
+    /// The same of other threads.
+    pub faults_other: u64,
+    /// Mean nanoseconds that a vCPU's fault took.
+    pub latency_ns_vcpu: u64,
+    /// The same of other threads.
+    pub latency_ns_other: u64,
+    /// In: how many elements the arrays have. Out: how many vCPUs are known.
+    pub vcpus: u32,
+    /// 0.
+    pub reserved: u32,
+    /// The caller's array, or NULL: nanoseconds each vCPU waited.
+    pub vcpu_ns: *mut u64,
+    /// The caller's array, or NULL: faults of each vCPU.
+    pub vcpu_faults: *mut u64,
+    /// The caller's array, or NULL: mean nanoseconds a fault of each vCPU took.
+    pub vcpu_latency_ns: *mut u64,
+}
+
+/// UffdIncomingHost.ways: /dev/userfaultfd can be opened (Linux 6.1); it serves the kernel's accesses too.
+pub const UFFD_INCOMING_HOST_DEVICE: u64 = 1 << 0;
+
+/// UffdIncomingHost.ways: the userfaultfd system call is permitted; it serves the kernel's accesses too.
+pub const UFFD_INCOMING_HOST_SYSCALL: u64 = 1 << 1;
+
+/// UffdIncomingHost.ways: the userfaultfd system call is permitted for faults of user mode only.
+pub const UFFD_INCOMING_HOST_USER_MODE_ONLY: u64 = 1 << 2;
+
+/// What this host can do, for this process: uffd_incoming_probe().
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct UffdIncomingHost {
+    /// In: sizeof(UffdIncomingHost). That many bytes are written at most.
+    pub size: usize,
+    /// The ways to a userfaultfd that are open: UFFD_INCOMING_HOST_*. 0: none.
+    pub ways: u64,
+    /// The kernel's UFFD_FEATURE_* bits, see linux/userfaultfd.h; 0 when no way is open.
+    pub features: u64,
+    /// The host's page size in bytes.
+    pub page_size: u32,
+    /// Why /dev/userfaultfd cannot be opened: a negative errno value, or 0.
+    pub device_error: i32,
+    /// Why the full system call is not permitted: a negative errno value, or 0.
+    pub syscall_error: i32,
+    /// Why the system call is not permitted even for user mode only: a negative errno value, or 0.
+    pub user_mode_error: i32,
+    /// What to do when a way is closed, in words; empty when there is nothing to do.
+    pub advice: [c_char; 512],
+}
+
+/// UffdLoadConfig.flags: do not empty the RAM first. Pages that are present win over the snapshot's, and pages marked
+/// received (uffd_incoming_mark_received()) are not loaded.
+pub const UFFD_LOAD_KEEP_PRESENT: u64 = 1 << 0;
+
+/// UffdLoadConfig.flags: no background loader; pages come on demand only.
+pub const UFFD_LOAD_NO_BACKGROUND: u64 = 1 << 1;
+
+/// How to load a snapshot: uffd_incoming_load_snapshot().
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct UffdLoadConfig {
+    /// sizeof(UffdLoadConfig).
+    pub size: usize,
+    /// UFFD_LOAD_KEEP_PRESENT, UFFD_LOAD_NO_BACKGROUND, or'ed. Any other bit is -EINVAL.
+    pub flags: u64,
+    /// How many threads load in the background. 0: one. At most 64.
+    pub loader_threads: u32,
+    /// How many temporary pages to allocate for the caller's own use. 0: one.
+    pub channels: u32,
+}
+
+/// A RAM block as a snapshot holds it: uffd_snapshot_block().
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct UffdSnapshotBlock {
+    /// In: sizeof(UffdSnapshotBlock). That many bytes are written at most.
+    pub size: usize,
+    /// The block's name; valid until the snapshot is closed.
+    pub idstr: *const c_char,
+    /// Bytes of RAM.
+    pub length: u64,
+    /// The size of the pages in the file: the machine's target page size.
+    pub page_size: u64,
+    /// How many bytes of the block the file holds; the rest is zeros.
+    pub data_bytes: u64,
+}

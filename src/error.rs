@@ -1,0 +1,101 @@
+//! The one error of this library: an errno value and the words that go with it.
+
+use std::fmt;
+
+/// What failed, where, and what the user can do; with the errno value a C caller gets.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Error {
+    errno: i32,
+    message: String,
+}
+
+/// The result of everything here that can fail.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+impl Error {
+    /// An error with a positive errno value (`libc::EINVAL`) and a message that says what and where.
+    pub fn new(errno: i32, message: impl Into<String>) -> Self {
+        Self { errno, message: message.into() }
+    }
+
+    /// A failed system call: the message gets the errno's own words appended.
+    pub fn os(errno: i32, what: impl fmt::Display) -> Self {
+        Self { errno, message: format!("{what}: {}", Errno(errno)) }
+    }
+
+    /// The same error with what was being done put in front.
+    pub fn context(self, what: impl fmt::Display) -> Self {
+        Self { errno: self.errno, message: format!("{what}: {}", self.message) }
+    }
+
+    /// The positive errno value.
+    pub fn errno(&self) -> i32 {
+        self.errno
+    }
+
+    /// What failed, where, and what the user can do.
+    pub fn message(&self) -> &str {
+        &self.message
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for Error {}
+
+/// An errno value that prints as its symbol and description: `ENOENT (No such file or directory)`.
+pub(crate) struct Errno(pub i32);
+
+impl fmt::Display for Errno {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match nix::errno::Errno::from_raw(self.0) {
+            nix::errno::Errno::UnknownErrno => write!(f, "errno {}", self.0),
+            known => write!(f, "{known:?} ({})", known.desc()),
+        }
+    }
+}
+
+/// The words of a panic, as far as it has any.
+pub(crate) fn panic_message(panic: &(dyn std::any::Any + Send)) -> &str {
+    let text = panic.downcast_ref::<&str>().copied();
+    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("a panic without words")
+}
+
+/// `error!(EINVAL, "block '{}' ...", name)`: an [`Error`] from an errno name and a format string.
+macro_rules! error {
+    ($errno:ident, $($message:tt)+) => {
+        $crate::error::Error::new(libc::$errno, format!($($message)+))
+    };
+}
+pub(crate) use error;
+
+/// Returns early with [`error!`] unless the condition holds.
+macro_rules! ensure {
+    ($condition:expr, $errno:ident, $($message:tt)+) => {
+        if !$condition {
+            return Err($crate::error::error!($errno, $($message)+));
+        }
+    };
+}
+pub(crate) use ensure;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_os_error_names_its_errno() {
+        let error = Error::os(libc::ENOENT, "opening 'x'").context("loading");
+        assert_eq!(error.errno(), libc::ENOENT);
+        assert_eq!(error.to_string(), "loading: opening 'x': ENOENT (No such file or directory)");
+    }
+
+    #[test]
+    fn an_unknown_errno_still_prints() {
+        assert_eq!(Errno(4242).to_string(), "errno 4242");
+    }
+}

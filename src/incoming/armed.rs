@@ -1,0 +1,117 @@
+//! What serves an armed mis: its fault threads, loader threads and preempt thread.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use std::thread::JoinHandle;
+
+use super::callbacks::Callbacks;
+use super::engine::Engine;
+use super::load::Load;
+use super::threads::{join, spawn};
+use super::{Incoming, fault_thread};
+use crate::error::{Result, ensure, error, panic_message};
+
+/// The threads of an armed mis. Dropped, it ends and joins them: the one way in which they end.
+pub(super) struct Armed {
+    engine: Arc<Engine>,
+    workers: Vec<JoinHandle<()>>,
+    preempt: Option<Preempt>,
+}
+
+struct Preempt {
+    thread: JoinHandle<()>,
+    /// preempt_run has returned: nothing urgent arrives any more.
+    done: Arc<AtomicBool>,
+}
+
+impl Armed {
+    pub fn new(engine: Arc<Engine>) -> Self {
+        Self { engine, workers: Vec::new(), preempt: None }
+    }
+
+    pub fn callbacks(&self) -> &Callbacks {
+        &self.engine.callbacks
+    }
+
+    pub fn start_fault_threads(&mut self) -> Result<()> {
+        for worker in 0..self.engine.wakers.len() {
+            self.start(format!("uffd/fault{worker}"), move |engine| guard(engine, worker, fault_thread::run))?;
+        }
+        Ok(())
+    }
+
+    /// Loader threads are workers too, numbered behind the fault threads.
+    pub fn start_loader_threads(&mut self, load: &Arc<dyn Load>) -> Result<()> {
+        let first = self.engine.wakers.len();
+        for number in 0..load.threads() {
+            let load = load.clone();
+            let body = move |engine: &Engine| guard(engine, first + number, |engine, worker| load.run(engine, worker));
+            self.start(format!("uffd/load{number}"), body)?;
+        }
+        // All may have been marked received before.
+        self.engine.check_complete();
+        Ok(())
+    }
+
+    fn start(&mut self, name: String, body: impl FnOnce(&Engine) + Send + 'static) -> Result<()> {
+        let engine = self.engine.clone();
+        self.workers.push(spawn(&name, self.engine.callbacks.clone(), move || body(&engine))?);
+        Ok(())
+    }
+
+    pub fn start_preempt_thread(&mut self, incoming: Arc<Incoming>) -> Result<()> {
+        let callbacks = self.engine.callbacks.clone();
+        let engine = self.engine.clone();
+        let done = Arc::new(AtomicBool::new(false));
+        let when_done = done.clone();
+        let thread = spawn("uffd/preempt", self.engine.callbacks.clone(), move || {
+            callbacks.infallible("the preempt_run callback", (), |hooks| hooks.preempt_run(&incoming));
+            when_done.store(true, SeqCst);
+            engine.gate.poke();
+        })?;
+        self.preempt = Some(Preempt { thread, done });
+        Ok(())
+    }
+
+    /// EBUSY while a snapshot load is incomplete: closing would turn what is missing into silent zeros.
+    pub fn check_loaded(&self) -> Result<()> {
+        ensure!(
+            !self.engine.loading || self.engine.gate.is_complete(),
+            EBUSY,
+            "a snapshot load is not complete: what is missing would read as zeros; wait for it (uffd_incoming_wait), or \
+             abort (uffd_incoming_abort)"
+        );
+        Ok(())
+    }
+
+    /// Lets requested urgent pages arrive, while there is someone to bring them and no pause.
+    pub fn await_urgent_pages(&self) {
+        if let Some(preempt) = &self.preempt {
+            let none_left = || self.engine.requested.load(SeqCst) == 0 || preempt.done.load(SeqCst);
+            self.engine.gate.wait_unpaused_until(none_left);
+        }
+    }
+}
+
+impl Drop for Armed {
+    fn drop(&mut self) {
+        if let Some(preempt) = self.preempt.take() {
+            self.engine.callbacks.infallible("the preempt_quit callback", (), |hooks| hooks.preempt_quit());
+            join(preempt.thread);
+        }
+        self.engine.gate.end();
+        self.engine.wake_threads();
+        self.workers.drain(..).for_each(join);
+    }
+}
+
+/// Runs a worker's body. A panic in it is reported and pauses, and after a resume the body starts anew.
+fn guard(engine: &Engine, worker: usize, body: impl Fn(&Engine, usize)) {
+    while let Err(panic) = catch_unwind(AssertUnwindSafe(|| body(engine, worker))) {
+        let words = panic_message(&*panic);
+        if engine.stand_still(worker, error!(ENOTRECOVERABLE, "internal error, please report it: {words}")).is_err() {
+            return;
+        }
+    }
+}

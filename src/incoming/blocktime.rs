@@ -1,0 +1,145 @@
+//! Blocktime: how long the vCPUs waited for pages, each and all at once.
+
+use parking_lot::Mutex;
+
+/// Kept only when asked for. One lock, taken twice a fault.
+#[derive(Debug)]
+pub(crate) struct Blocktime(Mutex<Tally>);
+
+#[derive(Debug)]
+struct Tally {
+    vcpus: Vec<Vcpu>,
+    waiting: usize,
+    /// Since when all vCPUs wait.
+    all_since: u64,
+    total_ns: u64,
+    others: Waited,
+}
+
+#[derive(Clone, Debug, Default)]
+struct Vcpu {
+    /// Since when it waits.
+    since: Option<u64>,
+    waited: Waited,
+}
+
+/// How long somebody waited, and how often.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Waited {
+    /// Nanoseconds altogether.
+    pub blocked_ns: u64,
+    /// Faults whose page has been placed.
+    pub faults: u64,
+}
+
+impl Waited {
+    /// Nanoseconds a fault, on average.
+    pub fn mean_ns(&self) -> u64 {
+        self.blocked_ns.checked_div(self.faults).unwrap_or(0)
+    }
+
+    fn add(&mut self, ns: u64) {
+        self.blocked_ns = self.blocked_ns.saturating_add(ns);
+        self.faults += 1;
+    }
+}
+
+/// How long the vCPUs waited for pages.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct BlocktimeReport {
+    /// Nanoseconds in which all vCPUs waited at once.
+    pub total_ns: u64,
+    /// Each vCPU.
+    pub vcpus: Vec<Waited>,
+    /// All threads that are no vCPUs.
+    pub others: Waited,
+}
+
+impl BlocktimeReport {
+    /// All vCPUs together.
+    pub fn all_vcpus(&self) -> Waited {
+        self.vcpus.iter().fold(Waited::default(), |sum, vcpu| Waited {
+            blocked_ns: sum.blocked_ns.saturating_add(vcpu.blocked_ns),
+            faults: sum.faults + vcpu.faults,
+        })
+    }
+}
+
+impl Blocktime {
+    pub fn new(vcpus: usize) -> Self {
+        let vcpus = vec![Vcpu::default(); vcpus];
+        Self(Mutex::new(Tally { vcpus, waiting: 0, all_since: 0, total_ns: 0, others: Waited::default() }))
+    }
+
+    /// How many vCPUs there are.
+    pub fn vcpus(&self) -> usize {
+        self.0.lock().vcpus.len()
+    }
+
+    /// A vCPU begins to wait. Times are nanoseconds of one clock.
+    pub fn begin(&self, vcpu: usize, now: u64) {
+        let mut tally = self.0.lock();
+        if tally.vcpus[vcpu].since.replace(now).is_none() {
+            tally.waiting += 1;
+            if tally.waiting == tally.vcpus.len() {
+                tally.all_since = now;
+            }
+        }
+    }
+
+    /// A vCPU's page has been placed.
+    pub fn end(&self, vcpu: usize, now: u64) {
+        let mut tally = self.0.lock();
+        if let Some(since) = tally.vcpus[vcpu].since.take() {
+            if tally.waiting == tally.vcpus.len() {
+                tally.total_ns += now.saturating_sub(tally.all_since);
+            }
+            tally.waiting -= 1;
+            tally.vcpus[vcpu].waited.add(now.saturating_sub(since));
+        }
+    }
+
+    /// A page that another thread waited for has been placed.
+    pub fn other(&self, waited_ns: u64) {
+        self.0.lock().others.add(waited_ns);
+    }
+
+    pub fn report(&self) -> BlocktimeReport {
+        let tally = self.0.lock();
+        BlocktimeReport {
+            total_ns: tally.total_ns,
+            vcpus: tally.vcpus.iter().map(|vcpu| vcpu.waited).collect(),
+            others: tally.others,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_overlap_of_all_counts_as_total() {
+        let blocktime = Blocktime::new(2);
+        blocktime.begin(0, 100);
+        blocktime.begin(1, 130);
+        blocktime.end(0, 170);
+        blocktime.end(1, 200);
+        blocktime.begin(0, 300);
+        blocktime.end(0, 310);
+        blocktime.other(5);
+        let report = blocktime.report();
+        assert_eq!(report.total_ns, 40);
+        assert_eq!(report.vcpus, [Waited { blocked_ns: 80, faults: 2 }, Waited { blocked_ns: 70, faults: 1 }]);
+        assert_eq!(report.all_vcpus(), Waited { blocked_ns: 150, faults: 3 });
+        assert_eq!((report.vcpus[0].mean_ns(), report.others.mean_ns()), (40, 5));
+    }
+
+    #[test]
+    fn an_end_without_a_beginning_counts_nothing() {
+        let blocktime = Blocktime::new(1);
+        blocktime.end(0, 10);
+        assert_eq!(blocktime.report().vcpus, [Waited::default()]);
+        assert_eq!(Waited::default().mean_ns(), 0);
+    }
+}

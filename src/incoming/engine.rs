@@ -1,0 +1,146 @@
+//! What an armed mis consists of, apart from its threads: the registered RAM, the temporary pages, the account of
+//! pages. Shared by the fault threads, the loader threads and the caller's threads.
+
+use std::ops::Range;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+
+use super::callbacks::Callbacks;
+use super::config::{Event, LogLevel};
+use super::fault::PageHandler;
+use super::gate::{Ending, Gate, NO_BLOCK, Pass, Verdict};
+use super::registration::Registration;
+use super::waits::Waits;
+use crate::error::{Error, Result, ensure, error};
+use crate::kernel::EventFd;
+use crate::memory::{BlockId, BlockTable, RamBlock, TempPages, bits};
+use crate::stats::Stats;
+
+pub(crate) struct Engine {
+    pub table: BlockTable,
+    pub registration: Registration,
+    pub temp_pages: TempPages,
+    pub handler: Arc<dyn PageHandler>,
+    pub callbacks: Callbacks,
+    pub gate: Arc<Gate>,
+    pub stats: Arc<Stats>,
+    pub waits: Waits,
+    /// One for each fault thread: wakes it from its sleep.
+    pub wakers: Box<[EventFd]>,
+    /// How many pages the handler was asked for and that have not been placed.
+    pub requested: AtomicUsize,
+    /// A snapshot is being loaded: all RAM is to be placed.
+    pub loading: bool,
+    pub spin_us: u32,
+}
+
+impl Engine {
+    pub fn block(&self, index: usize) -> &RamBlock {
+        &self.table.blocks()[index]
+    }
+
+    /// The handler is about to be asked for a page. False when the page has been received meanwhile.
+    pub fn request(&self, index: usize, page: usize) -> bool {
+        let block = self.block(index);
+        block.requested().set(page..page + 1, |_, _| {
+            self.requested.fetch_add(1, SeqCst);
+            Stats::count(&self.stats.pages_requested, 1);
+        });
+        // Requested is set, then received is looked up; `receive` does it the other way round: one sees the other.
+        !block.received().get(page)
+    }
+
+    /// Pages are in place: the received bits are set now, and no earlier.
+    pub fn receive(&self, index: usize, pages: Range<usize>) {
+        let block = self.block(index);
+        let newly = block.receive(pages, |first, mask| self.settle(index, first, mask));
+        if self.loading && newly > 0 {
+            Stats::count(&self.stats.bytes_loaded, (newly * block.page_size()) as u64);
+            self.check_complete();
+        }
+    }
+
+    /// Nobody waits any more for the pages that are set in `mask`, counted from `first`.
+    pub fn settle(&self, index: usize, first: usize, mask: u64) {
+        let block = self.block(index);
+        let settled = block.requested().take(first, mask);
+        for page in bits(first, settled) {
+            self.waits.finish(block.host() + block.offset_of(page));
+        }
+        let count = settled.count_ones() as usize;
+        if count > 0 && self.requested.fetch_sub(count, SeqCst) == count {
+            self.gate.poke();
+        }
+    }
+
+    /// Is every page of every block in place?
+    pub fn check_complete(&self) {
+        let complete = self.table.blocks().iter().all(|block| block.is_fully_received());
+        if complete && self.gate.complete() {
+            self.callbacks.event(&Event::Complete);
+        }
+    }
+
+    /// A worker could not do its piece of work: reports it, and pauses unless the caller has resumed meanwhile.
+    pub fn fail(&self, pass: Pass<'_>, error: Error) {
+        Stats::count(&self.stats.source_errors, 1);
+        let verdict = self.gate.fail(pass, error.clone());
+        let outcome = match verdict {
+            Verdict::Again => "trying again",
+            Verdict::Paused | Verdict::PausedBefore => "paused until resumed (uffd_incoming_resume)",
+        };
+        self.callbacks.log(LogLevel::Error, &format!("{error}; {outcome}"));
+        self.callbacks.event(&Event::SourceError(error.clone()));
+        if verdict == Verdict::Paused {
+            self.callbacks.event(&Event::Paused(Some(error)));
+        }
+    }
+
+    /// A worker has failed outside of any piece of work: pauses, and waits until the caller resumes.
+    pub fn stand_still(&self, worker: usize, error: Error) -> Result<(), Ending> {
+        let pass = self.gate.enter(worker, NO_BLOCK)?;
+        self.fail(pass, error);
+        self.gate.enter(worker, NO_BLOCK).map(drop)
+    }
+
+    /// Pages that were asked for and have not been placed: block and offset.
+    pub fn requested_pages(&self) -> Result<Vec<(BlockId, u64)>> {
+        let mut found = Vec::new();
+        for block in self.table.blocks().iter().filter(|block| !block.is_removed()) {
+            let mut from = 0;
+            while let Some(page) = block.requested().find(from..block.pages(), true) {
+                from = page + 1;
+                if !block.received().get(page) {
+                    found.try_reserve(1).map_err(|_| error!(ENOMEM, "no memory for the list of requested pages"))?;
+                    found.push((block.id(), block.offset_of(page) as u64));
+                }
+            }
+        }
+        Ok(found)
+    }
+
+    /// The caller takes a block back: no work in it begins any more. Where it stands in the table.
+    pub fn mark_removed(&self, id: BlockId) -> Result<usize> {
+        ensure!(
+            !self.loading || self.gate.is_complete(),
+            EBUSY,
+            "a snapshot load is not complete: removing the RAM block would turn what is missing into zeros"
+        );
+        let index = self.table.by_id(id)?;
+        self.block(index).remove();
+        Ok(index)
+    }
+
+    /// Unregisters a removed block in which no work is under way any more; threads that wait in it go on.
+    pub fn let_go(&self, index: usize) {
+        self.registration.unregister(index);
+        for first in (0..self.block(index).pages()).step_by(u64::BITS as usize) {
+            self.settle(index, first, u64::MAX);
+        }
+    }
+
+    /// Wakes the fault threads from their sleep.
+    pub fn wake_threads(&self) {
+        self.wakers.iter().for_each(EventFd::signal);
+    }
+}

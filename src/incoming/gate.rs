@@ -1,0 +1,334 @@
+//! The gate that every worker (a fault thread or a loader thread) passes before it does a piece of work: pausing,
+//! resuming, ending, and waiting for workers to stand still.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::SeqCst};
+use std::time::{Duration, Instant};
+
+use parking_lot::{Condvar, Mutex, MutexGuard};
+
+use crate::error::{Error, Result, error};
+
+/// Stands for a block's index in [`Gate::enter`] where the work is on none.
+pub(crate) const NO_BLOCK: usize = usize::MAX - 1;
+
+/// No worker waits here while the gate is open: passing costs a store and a load. The store (busy) and the load
+/// (closed) mirror those of whoever closes the gate and then looks for busy workers; both are sequentially consistent,
+/// so one of the two sees the other.
+#[derive(Debug)]
+pub(crate) struct Gate {
+    /// Paused or ending.
+    closed: AtomicBool,
+    /// How often the caller has resumed.
+    resumes: AtomicU64,
+    /// What each worker is at: 0, or 1 + the block's index.
+    busy: Box<[Busy]>,
+    /// How many threads wait for something that changes outside the lock: `busy`, or a condition of their own.
+    watchers: AtomicUsize,
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+/// On a cache line of its own: each worker writes its own all the time.
+#[derive(Debug, Default)]
+#[repr(align(64))]
+struct Busy(AtomicUsize);
+
+#[derive(Debug, Default)]
+struct State {
+    paused: Option<Pause>,
+    ending: bool,
+    complete: bool,
+}
+
+/// Why there is a pause.
+#[derive(Clone, Debug)]
+enum Pause {
+    Asked,
+    Failed(Error),
+}
+
+/// All is being undone: the worker returns.
+#[derive(Debug)]
+pub(crate) struct Ending;
+
+/// Leave to do one piece of work, until it is dropped.
+#[derive(Debug)]
+pub(crate) struct Pass<'a> {
+    gate: &'a Gate,
+    worker: usize,
+    resumes: u64,
+}
+
+/// What comes of a failure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// The caller has resumed since the work began: try again at once.
+    Again,
+    /// This failure began a pause.
+    Paused,
+    /// There was a pause already.
+    PausedBefore,
+}
+
+impl Gate {
+    pub fn new(workers: usize) -> Self {
+        Self {
+            closed: AtomicBool::new(false),
+            resumes: AtomicU64::new(0),
+            busy: (0..workers).map(|_| Busy::default()).collect(),
+            watchers: AtomicUsize::new(0),
+            state: Mutex::default(),
+            changed: Condvar::new(),
+        }
+    }
+
+    /// Waits while paused, then lets the worker work on a block.
+    pub fn enter(&self, worker: usize, block: usize) -> Result<Pass<'_>, Ending> {
+        loop {
+            let resumes = self.resumes.load(SeqCst);
+            self.busy[worker].0.store(block + 1, SeqCst);
+            if !self.closed.load(SeqCst) {
+                return Ok(Pass { gate: self, worker, resumes });
+            }
+            self.leave(worker);
+            let mut state = self.state.lock();
+            while state.paused.is_some() && !state.ending {
+                self.changed.wait(&mut state);
+            }
+            if state.ending {
+                return Err(Ending);
+            }
+        }
+    }
+
+    fn leave(&self, worker: usize) {
+        self.busy[worker].0.store(0, SeqCst);
+        self.poke();
+    }
+
+    /// Wakes who watches for something that has just changed outside the lock.
+    pub fn poke(&self) {
+        if self.watchers.load(SeqCst) > 0 {
+            // Under the lock, so that a watcher is either before its check or asleep.
+            let _state = self.state.lock();
+            self.changed.notify_all();
+        }
+    }
+
+    /// A worker's piece of work has failed; its pass is given back.
+    pub fn fail(&self, pass: Pass<'_>, error: Error) -> Verdict {
+        let mut state = self.state.lock();
+        if self.resumes.load(SeqCst) != pass.resumes || state.ending {
+            return Verdict::Again;
+        }
+        match state.paused.replace(Pause::Failed(error)) {
+            None => {
+                self.close(state);
+                Verdict::Paused
+            }
+            // The first reason is the one to tell; being asked to pause is none.
+            Some(before @ Pause::Failed(_)) => {
+                state.paused = Some(before);
+                Verdict::PausedBefore
+            }
+            Some(Pause::Asked) => {
+                self.close(state);
+                Verdict::Paused
+            }
+        }
+    }
+
+    /// Begins a pause. False when there was one already.
+    pub fn pause(&self) -> bool {
+        let mut state = self.state.lock();
+        if state.paused.is_some() || state.ending {
+            return false;
+        }
+        state.paused = Some(Pause::Asked);
+        self.close(state);
+        true
+    }
+
+    /// Ends a pause. False when there was none.
+    pub fn resume(&self) -> bool {
+        let mut state = self.state.lock();
+        // Under the lock, so that a failure is judged either before or after.
+        self.resumes.fetch_add(1, SeqCst);
+        let was_paused = state.paused.take().is_some();
+        self.closed.store(state.ending, SeqCst);
+        self.changed.notify_all();
+        was_paused
+    }
+
+    /// Ends everything: workers return from [`Gate::enter`], waiters from their waits.
+    pub fn end(&self) {
+        let mut state = self.state.lock();
+        state.ending = true;
+        state.paused = None;
+        self.close(state);
+    }
+
+    /// Every page has been placed. True the first time.
+    pub fn complete(&self) -> bool {
+        let mut state = self.state.lock();
+        let first = !std::mem::replace(&mut state.complete, true);
+        self.changed.notify_all();
+        first
+    }
+
+    fn close(&self, state: MutexGuard<'_, State>) {
+        self.closed.store(true, SeqCst);
+        self.changed.notify_all();
+        drop(state);
+    }
+
+    /// Waits until no worker is at work.
+    pub fn wait_idle(&self) {
+        self.watch(|_| self.busy.iter().all(|busy| busy.0.load(SeqCst) == 0));
+    }
+
+    /// Waits until no worker is at work on a block.
+    pub fn wait_idle_on(&self, block: usize) {
+        self.watch(|_| self.busy.iter().all(|busy| busy.0.load(SeqCst) != block + 1));
+    }
+
+    /// Waits until a condition holds that [`Gate::poke`] follows, or there is a pause, or all is ending.
+    pub fn wait_unpaused_until(&self, condition: impl Fn() -> bool) {
+        self.watch(|state| state.paused.is_some() || state.ending || condition());
+    }
+
+    fn watch(&self, condition: impl Fn(&State) -> bool) {
+        self.watchers.fetch_add(1, SeqCst);
+        let mut state = self.state.lock();
+        while !condition(&state) {
+            self.changed.wait(&mut state);
+        }
+        self.watchers.fetch_sub(1, SeqCst);
+    }
+
+    /// Waits until [`Gate::complete`]: ETIMEDOUT, the reason of a pause after a failure, ECANCELED.
+    pub fn wait_complete(&self, timeout: Option<Duration>) -> Result<()> {
+        // A time too far away to be told is as good as never.
+        let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+        let mut state = self.state.lock();
+        loop {
+            if state.complete {
+                return Ok(());
+            }
+            if let Some(Pause::Failed(error)) = &state.paused {
+                return Err(error.clone());
+            }
+            if state.ending {
+                return Err(error!(ECANCELED, "the load was aborted"));
+            }
+            match deadline {
+                None => self.changed.wait(&mut state),
+                Some(deadline) => {
+                    if self.changed.wait_until(&mut state, deadline).timed_out() && !state.complete {
+                        return Err(error!(ETIMEDOUT, "not every page is in place yet"));
+                    }
+                }
+            }
+        }
+    }
+
+    pub fn is_ending(&self) -> bool {
+        self.closed.load(SeqCst) && self.state.lock().ending
+    }
+
+    pub fn is_paused(&self) -> bool {
+        self.closed.load(SeqCst) && self.state.lock().paused.is_some()
+    }
+
+    pub fn is_complete(&self) -> bool {
+        self.state.lock().complete
+    }
+}
+
+impl Drop for Pass<'_> {
+    fn drop(&mut self) {
+        self.gate.leave(self.worker);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::mpsc;
+    use std::thread;
+
+    fn failure() -> Error {
+        error!(EIO, "on purpose")
+    }
+
+    #[test]
+    fn a_failure_pauses_and_a_resume_lets_pass() {
+        let gate = Gate::new(2);
+        let pass = gate.enter(0, 0).unwrap();
+        assert_eq!(gate.fail(pass, failure()), Verdict::Paused);
+        assert!(gate.is_paused());
+        assert_eq!(gate.wait_complete(None).unwrap_err(), failure());
+        thread::scope(|scope| {
+            let (entered, was_entered) = mpsc::channel();
+            let gate = &gate;
+            scope.spawn(move || {
+                drop(gate.enter(1, 7).unwrap());
+                entered.send(()).unwrap();
+            });
+            assert!(was_entered.recv_timeout(Duration::from_millis(20)).is_err(), "passed a closed gate");
+            assert!(gate.resume());
+            was_entered.recv_timeout(Duration::from_secs(10)).expect("still shut after resume");
+        });
+        assert!(!gate.resume(), "not paused any more");
+    }
+
+    #[test]
+    fn a_resume_during_the_work_repeats_it() {
+        let gate = Gate::new(1);
+        let pass = gate.enter(0, 0).unwrap();
+        assert!(!gate.resume());
+        assert_eq!(gate.fail(pass, failure()), Verdict::Again);
+        assert!(!gate.is_paused());
+        // A resume before the work began counts no more.
+        let pass = gate.enter(0, 0).unwrap();
+        assert_eq!(gate.fail(pass, failure()), Verdict::Paused);
+    }
+
+    #[test]
+    fn pausing_waits_for_the_worker() {
+        let gate = Gate::new(1);
+        let pass = gate.enter(0, 3).unwrap();
+        assert!(gate.pause() && !gate.pause());
+        gate.wait_idle_on(2);
+        thread::scope(|scope| {
+            let waiter = scope.spawn(|| gate.wait_idle());
+            thread::sleep(Duration::from_millis(10));
+            assert!(!waiter.is_finished());
+            drop(pass);
+        });
+    }
+
+    #[test]
+    fn ending_frees_everybody() {
+        let gate = Gate::new(1);
+        gate.pause();
+        thread::scope(|scope| {
+            let worker = scope.spawn(|| gate.enter(0, 0).is_err());
+            let waiter = scope.spawn(|| gate.wait_complete(None));
+            thread::sleep(Duration::from_millis(10));
+            gate.end();
+            assert!(worker.join().unwrap());
+            assert_eq!(waiter.join().unwrap().unwrap_err().errno(), libc::ECANCELED);
+        });
+        assert!(gate.is_ending() && !gate.is_paused());
+    }
+
+    #[test]
+    fn waiting_has_an_end() {
+        let gate = Gate::new(0);
+        assert_eq!(gate.wait_complete(Some(Duration::ZERO)).unwrap_err().errno(), libc::ETIMEDOUT);
+        assert!(gate.complete() && !gate.complete());
+        gate.wait_complete(Some(Duration::ZERO)).unwrap();
+        gate.wait_complete(Some(Duration::MAX)).unwrap();
+    }
+}

@@ -1,0 +1,20 @@
+//! A snapshot load as the set-up sees it.
+
+use super::engine::Engine;
+use crate::error::Result;
+use crate::memory::BlockTable;
+
+/// Restores all RAM: serves faults as a page handler and loads the rest in the background.
+pub(crate) trait Load: Send + Sync {
+    /// Checks that the RAM fits, before anything is changed; `fault_threads` and [`Load::threads`] workers will follow.
+    fn prepare(&self, table: &BlockTable, fault_threads: usize) -> Result<()>;
+
+    /// Whether what is present in RAM stays.
+    fn keeps_present(&self) -> bool;
+
+    /// How many threads load in the background.
+    fn threads(&self) -> usize;
+
+    /// The body of a loader thread; returns when nothing is left to load, or all is ending.
+    fn run(&self, engine: &Engine, worker: usize);
+}

@@ -1,0 +1,378 @@
+//! The engine: the life of an incoming side, its set-up and clean-up, fault threads, placing, pausing.
+
+mod armed;
+mod blocktime;
+mod callbacks;
+mod config;
+mod engine;
+mod fault;
+mod fault_thread;
+mod gate;
+mod load;
+mod placing;
+mod registration;
+mod setup;
+mod threads;
+mod waits;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::{Mutex, RwLock};
+
+use self::armed::Armed;
+use self::blocktime::Blocktime;
+use self::callbacks::Owner;
+use crate::error::{Result, ensure, error};
+use crate::memory::{BlockId, BlockTable, RamBlock, RamBlockSpec};
+use crate::stats::{Statistics, Stats};
+
+pub use self::blocktime::{BlocktimeReport, Waited};
+pub use self::config::{Config, Event, Hooks, LogLevel};
+pub(crate) use self::engine::Engine;
+pub use self::fault::{Fault, PageHandler};
+pub(crate) use self::gate::{Ending, Gate};
+pub(crate) use self::load::Load;
+pub(crate) use self::placing::Filling;
+pub(crate) use self::setup::Plan;
+
+/// The incoming side of a migration or restore: RAM whose missing pages arrive on demand.
+///
+/// attached -> armed (set up) <-> paused -> complete -> attached again (cleaned up) -> retired.
+pub struct Incoming {
+    owner: Owner,
+    config: Mutex<Config>,
+    phase: Mutex<Phase>,
+    /// The caller's RAM blocks. While armed, the engine's table is a copy of it.
+    table: RwLock<BlockTable>,
+    /// What callers' threads place pages through, while armed. Taken for writing to wait until they are out of it.
+    engine: RwLock<Option<Arc<Engine>>>,
+    /// The current set-up's account, or the last one's.
+    record: Mutex<Record>,
+}
+
+/// Where in its life an incoming side is.
+enum Phase {
+    Attached,
+    /// A set-up or clean-up is under way.
+    Changing(&'static str),
+    Armed(Armed),
+    Retired,
+}
+
+/// What is told of a set-up, during and after it.
+#[derive(Clone)]
+struct Record {
+    stats: Arc<Stats>,
+    gate: Arc<Gate>,
+    blocktime: Option<Arc<Blocktime>>,
+}
+
+impl Incoming {
+    /// An incoming side without RAM blocks.
+    pub fn new(config: Config) -> Result<Arc<Self>> {
+        config.check()?;
+        let record = Record { stats: Arc::default(), gate: Arc::new(Gate::new(0)), blocktime: None };
+        Ok(Arc::new(Self {
+            owner: Owner::new(),
+            config: Mutex::new(config),
+            phase: Mutex::new(Phase::Attached),
+            table: RwLock::default(),
+            engine: RwLock::default(),
+            record: Mutex::new(record),
+        }))
+    }
+
+    /// Changes the description. EBUSY while armed.
+    pub fn configure(&self, config: Config) -> Result<()> {
+        config.check()?;
+        let phase = self.phase.lock();
+        phase.check_attached()?;
+        *self.config.lock() = config;
+        Ok(())
+    }
+
+    /// Adds a RAM block: while not armed, or from [`Hooks::ram_blocks`].
+    ///
+    /// # Safety
+    /// The memory is a mapping of the caller's that stays as long as the block is known here. No reference points into
+    /// it while pages are placed or a load empties it: guest RAM is raw memory.
+    pub unsafe fn add_ram_block(&self, id: BlockId, block: RamBlockSpec) -> Result<()> {
+        let block = RamBlock::new(id, block)?;
+        let phase = self.phase.lock();
+        match &*phase {
+            Phase::Changing(Self::SETTING_UP) if self.engine.read_recursive().is_none() => {}
+            phase => phase.check_attached()?,
+        }
+        self.table.write().add(block)
+    }
+
+    /// Forgets a RAM block, also while armed: what is missing in it reads as zeros from now on. Waits for a running
+    /// handler. EDEADLK from a callback while armed, EBUSY while a snapshot load is incomplete.
+    pub fn remove_ram_block(&self, id: BlockId) -> Result<()> {
+        self.table.read().by_id(id)?;
+        if let Some(gate) = self.engine.read_recursive().as_ref().map(|engine| engine.gate.clone()) {
+            self.owner.refuse_inside("removing a RAM block while armed")?;
+            let index = self.with_engine(|engine| engine.mark_removed(id))?;
+            // Not from within the engine: a clean-up must be able to end this wait.
+            gate.wait_idle_on(index);
+            // Who was placing a page in it when it was marked removed is out of the engine after this.
+            drop(self.engine.write());
+            if let Some(engine) = &*self.engine.read_recursive() {
+                engine.let_go(index);
+            }
+        }
+        ensure!(self.table.write().remove(id), ENOENT, "RAM block handle {:#x} is not known here", id.0);
+        Ok(())
+    }
+
+    /// Opens the userfaultfd, registers the RAM blocks, starts the fault threads: from then on `handler` is asked for
+    /// every page that is missing. Allocates `channels` temporary pages. All or nothing.
+    pub fn setup(self: &Arc<Self>, handler: Arc<dyn PageHandler>, channels: u32) -> Result<()> {
+        self.arm(&Plan { handler, channels, preempt: false, blocktime: false, load: None })
+    }
+
+    /// The set-up of a postcopy: blocktime, two channels and a preempt thread as configured, and the configured
+    /// handler.
+    pub fn postcopy_setup(self: &Arc<Self>) -> Result<()> {
+        let config = self.config.lock().clone();
+        let handler = config.page_handler.ok_or_else(|| error!(EINVAL, "no page handler is configured"))?;
+        let channels = if config.preempt { 2 } else { 1 };
+        self.arm(&Plan { handler, channels, preempt: config.preempt, blocktime: true, load: None })
+    }
+
+    const SETTING_UP: &'static str = "it is being set up";
+    const CLEANING_UP: &'static str = "it is being cleaned up";
+
+    pub(crate) fn arm(self: &Arc<Self>, plan: &Plan) -> Result<()> {
+        self.owner.refuse_inside("setting up")?;
+        self.phase.lock().change(Self::SETTING_UP)?;
+        let config = self.config.lock().clone();
+        let before = config.hooks.supplies_ram_blocks().then(|| std::mem::take(&mut *self.table.write()));
+        let result = self.build_engine(&config, plan).and_then(|engine| {
+            *self.engine.write() = Some(engine.clone());
+            let mut armed = Armed::new(engine);
+            match self.start(&mut armed, plan) {
+                Ok(()) => Ok(armed),
+                Err(error) => {
+                    self.disarm(armed);
+                    Err(error)
+                }
+            }
+        });
+        let result = result.map(|armed| *self.phase.lock() = Phase::Armed(armed));
+        if result.is_err() {
+            self.table.read().blocks().iter().for_each(|block| block.forget_requests());
+            if let Some(before) = before {
+                *self.table.write() = before;
+            }
+            *self.phase.lock() = Phase::Attached;
+        }
+        result
+    }
+
+    /// Ends the threads, waits until callers are out of the engine, unregisters the RAM and closes everything.
+    fn disarm(&self, armed: Armed) {
+        drop(armed);
+        let engine = self.engine.write().take();
+        drop(engine);
+    }
+
+    /// Undoes a set-up; nothing to do when not armed. EBUSY while a snapshot load is incomplete.
+    pub fn cleanup(&self) -> Result<()> {
+        self.end("cleaning up", |armed| armed.check_loaded(), |armed| armed.await_urgent_pages())
+    }
+
+    /// Undoes a set-up whatever is missing: RAM that has not been loaded reads as zeros.
+    pub fn abort(&self) -> Result<()> {
+        self.end("aborting", |_| Ok(()), |_| ())
+    }
+
+    fn end(&self, what: &str, check: impl FnOnce(&Armed) -> Result<()>, before: impl FnOnce(&Armed)) -> Result<()> {
+        self.owner.refuse_inside(what)?;
+        let armed = {
+            let mut phase = self.phase.lock();
+            match &*phase {
+                Phase::Armed(armed) => check(armed)?,
+                Phase::Changing(why) => return Err(error!(EBUSY, "{why}")),
+                Phase::Attached | Phase::Retired => return Ok(()),
+            }
+            match std::mem::replace(&mut *phase, Phase::Changing(Self::CLEANING_UP)) {
+                Phase::Armed(armed) => armed,
+                other => {
+                    *phase = other;
+                    return Ok(());
+                }
+            }
+        };
+        before(&armed);
+        self.disarm(armed);
+        if self.config.lock().hooks.supplies_ram_blocks() {
+            *self.table.write() = BlockTable::default();
+        } else {
+            self.table.read().blocks().iter().for_each(|block| block.forget_pages());
+        }
+        *self.phase.lock() = Phase::Attached;
+        Ok(())
+    }
+
+    /// Ends this life: nothing can be set up any more. EBUSY while armed.
+    pub fn retire(&self) -> Result<()> {
+        self.owner.refuse_inside("detaching")?;
+        let mut phase = self.phase.lock();
+        phase.check_attached()?;
+        *phase = Phase::Retired;
+        Ok(())
+    }
+
+    /// Places one page at a host address with the bytes at `from`, of which a page's worth is read by the kernel.
+    /// A page that is present stays.
+    pub fn place_page(&self, id: BlockId, host: usize, from: *const u8) -> Result<()> {
+        self.place(id, host, None, Filling::Bytes(from))
+    }
+
+    /// Places one page of zeros.
+    pub fn place_zero_page(&self, id: BlockId, host: usize) -> Result<()> {
+        self.place(id, host, None, Filling::Zeros)
+    }
+
+    /// Places `length` bytes, whole pages, with as few system calls as can be.
+    pub fn place_range(&self, id: BlockId, host: usize, from: *const u8, length: usize) -> Result<()> {
+        self.place(id, host, Some(length), Filling::Bytes(from))
+    }
+
+    fn place(&self, id: BlockId, host: usize, length: Option<usize>, filling: Filling) -> Result<()> {
+        if let Filling::Bytes(from) = filling {
+            ensure!(!from.is_null(), EINVAL, "the bytes to place are at NULL");
+        }
+        self.with_engine(|engine| {
+            let index = engine.table.by_id(id)?;
+            let block = engine.block(index);
+            let offset = host.checked_sub(block.host());
+            let offset = offset.ok_or_else(|| error!(EINVAL, "{block}: address {host:#x} lies before it"))?;
+            let pages = block.whole_pages(offset as u64, length.unwrap_or(block.page_size()) as u64)?;
+            engine.place(index, pages, filling)
+        })
+    }
+
+    /// The temporary page of a channel; it lives until cleanup.
+    pub fn temp_page(&self, channel: u32) -> Result<*mut u8> {
+        self.with_engine(|engine| {
+            let page = engine.temp_pages.channel(channel);
+            page.ok_or_else(|| error!(EINVAL, "there is no channel {channel}"))
+        })
+    }
+
+    /// Whether the page that holds the byte at an offset has been placed or marked received.
+    pub fn page_received(&self, id: BlockId, offset: u64) -> Result<bool> {
+        let table = self.table.read();
+        let block = &table.blocks()[table.by_id(id)?];
+        ensure!(offset < block.length() as u64, EINVAL, "{block}: offset {offset:#x} lies beyond its end");
+        Ok(block.received().get(block.page_of(offset as usize)))
+    }
+
+    /// Marks whole pages received that are in place by other means.
+    pub fn mark_received(&self, id: BlockId, offset: u64, length: u64) -> Result<()> {
+        if let Some(engine) = &*self.engine.read_recursive() {
+            let index = engine.table.by_id(id)?;
+            let pages = engine.block(index).whole_pages(offset, length)?;
+            engine.receive(index, pages);
+            return Ok(());
+        }
+        let table = self.table.read();
+        let block = &table.blocks()[table.by_id(id)?];
+        block.receive(block.whole_pages(offset, length)?, |_, _| ());
+        Ok(())
+    }
+
+    /// Pauses: returns once no handler runs and no loader works.
+    pub fn pause(&self) -> Result<()> {
+        self.owner.refuse_inside("pausing")?;
+        // Not from within the engine: a clean-up must be able to end this wait.
+        let (gate, callbacks) = self.with_engine(|engine| Ok((engine.gate.clone(), engine.callbacks.clone())))?;
+        let newly = gate.pause();
+        gate.wait_idle();
+        if newly {
+            callbacks.event(&Event::Paused(None));
+        }
+        Ok(())
+    }
+
+    /// Ends a pause. A handler call that is running meanwhile is, if it fails, repeated at once.
+    pub fn resume(&self) -> Result<()> {
+        self.with_engine(|engine| {
+            if engine.gate.resume() {
+                engine.callbacks.event(&Event::Resumed);
+            }
+            Ok(())
+        })
+    }
+
+    /// Wakes the fault threads to look again.
+    pub fn notify(&self) -> Result<()> {
+        self.with_engine(|engine| {
+            engine.wake_threads();
+            Ok(())
+        })
+    }
+
+    /// The pages that the handler was asked for and that have not been placed yet.
+    pub fn requested(&self) -> Result<Vec<(BlockId, u64)>> {
+        self.with_engine(Engine::requested_pages)
+    }
+
+    /// Waits until a snapshot load has placed every page: ETIMEDOUT, the reason of a pause after a failure, or ECANCELED
+    /// when it is aborted.
+    pub fn wait(&self, timeout: Option<Duration>) -> Result<()> {
+        self.owner.refuse_inside("waiting for a load")?;
+        // Not from within the engine: an abort must be able to end this wait.
+        let gate = self.with_engine(|engine| {
+            ensure!(engine.loading, EINVAL, "no snapshot is being loaded");
+            Ok(engine.gate.clone())
+        })?;
+        gate.wait_complete(timeout)
+    }
+
+    /// The counters of the current set-up, or the last one.
+    pub fn stats(&self) -> Statistics {
+        let record = self.record.lock().clone();
+        let fault_threads = self.engine.read_recursive().as_ref().map_or(0, |engine| engine.wakers.len() as u32);
+        Statistics {
+            fault_threads,
+            paused: record.gate.is_paused(),
+            complete: record.gate.is_complete(),
+            ..record.stats.read()
+        }
+    }
+
+    /// How long the vCPUs waited, in the current set-up or the last one.
+    pub fn blocktime(&self) -> Result<BlocktimeReport> {
+        let blocktime = self.record.lock().blocktime.clone();
+        Ok(blocktime.ok_or_else(|| error!(EINVAL, "no blocktime was asked for in a set-up"))?.report())
+    }
+
+    /// Reading, recursively: a callback may come here while the caller of what called back is in here, too.
+    fn with_engine<T>(&self, f: impl FnOnce(&Engine) -> Result<T>) -> Result<T> {
+        match &*self.engine.read_recursive() {
+            Some(engine) => f(engine),
+            None => Err(error!(EINVAL, "it is not armed: nothing has been set up")),
+        }
+    }
+}
+
+impl Phase {
+    fn check_attached(&self) -> Result<()> {
+        match self {
+            Phase::Attached => Ok(()),
+            Phase::Changing(why) => Err(error!(EBUSY, "{why}")),
+            Phase::Armed(_) => Err(error!(EBUSY, "it is armed: clean up first")),
+            Phase::Retired => Err(error!(ENOENT, "it has been detached")),
+        }
+    }
+
+    fn change(&mut self, why: &'static str) -> Result<()> {
+        self.check_attached()?;
+        *self = Phase::Changing(why);
+        Ok(())
+    }
+}

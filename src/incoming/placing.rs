@@ -1,0 +1,144 @@
+//! Placing pages, and the one place that decides what each errno of it means.
+
+use std::ops::Range;
+
+use nix::errno::Errno;
+
+use super::engine::Engine;
+use crate::error::{Error, Result, error};
+use crate::stats::Stats;
+
+/// What to fill pages with.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Filling {
+    /// The bytes from here on, as many as are placed.
+    Bytes(*const u8),
+    Zeros,
+}
+
+/// What to do after the kernel stopped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Next {
+    /// The page is present: somebody else won. Wake who waits, and go on behind it.
+    SkipPresent,
+    /// Try once more what is left.
+    Retry,
+    /// The range lies across two mappings: try with less.
+    Split,
+    /// It cannot be done.
+    Give,
+}
+
+/// The errno policy of placing. `single`: only one page was to be placed.
+fn after(errno: Errno, single: bool) -> Next {
+    match errno {
+        Errno::EEXIST => Next::SkipPresent,
+        Errno::EAGAIN | Errno::EINTR => Next::Retry,
+        Errno::ENOENT | Errno::EINVAL if !single => Next::Split,
+        _ => Next::Give,
+    }
+}
+
+impl Engine {
+    /// Places pages of a block, wakes who waits for them, and marks them received. Pages that are present stay. After an
+    /// error the pages before the one it names are in place.
+    pub fn place(&self, index: usize, pages: Range<usize>, filling: Filling) -> Result<()> {
+        let block = self.block(index);
+        let unit = self.registration.unit(index);
+        let (start, end) = (block.offset_of(pages.start), block.offset_of(pages.end));
+        let (mut at, mut placed_bytes, mut most) = (start, 0, usize::MAX);
+        let mut tallied = pages.start;
+        let mut result = Ok(());
+        while at < end {
+            let (uffd, stripe_end) = self.registration.serving(index, at);
+            let to = block.host() + at;
+            let room = end.min(stripe_end) - at;
+            let (length, placed) = match filling {
+                Filling::Bytes(from) => {
+                    let length = room.min(most);
+                    (length, uffd.copy(to, from.wrapping_add(at - start), length))
+                }
+                Filling::Zeros if self.registration.has_zeropage(index) => {
+                    let length = room.min(most);
+                    (length, uffd.zeropage(to, length))
+                }
+                // hugetlbfs: one page after the other from the page of zeros.
+                Filling::Zeros => (unit, uffd.copy(to, self.temp_pages.zeros(), unit)),
+            };
+            at += placed.bytes;
+            placed_bytes += placed.bytes;
+            if let Some(errno) = placed.stopped {
+                match after(errno, length <= unit) {
+                    Next::SkipPresent => match uffd.wake(block.host() + at, unit) {
+                        Ok(()) => at += unit,
+                        Err(errno) => result = Err(self.explain(index, at, "UFFDIO_WAKE", errno)),
+                    },
+                    Next::Retry if placed.bytes == 0 => std::thread::yield_now(),
+                    Next::Retry => {}
+                    Next::Split => most = (length / 2 / unit * unit).max(unit),
+                    Next::Give => result = Err(self.explain(index, at, "UFFDIO_COPY or _ZEROPAGE", errno)),
+                }
+            }
+            // Whole pages only, and only now that they are in place.
+            let whole = block.page_of(at);
+            self.receive(index, tallied..whole);
+            tallied = whole;
+            if result.is_err() {
+                break;
+            }
+        }
+        let counter = match filling {
+            Filling::Bytes(_) => &self.stats.pages_placed,
+            Filling::Zeros => &self.stats.zero_pages_placed,
+        };
+        Stats::count(counter, (placed_bytes / block.page_size()) as u64);
+        result
+    }
+
+    /// A fault on a page that was received: it was discarded meanwhile, and so it is zeros; or it is present, and only
+    /// the wake-up is missing.
+    pub fn fill_discarded(&self, index: usize, page: usize) -> Result<()> {
+        self.place(index, page..page + 1, Filling::Zeros)?;
+        let in_word = page % u64::BITS as usize;
+        self.settle(index, page - in_word, 1 << in_word);
+        let block = self.block(index);
+        self.waits.finish(block.host() + block.offset_of(page));
+        Ok(())
+    }
+
+    fn explain(&self, index: usize, offset: usize, call: &str, errno: Errno) -> Error {
+        let block = self.block(index);
+        let what = format!("placing a page of {block} at offset {offset:#x} (address {:#x})", block.host() + offset);
+        match errno {
+            Errno::ENOENT => error!(ENOENT, "{what}: {call}: ENOENT: the memory is no longer mapped or registered"),
+            Errno::ENOSPC | Errno::ENOMEM => Error::os(
+                errno as i32,
+                format_args!("{what}: {call}: the host has no memory for it; free some, then resume"),
+            ),
+            Errno::ESRCH => error!(ESRCH, "{what}: {call}: ESRCH: the process whose memory it is has ended"),
+            Errno::EFAULT => error!(EFAULT, "{what}: {call}: EFAULT: the bytes to place cannot be read"),
+            errno => Error::os(errno as i32, format_args!("{what}: {call}")),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_errno_policy() {
+        for single in [true, false] {
+            assert_eq!(after(Errno::EEXIST, single), Next::SkipPresent);
+            assert_eq!(after(Errno::EAGAIN, single), Next::Retry);
+            assert_eq!(after(Errno::EINTR, single), Next::Retry);
+            for errno in [Errno::ENOSPC, Errno::ENOMEM, Errno::ESRCH, Errno::EFAULT, Errno::EPERM] {
+                assert_eq!(after(errno, single), Next::Give, "{errno}");
+            }
+        }
+        for errno in [Errno::ENOENT, Errno::EINVAL] {
+            assert_eq!(after(errno, true), Next::Give, "{errno}");
+            assert_eq!(after(errno, false), Next::Split, "{errno}");
+        }
+    }
+}

@@ -1,0 +1,163 @@
+//! Registration: which userfaultfd serves which range of RAM. The only place that registers and unregisters.
+
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+
+use nix::errno::Errno;
+
+use super::callbacks::Callbacks;
+use super::config::LogLevel;
+use crate::error::{Error, Result, ensure, error};
+use crate::kernel::{self, Userfaultfd};
+use crate::memory::{BlockTable, RamBlock};
+
+/// How many stripes a fault thread has of a block at most.
+const STRIPES_A_THREAD: usize = 32;
+
+/// The smallest stripe: a page table's worth of pages.
+const SMALLEST_STRIPE: usize = 2 << 20;
+
+/// RAM blocks registered with userfaultfds, striped over them. Dropped, it unregisters all, then closes the
+/// descriptors.
+pub(crate) struct Registration {
+    uffds: Box<[Userfaultfd]>,
+    table: BlockTable,
+    ranges: Vec<Range>,
+    callbacks: Callbacks,
+}
+
+/// How a block is registered.
+struct Range {
+    /// Bytes served by one descriptor before it is the next one's turn.
+    stripe: usize,
+    /// The kernel's page size there.
+    unit: usize,
+    zeropage: bool,
+    registered: AtomicBool,
+}
+
+impl Registration {
+    pub fn new(uffds: Box<[Userfaultfd]>, table: BlockTable, callbacks: Callbacks) -> Result<Self> {
+        let mut registration = Self { uffds, table, ranges: Vec::new(), callbacks };
+        for index in 0..registration.table.blocks().len() {
+            registration.register(index)?;
+        }
+        Ok(registration)
+    }
+
+    fn register(&mut self, index: usize) -> Result<()> {
+        let block = &self.table.blocks()[index];
+        let stripe = stripe(block, self.uffds.len());
+        // Entered before the first stripe is registered, so that dropping undoes those that were.
+        let range = Range { stripe, unit: kernel::page_size(), zeropage: true, registered: AtomicBool::new(true) };
+        self.ranges.push(range);
+        let mut zeropage = true;
+        for (uffd, start, length) in stripes(&self.uffds, block, stripe) {
+            zeropage &= uffd.register(start, length).map_err(|errno| refusal(block, errno))?;
+        }
+        // Only hugetlbfs knows no zero page.
+        ensure!(
+            zeropage || block.page_size() > kernel::page_size(),
+            EINVAL,
+            "{block} is hugetlbfs memory: its page size must be the huge page size, not {}",
+            block.page_size()
+        );
+        let range = &mut self.ranges[index];
+        range.zeropage = zeropage;
+        range.unit = if zeropage { kernel::page_size() } else { block.page_size() };
+        Ok(())
+    }
+
+    /// Unregisters a block: threads that wait in it go on, and what is missing reads as zeros.
+    pub fn unregister(&self, index: usize) {
+        let Some(range) = self.ranges.get(index) else { return };
+        if !range.registered.swap(false, SeqCst) {
+            return;
+        }
+        let block = &self.table.blocks()[index];
+        for (uffd, start, length) in stripes(&self.uffds, block, range.stripe) {
+            if let Err(errno) = uffd.unregister(start, length) {
+                let error =
+                    Error::os(errno as i32, format_args!("{block}: unregistering {length} bytes at {start:#x}"));
+                self.callbacks.log(LogLevel::Warning, error.message());
+            }
+        }
+    }
+
+    /// Unregisters all, and gives the descriptors back.
+    pub fn dissolve(mut self) -> Box<[Userfaultfd]> {
+        self.unregister_all();
+        self.ranges.clear();
+        std::mem::take(&mut self.uffds)
+    }
+
+    fn unregister_all(&self) {
+        (0..self.ranges.len()).for_each(|index| self.unregister(index));
+    }
+
+    pub fn uffds(&self) -> &[Userfaultfd] {
+        &self.uffds
+    }
+
+    /// The descriptor that serves an offset of a block, and the offset at which its stripe ends.
+    pub fn serving(&self, index: usize, offset: usize) -> (&Userfaultfd, usize) {
+        let stripe = self.ranges[index].stripe;
+        let number = offset / stripe;
+        (&self.uffds[number % self.uffds.len()], (number + 1) * stripe)
+    }
+
+    /// The size of the kernel's pages in a block: what is present or missing as one.
+    pub fn unit(&self, index: usize) -> usize {
+        self.ranges[index].unit
+    }
+
+    /// Whether the kernel can place zero pages in a block.
+    pub fn has_zeropage(&self, index: usize) -> bool {
+        self.ranges[index].zeropage
+    }
+}
+
+impl Drop for Registration {
+    fn drop(&mut self) {
+        self.unregister_all();
+    }
+}
+
+/// How many bytes of a block one descriptor serves before it is the next one's turn.
+fn stripe(block: &RamBlock, uffds: usize) -> usize {
+    if uffds == 1 {
+        return block.length();
+    }
+    let smallest = SMALLEST_STRIPE.max(block.page_size());
+    block.length().div_ceil(uffds * STRIPES_A_THREAD).next_multiple_of(smallest)
+}
+
+/// The stripes of a block: descriptor, start, length.
+fn stripes<'a>(
+    uffds: &'a [Userfaultfd],
+    block: &RamBlock,
+    stripe: usize,
+) -> impl Iterator<Item = (&'a Userfaultfd, usize, usize)> {
+    let (host, length) = (block.host(), block.length());
+    (0..length.div_ceil(stripe)).map(move |number| {
+        let offset = number * stripe;
+        (&uffds[number % uffds.len()], host + offset, stripe.min(length - offset))
+    })
+}
+
+/// Why a block could not be registered.
+fn refusal(block: &RamBlock, errno: Errno) -> Error {
+    match errno {
+        Errno::EINVAL => error!(
+            EINVAL,
+            "{block}: userfaultfd cannot serve this memory (UFFDIO_REGISTER: EINVAL). It must be mapped, and be \
+             anonymous, shmem (memfd) or hugetlbfs, not a file on a disk, with whole huge pages of hugetlbfs"
+        ),
+        Errno::EPERM => {
+            error!(EPERM, "{block}: userfaultfd needs memory that may be written (UFFDIO_REGISTER: EPERM)")
+        }
+        Errno::EBUSY => {
+            error!(EBUSY, "{block} is registered with another userfaultfd already (UFFDIO_REGISTER: EBUSY)")
+        }
+        errno => Error::os(errno as i32, format_args!("{block}: registering it for missing pages (UFFDIO_REGISTER)")),
+    }
+}

@@ -1,0 +1,131 @@
+//! The set-up, step by step: all or nothing. Each step's result undoes it when it is dropped, in the reverse order.
+
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+
+use super::armed::Armed;
+use super::blocktime::Blocktime;
+use super::callbacks::Callbacks;
+use super::config::Config;
+use super::engine::Engine;
+use super::fault::PageHandler;
+use super::gate::Gate;
+use super::load::Load;
+use super::registration::Registration;
+use super::waits::Waits;
+use super::{Incoming, Record};
+use crate::error::{Result, ensure};
+use crate::kernel::{EventFd, Opening, Userfaultfd, empty_memory};
+use crate::memory::{BlockTable, TempPages};
+use crate::stats::Stats;
+
+/// What is to be set up.
+pub(crate) struct Plan {
+    pub handler: Arc<dyn PageHandler>,
+    pub channels: u32,
+    /// With a preempt thread.
+    pub preempt: bool,
+    /// With an account of blocktime, if the configuration asks for one.
+    pub blocktime: bool,
+    /// What restores all RAM, if the handler does.
+    pub load: Option<Arc<dyn Load>>,
+}
+
+impl Incoming {
+    /// All steps up to an engine that serves, once its threads run. Nothing of it is left after a failure.
+    pub(super) fn build_engine(self: &Arc<Self>, config: &Config, plan: &Plan) -> Result<Arc<Engine>> {
+        let callbacks = Callbacks { hooks: config.hooks.clone(), owner: self.owner };
+        ensure!(plan.channels > 0, EINVAL, "0 channels: at least one temporary page is needed");
+        if callbacks.hooks.supplies_ram_blocks() {
+            callbacks.fallible("the ram_blocks callback", |hooks| hooks.ram_blocks(self))?;
+        }
+        let table = self.table.read().clone();
+        ensure!(!table.blocks().is_empty(), EINVAL, "there is no RAM block to set up");
+        if let Some(load) = &plan.load {
+            load.prepare(&table, config.fault_threads())?;
+        }
+
+        let uffds = (0..config.fault_threads()).map(|_| open_userfaultfd(config, &callbacks));
+        let uffds: Box<[_]> = uffds.collect::<Result<_>>()?;
+        uffds.iter().try_for_each(Userfaultfd::handshake)?;
+        let wakers = uffds.iter().map(|_| EventFd::new()).collect::<Result<_>>()?;
+        // Before the registration: temporary pages exist before the first fault can be delivered.
+        let temp_pages = TempPages::new(plan.channels, table.largest_page_size())?;
+        let uffds = match &plan.load {
+            Some(load) if !load.keeps_present() => empty_ram(uffds, &table, &callbacks)?,
+            _ => uffds,
+        };
+        let record = Record::new(config, plan, &table);
+        let registration = Registration::new(uffds, table.clone(), callbacks.clone())?;
+
+        *self.record.lock() = record.clone();
+        let engine = Engine {
+            table,
+            registration,
+            temp_pages,
+            handler: plan.handler.clone(),
+            callbacks,
+            waits: Waits::new(record.stats.clone(), record.blocktime),
+            gate: record.gate,
+            stats: record.stats,
+            wakers,
+            requested: AtomicUsize::new(0),
+            loading: plan.load.is_some(),
+            spin_us: config.spin_us,
+        };
+        Ok(Arc::new(engine))
+    }
+
+    /// The last steps: threads. Faults wait in the descriptor until they run.
+    pub(super) fn start(self: &Arc<Self>, armed: &mut Armed, plan: &Plan) -> Result<()> {
+        armed.start_fault_threads()?;
+        armed.callbacks().fallible("the setup_done callback", |hooks| hooks.setup_done(self))?;
+        if let Some(load) = &plan.load {
+            armed.start_loader_threads(load)?;
+        }
+        if plan.preempt {
+            armed.start_preempt_thread(self.clone())?;
+        }
+        Ok(())
+    }
+}
+
+impl Record {
+    fn new(config: &Config, plan: &Plan, table: &BlockTable) -> Self {
+        let stats = Stats::default();
+        if plan.load.is_some() {
+            for block in table.blocks() {
+                Stats::count(&stats.bytes_total, block.length() as u64);
+                Stats::count(&stats.bytes_loaded, (block.received_pages() * block.page_size()) as u64);
+            }
+        }
+        let workers = config.fault_threads() + plan.load.as_ref().map_or(0, |load| load.threads());
+        Self {
+            stats: Arc::new(stats),
+            gate: Arc::new(Gate::new(workers)),
+            blocktime: (plan.blocktime && config.blocktime).then(|| Arc::new(Blocktime::new(config.vcpus as usize))),
+        }
+    }
+}
+
+fn open_userfaultfd(config: &Config, callbacks: &Callbacks) -> Result<Userfaultfd> {
+    let handed_in: Option<OwnedFd> =
+        callbacks.fallible("the open_userfaultfd callback", |hooks| hooks.open_userfaultfd().transpose())?;
+    match handed_in {
+        Some(fd) => Userfaultfd::from_fd(fd),
+        None if config.user_mode_only => Userfaultfd::open(Opening::UserModeOnly),
+        None => Userfaultfd::open(Opening::Full),
+    }
+}
+
+/// Empties the RAM for a load, once it is certain that userfaultfd serves all of it.
+fn empty_ram(uffds: Box<[Userfaultfd]>, table: &BlockTable, callbacks: &Callbacks) -> Result<Box<[Userfaultfd]>> {
+    let uffds = Registration::new(uffds, table.clone(), callbacks.clone())?.dissolve();
+    for block in table.blocks() {
+        block.forget_pages();
+        // SAFETY: the caller of `add_ram_block` vouched for the mapping, and asks for a load, which replaces its contents.
+        unsafe { empty_memory(block.host(), block.length()) }.map_err(|error| error.context(block))?;
+    }
+    Ok(uffds)
+}

@@ -1,0 +1,89 @@
+//! Files as sources of pages: opening, exact positioned reads into raw memory, lengths and holes.
+
+use std::ops::Range;
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
+use std::path::Path;
+
+use libc::off_t;
+use nix::errno::Errno;
+use nix::fcntl::{OFlag, open};
+use nix::sys::stat::{Mode, SFlag, fstat};
+use nix::unistd::{Whence, lseek};
+
+use crate::error::{Error, Result, error};
+
+// BLKGETSIZE64, whose number is made with the size of a size_t. Unlike lseek() it leaves the position alone, which a
+// duplicated descriptor shares with the original.
+nix::ioctl_read!(block_device_length, 0x12, 114, usize);
+
+/// Opens a file to read from.
+pub(crate) fn open_read_only(path: &Path) -> Result<OwnedFd> {
+    // Non-blocking for the sake of a FIFO without a writer, which would hang in open(); regular files take no notice.
+    let flags = OFlag::O_RDONLY | OFlag::O_CLOEXEC | OFlag::O_NONBLOCK | OFlag::O_NOCTTY;
+    open(path, flags, Mode::empty()).map_err(|errno| Error::os(errno as i32, "opening"))
+}
+
+/// The length of a regular file or block device; anything else is no source of pages.
+pub(crate) fn length(file: BorrowedFd<'_>) -> Result<u64> {
+    let status = fstat(file).map_err(|errno| Error::os(errno as i32, "fstat"))?;
+    let kind = SFlag::from_bits_truncate(status.st_mode & SFlag::S_IFMT.bits());
+    let length = match kind {
+        SFlag::S_IFREG => status.st_size as u64,
+        SFlag::S_IFBLK => {
+            let mut length = 0_u64;
+            // SAFETY: the kernel writes 64 bits, whatever the request's number says, and there is room for them.
+            unsafe { block_device_length(file.as_raw_fd(), (&raw mut length).cast()) }
+                .map_err(|errno| Error::os(errno as i32, "asking for the block device's size"))?;
+            length
+        }
+        other => {
+            let name = match other {
+                SFlag::S_IFDIR => "directory",
+                SFlag::S_IFIFO => "FIFO",
+                SFlag::S_IFSOCK => "socket",
+                SFlag::S_IFCHR => "character device",
+                _ => "file of no known kind",
+            };
+            return Err(error!(EINVAL, "it is a {name}; a regular file or block device is needed"));
+        }
+    };
+    Ok(length)
+}
+
+/// Reads up to `length` bytes at `offset`; fewer only where the file ends.
+///
+/// # Safety
+/// `to` is valid for writes of `length` bytes, and nothing else accesses them meanwhile.
+pub(crate) unsafe fn read_at(file: BorrowedFd<'_>, offset: u64, to: *mut u8, length: usize) -> nix::Result<usize> {
+    let mut done = 0;
+    while done < length {
+        let position = offset.checked_add(done as u64).and_then(|at| off_t::try_from(at).ok());
+        let position = position.ok_or(Errno::EOVERFLOW)?;
+        // SAFETY: `done` is below `length`, so what is left of the caller's buffer starts there.
+        let read = unsafe { libc::pread(file.as_raw_fd(), to.add(done).cast(), length - done, position) };
+        match Errno::result(read) {
+            Ok(0) => break,
+            Ok(read) => done += read as usize,
+            Err(Errno::EINTR) => {}
+            Err(errno) => return Err(errno),
+        }
+    }
+    Ok(done)
+}
+
+/// The first stretch of data that ends behind `offset`; `None` when only a hole follows. Where nothing is known of
+/// holes, as on block devices and some file systems, everything is data.
+pub(crate) fn next_data(file: BorrowedFd<'_>, offset: u64) -> nix::Result<Option<Range<u64>>> {
+    let start = match seek(file, offset, Whence::SeekData) {
+        Ok(start) => start,
+        Err(Errno::ENXIO) => return Ok(None),
+        Err(Errno::EINVAL | Errno::EOPNOTSUPP) => return Ok(Some(offset..u64::MAX)),
+        Err(errno) => return Err(errno),
+    };
+    seek(file, start, Whence::SeekHole).map(|end| Some(start..end))
+}
+
+fn seek(file: BorrowedFd<'_>, offset: u64, whence: Whence) -> nix::Result<u64> {
+    let offset = off_t::try_from(offset).map_err(|_| Errno::EOVERFLOW)?;
+    lseek(file, offset, whence).map(|position| position as u64)
+}

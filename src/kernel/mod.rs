@@ -1,0 +1,24 @@
+//! Linux: the only system calls of the library. Nothing here knows what a RAM block is.
+
+mod eventfd;
+pub(crate) mod file;
+mod mapping;
+mod poll;
+mod probe;
+mod thread;
+mod uapi;
+mod userfaultfd;
+
+pub(crate) use eventfd::EventFd;
+pub(crate) use mapping::{Mapping, empty_memory};
+pub(crate) use poll::wait_readable;
+pub use probe::{Host, probe};
+pub(crate) use thread::with_signals_blocked;
+pub(crate) use userfaultfd::{BATCH, Message, Opening, Userfaultfd};
+
+/// The host's page size in bytes.
+pub fn page_size() -> usize {
+    // SAFETY: sysconf only reads; _SC_PAGESIZE is always known, and positive.
+    let size = unsafe { libc::sysconf(libc::_SC_PAGESIZE) };
+    usize::try_from(size).expect("a page size is positive")
+}

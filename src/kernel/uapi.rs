@@ -1,0 +1,10 @@
+//! What `userfaultfd-sys` lacks because the build host's headers may be older than it: from linux/userfaultfd.h.
+
+/// `USERFAULTFD_IOC_NEW` on /dev/userfaultfd, Linux 6.1: `_IO(0xAA, 0x00)`.
+pub(super) const USERFAULTFD_IOC_NEW: nix::sys::ioctl::ioctl_num_type = nix::request_code_none!(0xAA, 0x00);
+
+/// Flag of the system call and of `USERFAULTFD_IOC_NEW`, Linux 5.11.
+pub(super) const UFFD_USER_MODE_ONLY: i32 = 1;
+
+const _: () = assert!(size_of::<userfaultfd_sys::uffd_msg>() == 32);
+const _: () = assert!(userfaultfd_sys::UFFDIO_COPY == nix::request_code_readwrite!(0xAA, 0x03, 40) as u32);

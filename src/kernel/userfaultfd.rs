@@ -1,0 +1,245 @@
+//! userfaultfd: opening it, registering memory, reading faults, placing pages.
+
+use std::fs::OpenOptions;
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+
+use nix::errno::Errno;
+use nix::fcntl::{FcntlArg, FdFlag, OFlag, fcntl};
+use userfaultfd_sys as sys;
+
+use super::uapi;
+use crate::error::{Error, Result, error};
+
+/// What every descriptor of ours is shaken hands for: all of Linux 4.14.
+const FEATURES: u64 =
+    sys::UFFD_FEATURE_MISSING_SHMEM | sys::UFFD_FEATURE_MISSING_HUGETLBFS | sys::UFFD_FEATURE_THREAD_ID;
+
+mod ioctls {
+    use userfaultfd_sys::*;
+    nix::ioctl_readwrite!(api, UFFDIO, _UFFDIO_API, uffdio_api);
+    nix::ioctl_readwrite!(register, UFFDIO, _UFFDIO_REGISTER, uffdio_register);
+    nix::ioctl_read!(unregister, UFFDIO, _UFFDIO_UNREGISTER, uffdio_range);
+    nix::ioctl_read!(wake, UFFDIO, _UFFDIO_WAKE, uffdio_range);
+    nix::ioctl_readwrite!(copy, UFFDIO, _UFFDIO_COPY, uffdio_copy);
+    nix::ioctl_readwrite!(zeropage, UFFDIO, _UFFDIO_ZEROPAGE, uffdio_zeropage);
+}
+
+/// How to come by a userfaultfd.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Opening {
+    /// One that also serves faults of the kernel's own accesses.
+    Full,
+    /// One for faults of user mode only.
+    UserModeOnly,
+}
+
+/// A userfaultfd, closed when dropped. Closing it unregisters: what is missing then reads as zeros.
+#[derive(Debug)]
+pub(crate) struct Userfaultfd(OwnedFd);
+
+/// What an ioctl that places pages did: how many bytes, and what stopped it before the end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Placed {
+    pub bytes: usize,
+    pub stopped: Option<Errno>,
+}
+
+/// A fault: which address, on which thread.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Message {
+    pub address: usize,
+    pub thread_id: u32,
+}
+
+/// How many messages one read() takes at most.
+pub(crate) const BATCH: usize = 64;
+
+impl Userfaultfd {
+    /// Opens a descriptor: /dev/userfaultfd first, then the system call. Not shaken hands with yet.
+    pub fn open(opening: Opening) -> Result<Self> {
+        let device = match Self::open_device(opening) {
+            Ok(uffd) => return Ok(uffd),
+            Err(error) => error,
+        };
+        let syscall = match Self::open_syscall(opening) {
+            Ok(uffd) => return Ok(uffd),
+            Err(error) => error,
+        };
+        let advice = match (opening, syscall.errno()) {
+            (_, libc::ENOSYS) => "this kernel is built without userfaultfd, or a seccomp filter hides it",
+            (Opening::Full, libc::EPERM) => {
+                "to permit it, give this user access to the device (setfacl -m u:USER:rw /dev/userfaultfd), or set \
+                 the sysctl vm.unprivileged_userfaultfd=1, or grant CAP_SYS_PTRACE; or, where the kernel's own \
+                 accesses to missing RAM need not be served, ask for user mode faults only \
+                 (UFFD_INCOMING_USER_MODE_ONLY)"
+            }
+            (_, libc::EMFILE | libc::ENFILE) => "raise the limit on open files (ulimit -n)",
+            _ => "see the reasons",
+        };
+        let reasons = format!("no userfaultfd can be opened. {device}. {syscall}. What to do: {advice}");
+        Err(Error::new(syscall.errno(), reasons))
+    }
+
+    /// Opens a descriptor by /dev/userfaultfd (Linux 6.1).
+    pub(super) fn open_device(opening: Opening) -> Result<Self> {
+        const DEVICE: &str = "/dev/userfaultfd";
+        let failed = |errno: i32| Error::os(errno, format_args!("By {DEVICE}"));
+        let device = OpenOptions::new().read(true).write(true).open(DEVICE);
+        let device = device.map_err(|error| failed(error.raw_os_error().unwrap_or(libc::EIO)))?;
+        // SAFETY: this ioctl takes its flags by value and makes a new descriptor.
+        let fd = unsafe { libc::ioctl(device.as_raw_fd(), uapi::USERFAULTFD_IOC_NEW as _, open_flags(opening)) };
+        Self::adopt_new(fd).map_err(|errno| failed(errno as i32))
+    }
+
+    /// Opens a descriptor by the system call.
+    pub(super) fn open_syscall(opening: Opening) -> Result<Self> {
+        // SAFETY: this system call takes its flags by value and makes a new descriptor.
+        let fd = unsafe { libc::syscall(libc::SYS_userfaultfd, open_flags(opening)) };
+        Self::adopt_new(fd as RawFd).map_err(|errno| Error::os(errno as i32, "By the system call userfaultfd"))
+    }
+
+    fn adopt_new(fd: RawFd) -> nix::Result<Self> {
+        Errno::result(fd)?;
+        // SAFETY: the kernel just made this descriptor for us.
+        Ok(Self(unsafe { OwnedFd::from_raw_fd(fd) }))
+    }
+
+    /// Takes a descriptor from somebody else; not shaken hands with yet.
+    pub fn from_fd(fd: OwnedFd) -> Result<Self> {
+        // Without O_NONBLOCK, poll() on a userfaultfd reports an error.
+        fcntl(&fd, FcntlArg::F_GETFL)
+            .and_then(|flags| {
+                fcntl(&fd, FcntlArg::F_SETFL(OFlag::from_bits_retain(flags) | OFlag::O_NONBLOCK))?;
+                fcntl(&fd, FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC))
+            })
+            .map_err(|errno| Error::os(errno as i32, "the userfaultfd handed in cannot be used"))?;
+        Ok(Self(fd))
+    }
+
+    /// The handshake, once a descriptor.
+    pub fn handshake(&self) -> Result<()> {
+        self.api(FEATURES).map(drop).map_err(|errno| match errno {
+            Errno::EINVAL => error!(
+                EINVAL,
+                "the userfaultfd handshake (UFFDIO_API) was refused: Linux 4.14 or newer is needed, and a descriptor \
+                 that nobody has shaken hands with"
+            ),
+            Errno::EPERM => error!(EPERM, "the userfaultfd handshake (UFFDIO_API) was refused: EPERM"),
+            errno => Error::os(errno as i32, "the userfaultfd handshake (UFFDIO_API); is it a userfaultfd?"),
+        })
+    }
+
+    /// Shakes hands for no feature in particular, and says which the kernel has.
+    pub(super) fn features(&self) -> nix::Result<u64> {
+        self.api(0)
+    }
+
+    fn api(&self, features: u64) -> nix::Result<u64> {
+        let mut api = sys::uffdio_api { api: sys::UFFD_API, features, ioctls: 0 };
+        // SAFETY: `api` lives through the call, which reads and writes just it.
+        unsafe { ioctls::api(self.raw(), &mut api) }?;
+        Ok(api.features)
+    }
+
+    /// Registers a range for missing pages; says whether zero pages can be placed in it (hugetlbfs: no).
+    pub fn register(&self, start: usize, length: usize) -> nix::Result<bool> {
+        let range = sys::uffdio_range { start: start as u64, len: length as u64 };
+        let mut register = sys::uffdio_register { range, mode: sys::UFFDIO_REGISTER_MODE_MISSING, ioctls: 0 };
+        // SAFETY: `register` lives through the call, which reads and writes just it. Memory that is registered reads
+        // the same as before, only later.
+        unsafe { ioctls::register(self.raw(), &mut register) }?;
+        Ok(register.ioctls & (1 << sys::_UFFDIO_ZEROPAGE) != 0)
+    }
+
+    /// Unregisters a range, and wakes who waits in it: what is missing now reads as zeros.
+    pub fn unregister(&self, start: usize, length: usize) -> nix::Result<()> {
+        let mut range = sys::uffdio_range { start: start as u64, len: length as u64 };
+        // SAFETY: `range` lives through the call, which reads just it.
+        unsafe { ioctls::unregister(self.raw(), &mut range) }?;
+        Ok(())
+    }
+
+    /// Wakes who waits in a range.
+    pub fn wake(&self, start: usize, length: usize) -> nix::Result<()> {
+        let mut range = sys::uffdio_range { start: start as u64, len: length as u64 };
+        // SAFETY: `range` lives through the call, which reads just it.
+        unsafe { ioctls::wake(self.raw(), &mut range) }?;
+        Ok(())
+    }
+
+    /// Fills missing pages from `from`, and wakes who waits for them. The kernel reads the source, so a bad pointer is
+    /// EFAULT; and it writes only into pages that are missing in registered memory.
+    pub fn copy(&self, to: usize, from: *const u8, length: usize) -> Placed {
+        let mut copy =
+            sys::uffdio_copy { dst: to as u64, src: from.addr() as u64, len: length as u64, mode: 0, copy: 0 };
+        // SAFETY: `copy` lives through the call, which reads and writes just it; for the memory see above.
+        let result = unsafe { ioctls::copy(self.raw(), &mut copy) };
+        placed(result, copy.copy, length)
+    }
+
+    /// Fills missing pages with zeros, and wakes who waits for them.
+    pub fn zeropage(&self, to: usize, length: usize) -> Placed {
+        let range = sys::uffdio_range { start: to as u64, len: length as u64 };
+        let mut zeropage = sys::uffdio_zeropage { range, mode: 0, zeropage: 0 };
+        // SAFETY: `zeropage` lives through the call, which reads and writes just it; only missing pages are filled.
+        let result = unsafe { ioctls::zeropage(self.raw(), &mut zeropage) };
+        placed(result, zeropage.zeropage, length)
+    }
+
+    /// Reads the faults that wait, at most as many as there is room; none is 0.
+    pub fn read(&self, messages: &mut [Message; BATCH]) -> Result<usize> {
+        let mut raw = [const { MaybeUninit::<sys::uffd_msg>::uninit() }; BATCH];
+        let bytes = loop {
+            // SAFETY: the kernel writes at most the size of `raw` into it.
+            let read = unsafe { libc::read(self.raw(), raw.as_mut_ptr().cast(), size_of_val(&raw)) };
+            match Errno::result(read) {
+                Ok(bytes) => break bytes as usize,
+                Err(Errno::EINTR) => continue,
+                Err(Errno::EAGAIN) => return Ok(0),
+                Err(errno) => return Err(Error::os(errno as i32, "reading faults from the userfaultfd")),
+            }
+        };
+        let mut count = 0;
+        for raw in &raw[..bytes / size_of::<sys::uffd_msg>()] {
+            // SAFETY: the kernel filled these messages in, whole ones only.
+            let raw = unsafe { raw.assume_init_ref() };
+            // No other event was asked for in the handshake.
+            if raw.event == sys::UFFD_EVENT_PAGEFAULT {
+                // SAFETY: the event says which arm of the union is meant.
+                let fault = unsafe { raw.arg.pagefault };
+                // SAFETY: UFFD_FEATURE_THREAD_ID was asked for, so the thread id is there.
+                let thread_id = unsafe { fault.feat.ptid };
+                messages[count] = Message { address: fault.address as usize, thread_id };
+                count += 1;
+            }
+        }
+        Ok(count)
+    }
+
+    fn raw(&self) -> RawFd {
+        self.0.as_raw_fd()
+    }
+}
+
+impl AsFd for Userfaultfd {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+fn open_flags(opening: Opening) -> i32 {
+    let user_mode_only = match opening {
+        Opening::Full => 0,
+        Opening::UserModeOnly => uapi::UFFD_USER_MODE_ONLY,
+    };
+    libc::O_CLOEXEC | libc::O_NONBLOCK | user_mode_only
+}
+
+/// `done` is signed: what was placed, or the negative errno value once more. Preset to 0 where the kernel wrote nothing.
+fn placed(result: nix::Result<i32>, done: i64, length: usize) -> Placed {
+    match result {
+        Ok(_) => Placed { bytes: length, stopped: None },
+        Err(errno) => Placed { bytes: usize::try_from(done).unwrap_or(0), stopped: Some(errno) },
+    }
+}

@@ -1,0 +1,195 @@
+//! A RAM block: where it is, and which of its pages have been requested and received.
+
+use std::fmt;
+use std::ops::Range;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
+
+use super::bitmap::AtomicBitmap;
+use crate::error::{Result, ensure, error};
+use crate::kernel;
+
+/// The caller's name for a RAM block: any number that is unique in its [`Incoming`](crate::Incoming). From C, the
+/// address of its `RAMBlock`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct BlockId(pub usize);
+
+/// What a caller tells of a RAM block.
+#[derive(Clone, Debug)]
+pub struct RamBlockSpec {
+    /// The name, at most 255 bytes: what messages call it and what a snapshot knows it by.
+    pub idstr: String,
+    /// The host address, aligned to the page size.
+    pub host: usize,
+    /// Bytes, a multiple of the page size, not 0.
+    pub length: u64,
+    /// The size in which pages are asked for and placed: a power of two, at least the host's.
+    pub page_size: u64,
+}
+
+/// A RAM block. The memory is only known by its addresses, never by a reference: the guest writes to it at any time.
+#[derive(Debug)]
+pub(crate) struct RamBlock {
+    id: BlockId,
+    idstr: String,
+    host: usize,
+    length: usize,
+    page_shift: u32,
+    /// Pages that have been placed, or that the caller vouches for.
+    received: AtomicBitmap,
+    received_pages: AtomicUsize,
+    /// Pages that the handler was asked for and that have not been placed yet.
+    requested: AtomicBitmap,
+    /// The caller has taken the block back.
+    removed: AtomicBool,
+}
+
+impl RamBlock {
+    pub fn new(id: BlockId, spec: RamBlockSpec) -> Result<Self> {
+        let RamBlockSpec { idstr, host, length, page_size } = spec;
+        let this = describe(&idstr, host);
+        ensure!(!idstr.is_empty() && idstr.len() <= 255, EINVAL, "a RAM block's name must have 1 to 255 bytes");
+        ensure!(
+            page_size.is_power_of_two() && page_size >= kernel::page_size() as u64,
+            EINVAL,
+            "{this}: page size {page_size} is not a power of two of at least {}",
+            kernel::page_size()
+        );
+        ensure!(
+            host != 0 && host as u64 % page_size == 0,
+            EINVAL,
+            "{this} is not aligned to its page size {page_size}"
+        );
+        ensure!(
+            length != 0 && length % page_size == 0,
+            EINVAL,
+            "{this}: length {length} is not a multiple of its page size {page_size}, or 0"
+        );
+        let length = usize::try_from(length).ok().filter(|length| host.checked_add(*length).is_some());
+        let length = length.ok_or_else(|| error!(EINVAL, "{this} ends beyond the address space"))?;
+        let page_shift = page_size.trailing_zeros();
+        let pages = length >> page_shift;
+        Ok(Self {
+            id,
+            host,
+            length,
+            page_shift,
+            received: AtomicBitmap::new(pages).map_err(|error| error.context(&this))?,
+            received_pages: AtomicUsize::new(0),
+            requested: AtomicBitmap::new(pages).map_err(|error| error.context(&this))?,
+            removed: AtomicBool::new(false),
+            idstr,
+        })
+    }
+
+    pub fn id(&self) -> BlockId {
+        self.id
+    }
+
+    pub fn idstr(&self) -> &str {
+        &self.idstr
+    }
+
+    pub fn host(&self) -> usize {
+        self.host
+    }
+
+    /// Bytes.
+    pub fn length(&self) -> usize {
+        self.length
+    }
+
+    pub fn page_size(&self) -> usize {
+        1 << self.page_shift
+    }
+
+    pub fn pages(&self) -> usize {
+        self.received.len()
+    }
+
+    pub fn end(&self) -> usize {
+        self.host + self.length
+    }
+
+    /// The page that holds the byte at an offset.
+    pub fn page_of(&self, offset: usize) -> usize {
+        offset >> self.page_shift
+    }
+
+    /// The offset at which a page starts.
+    pub fn offset_of(&self, page: usize) -> usize {
+        page << self.page_shift
+    }
+
+    /// The whole pages of `length` bytes at an offset, or why they are none.
+    pub fn whole_pages(&self, offset: u64, length: u64) -> Result<Range<usize>> {
+        let mask = self.page_size() as u64 - 1;
+        let inside = offset.checked_add(length).is_some_and(|end| end <= self.length as u64);
+        ensure!(
+            length != 0 && inside && (offset | length) & mask == 0,
+            EINVAL,
+            "{self}: offset {offset:#x}, length {length:#x} are not whole pages of {} bytes inside its {:#x} bytes",
+            self.page_size(),
+            self.length
+        );
+        Ok(self.page_of(offset as usize)..self.page_of((offset + length) as usize))
+    }
+
+    pub fn received(&self) -> &AtomicBitmap {
+        &self.received
+    }
+
+    /// Marks pages received; calls `each` with those that were not, in words (first page, mask), and counts them.
+    pub fn receive(&self, pages: Range<usize>, mut each: impl FnMut(usize, u64)) -> usize {
+        let mut newly = 0;
+        self.received.set(pages, |first, mask| {
+            newly += mask.count_ones() as usize;
+            each(first, mask);
+        });
+        self.received_pages.fetch_add(newly, SeqCst);
+        newly
+    }
+
+    pub fn received_pages(&self) -> usize {
+        self.received_pages.load(SeqCst)
+    }
+
+    pub fn is_fully_received(&self) -> bool {
+        self.received_pages() == self.pages()
+    }
+
+    pub fn requested(&self) -> &AtomicBitmap {
+        &self.requested
+    }
+
+    pub fn is_removed(&self) -> bool {
+        self.removed.load(SeqCst)
+    }
+
+    /// The caller takes the block back.
+    pub fn remove(&self) {
+        self.removed.store(true, SeqCst);
+    }
+
+    /// Forgets what was received and requested.
+    pub fn forget_pages(&self) {
+        self.received.clear_all();
+        self.received_pages.store(0, SeqCst);
+        self.forget_requests();
+    }
+
+    /// Forgets what was requested.
+    pub fn forget_requests(&self) {
+        self.requested.clear_all();
+    }
+}
+
+impl fmt::Display for RamBlock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&describe(&self.idstr, self.host))
+    }
+}
+
+/// How messages name a block.
+fn describe(idstr: &str, host: usize) -> String {
+    format!("RAM block '{idstr}' at {host:#x}")
+}

@@ -1,0 +1,100 @@
+//! The RAM blocks of one mis, by address and by id.
+
+use std::sync::Arc;
+
+use super::block::{BlockId, RamBlock};
+use crate::error::{Result, ensure, error};
+
+/// RAM blocks that do not overlap, sorted by address. A block's index holds as long as the table is not changed.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct BlockTable {
+    blocks: Vec<Arc<RamBlock>>,
+}
+
+impl BlockTable {
+    pub fn add(&mut self, block: RamBlock) -> Result<()> {
+        if let Some(twin) = self.blocks.iter().find(|other| other.id() == block.id()) {
+            return Err(error!(EEXIST, "{block}: its handle is {twin}'s already"));
+        }
+        if let Some(twin) = self.blocks.iter().find(|other| other.idstr() == block.idstr()) {
+            return Err(error!(EEXIST, "{block}: its name is taken by {twin}"));
+        }
+        let at = self.blocks.partition_point(|other| other.end() <= block.host());
+        if let Some(other) = self.blocks.get(at) {
+            ensure!(block.end() <= other.host(), EINVAL, "{block} overlaps {other}");
+        }
+        self.blocks.insert(at, Arc::new(block));
+        Ok(())
+    }
+
+    /// The block is no longer in the table; false when it was not.
+    pub fn remove(&mut self, id: BlockId) -> bool {
+        let before = self.blocks.len();
+        self.blocks.retain(|block| block.id() != id);
+        self.blocks.len() < before
+    }
+
+    pub fn blocks(&self) -> &[Arc<RamBlock>] {
+        &self.blocks
+    }
+
+    /// Where a block stands, if it is known and has not been removed.
+    pub fn by_id(&self, id: BlockId) -> Result<usize> {
+        // A VM has a handful of blocks: looking at each is as fast as anything.
+        let known = self.blocks.iter().position(|block| block.id() == id && !block.is_removed());
+        known.ok_or_else(|| error!(ENOENT, "RAM block handle {:#x} is not known here", id.0))
+    }
+
+    /// Which block an address lies in.
+    pub fn by_address(&self, address: usize) -> Option<usize> {
+        let at = self.blocks.partition_point(|block| block.end() <= address);
+        self.blocks.get(at).filter(|block| block.host() <= address).map(|_| at)
+    }
+
+    /// The largest page size; 0 without blocks.
+    pub fn largest_page_size(&self) -> usize {
+        self.blocks.iter().map(|block| block.page_size()).max().unwrap_or(0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::memory::RamBlockSpec;
+
+    fn block(id: usize, host: usize, length: u64) -> RamBlock {
+        let spec = RamBlockSpec { idstr: format!("block{id}"), host, length, page_size: 4096 };
+        RamBlock::new(BlockId(id), spec).unwrap()
+    }
+
+    #[test]
+    fn addresses_find_their_block() {
+        let mut table = BlockTable::default();
+        table.add(block(3, 0x30000, 0x2000)).unwrap();
+        table.add(block(1, 0x10000, 0x1000)).unwrap();
+        table.add(block(2, 0x11000, 0x1000)).unwrap();
+        let id_at = |address| table.by_address(address).map(|index| table.blocks()[index].id().0);
+        assert_eq!(id_at(0xffff), None);
+        assert_eq!(id_at(0x10000), Some(1));
+        assert_eq!(id_at(0x10fff), Some(1));
+        assert_eq!(id_at(0x11000), Some(2));
+        assert_eq!(id_at(0x12000), None);
+        assert_eq!(id_at(0x31fff), Some(3));
+        assert_eq!(id_at(0x32000), None);
+    }
+
+    #[test]
+    fn overlaps_and_twins_are_refused() {
+        let mut table = BlockTable::default();
+        table.add(block(1, 0x10000, 0x3000)).unwrap();
+        for (host, length) in
+            [(0xf000, 0x2000), (0x10000, 0x3000), (0x11000, 0x1000), (0x12000, 0x8000), (0x8000, 0x20000)]
+        {
+            assert_eq!(table.add(block(2, host, length)).unwrap_err().errno(), libc::EINVAL, "{host:#x}");
+        }
+        assert_eq!(table.add(block(1, 0x40000, 0x1000)).unwrap_err().errno(), libc::EEXIST);
+        assert_eq!(table.blocks().len(), 1);
+        assert!(table.remove(BlockId(1)) && !table.remove(BlockId(1)));
+        assert_eq!(table.by_id(BlockId(1)).unwrap_err().errno(), libc::ENOENT);
+    }
+}

@@ -1,0 +1,119 @@
+//! An open snapshot: what it holds, and its pages.
+
+use std::collections::HashSet;
+use std::os::fd::BorrowedFd;
+use std::path::Path;
+
+use super::block::{Kind, Run, SnapshotBlock};
+use super::image::Image;
+use super::{flat, mapped_ram};
+use crate::error::{Result, ensure, error};
+
+/// A snapshot of a machine's RAM: a mapped-ram file of QEMU, or a flat image with its description.
+///
+/// All of its structure is read and checked when it is opened and never changes; pages are read when they are needed.
+#[derive(Debug)]
+pub struct Snapshot {
+    image: Image,
+    blocks: Vec<SnapshotBlock>,
+}
+
+impl Snapshot {
+    /// Opens the mapped-ram file, or the description of a flat image, at `path`.
+    pub fn open(path: &Path) -> Result<Self> {
+        let file = Image::open(path)?;
+        let mut start = [0; flat::MAGIC.len()];
+        let known = start.len().min(usize::try_from(file.length()).unwrap_or(usize::MAX));
+        file.read(0, &mut start[..known]).map_err(|error| error.context(file.name()))?;
+        if start.starts_with(mapped_ram::MAGIC) {
+            Self::mapped_ram(file, 0)
+        } else if start == *flat::MAGIC {
+            let parsed = flat::parse(&file, path).and_then(|(image, blocks)| Self::new(image, blocks));
+            parsed.map_err(|error| error.context(file.name()))
+        } else {
+            Err(error!(
+                EINVAL,
+                "{}: neither a migration stream of QEMU nor the description of a flat image: it starts with '{}'",
+                file.name(),
+                start[..known].escape_ascii()
+            ))
+        }
+    }
+
+    /// Opens a mapped-ram file by a descriptor, which is duplicated; the stream starts at `offset`.
+    pub fn open_fd(descriptor: BorrowedFd<'_>, offset: u64) -> Result<Self> {
+        Self::mapped_ram(Image::duplicate(descriptor)?, offset)
+    }
+
+    fn mapped_ram(image: Image, offset: u64) -> Result<Self> {
+        let name = image.name().to_owned();
+        let parsed = mapped_ram::parse(&image, offset).and_then(|blocks| Self::new(image, blocks));
+        parsed.map_err(|error| error.context(name))
+    }
+
+    fn new(image: Image, blocks: Vec<SnapshotBlock>) -> Result<Self> {
+        ensure!(!blocks.is_empty(), EINVAL, "there is no RAM block in it");
+        let mut names = HashSet::new();
+        for idstr in blocks.iter().map(SnapshotBlock::idstr) {
+            ensure!(names.insert(idstr), EINVAL, "there are two RAM blocks '{idstr}'");
+        }
+        Ok(Self { image, blocks })
+    }
+
+    /// The RAM blocks, in the file's order.
+    pub fn blocks(&self) -> &[SnapshotBlock] {
+        &self.blocks
+    }
+
+    /// What messages call the snapshot: its path in quotes, or "descriptor N".
+    pub(crate) fn name(&self) -> &str {
+        self.image.name()
+    }
+
+    /// What lies at byte `offset` of a block: at most `max` bytes, and no more than are of one kind. A run ends at a
+    /// target page's end or where `max` or the block end it, and is empty only if `max` is 0.
+    ///
+    /// Panics when `offset` is not inside the block.
+    pub(crate) fn run(&self, block: usize, offset: u64, max: u64) -> Run {
+        self.blocks[block].run(offset, max)
+    }
+
+    /// Fills `length` bytes at `to` with the block's bytes from `offset` on, all of them or an error. What the file
+    /// does not hold is zeros; its bytes there are stale and are not read.
+    ///
+    /// # Safety
+    /// `to` is valid for writes of `length` bytes, and nothing else accesses them meanwhile.
+    pub(crate) unsafe fn read(&self, block: usize, offset: u64, to: *mut u8, length: usize) -> Result<()> {
+        let source = &self.blocks[block];
+        let inside = offset.checked_add(length as u64).is_some_and(|end| end <= source.length);
+        ensure!(
+            inside,
+            EINVAL,
+            "{}: RAM block '{}' has {:#x} bytes, {length:#x} at {offset:#x} are not inside",
+            self.name(),
+            source.idstr,
+            source.length
+        );
+        let mut done = 0;
+        while done < length {
+            let at = offset + done as u64;
+            let run = source.run(at, (length - done) as u64);
+            // SAFETY: `done` is below `length`, and the run is not longer than what is left.
+            let result = unsafe {
+                let to = to.add(done);
+                match run.kind {
+                    Kind::Data => self.image.read_raw(source.pages_offset + at, to, run.length as usize),
+                    Kind::Zero => {
+                        to.write_bytes(0, run.length as usize);
+                        Ok(())
+                    }
+                }
+            };
+            result.map_err(|error| {
+                error.context(format_args!("{}: RAM block '{}', offset {at:#x}", self.name(), source.idstr))
+            })?;
+            done += run.length as usize;
+        }
+        Ok(())
+    }
+}

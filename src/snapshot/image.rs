@@ -1,0 +1,77 @@
+//! The file that holds the pages of a snapshot.
+
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::path::Path;
+
+use crate::error::{Error, Result, error};
+use crate::kernel::file;
+
+/// An open file with its length and what messages call it.
+#[derive(Debug)]
+pub(super) struct Image {
+    descriptor: OwnedFd,
+    name: String,
+    length: u64,
+}
+
+impl Image {
+    pub(super) fn open(path: &Path) -> Result<Self> {
+        let name = format!("'{}'", path.display());
+        let descriptor = file::open_read_only(path).map_err(|error| error.context(&name))?;
+        Self::new(descriptor, name)
+    }
+
+    pub(super) fn duplicate(descriptor: BorrowedFd<'_>) -> Result<Self> {
+        let name = format!("descriptor {}", descriptor.as_raw_fd());
+        let descriptor = descriptor.try_clone_to_owned().map_err(|error| {
+            let errno = error.raw_os_error().unwrap_or(libc::EBADF);
+            Error::os(errno, format_args!("{name}: duplicating it"))
+        })?;
+        Self::new(descriptor, name)
+    }
+
+    fn new(descriptor: OwnedFd, name: String) -> Result<Self> {
+        let length = file::length(descriptor.as_fd()).map_err(|error| error.context(&name))?;
+        Ok(Self { descriptor, name, length })
+    }
+
+    pub(super) fn descriptor(&self) -> BorrowedFd<'_> {
+        self.descriptor.as_fd()
+    }
+
+    /// What messages call the file: its path in quotes, or "descriptor N".
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The file's length when it was opened.
+    pub(super) fn length(&self) -> u64 {
+        self.length
+    }
+
+    /// Fills `to` with the bytes at `offset`. Errors do not name the file.
+    pub(super) fn read(&self, offset: u64, to: &mut [u8]) -> Result<()> {
+        // SAFETY: `to` is a buffer of our own.
+        unsafe { self.read_raw(offset, to.as_mut_ptr(), to.len()) }
+    }
+
+    /// Fills `length` bytes at `to` with the bytes at `offset`. Errors do not name the file.
+    ///
+    /// # Safety
+    /// `to` is valid for writes of `length` bytes, and nothing else accesses them meanwhile.
+    pub(super) unsafe fn read_raw(&self, offset: u64, to: *mut u8, length: usize) -> Result<()> {
+        // SAFETY: this function's contract is the same.
+        let done = unsafe { file::read_at(self.descriptor(), offset, to, length) }.map_err(|errno| {
+            Error::os(errno as i32, format_args!("reading {length} bytes at offset {offset:#x} of the file"))
+        })?;
+        if done < length {
+            let end = file::length(self.descriptor()).unwrap_or(offset + done as u64);
+            return Err(error!(
+                EIO,
+                "reading {length} bytes at offset {offset:#x} of the file: the file ended at {end:#x}: \
+                 it was truncated while it was in use"
+            ));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,17 @@
+//! Snapshots: what a file holds of a machine's RAM, and restoring RAM from it.
+
+mod block;
+mod cursor;
+mod data_pages;
+mod file;
+mod flat;
+mod image;
+mod load;
+mod loader;
+mod mapped_ram;
+#[cfg(test)]
+mod tests;
+
+pub use block::SnapshotBlock;
+pub use file::Snapshot;
+pub use load::{LoadConfig, load};
