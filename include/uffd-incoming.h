@@ -32,8 +32,8 @@ _Static_assert(sizeof(ram_addr_t) == sizeof(uintptr_t), "ram_addr_t must have th
 #endif
 
 /**
- * UffdIncomingConfig.flags: keep account of how long the vCPUs wait (needs `vcpu_index` to know them):
- * uffd_incoming_get_blocktime().
+ * UffdIncomingConfig.flags: postcopy_ram_incoming_setup() and uffd_incoming_load_snapshot() keep account of how long
+ * the vCPUs wait (`vcpu_index` tells which thread is one): uffd_incoming_get_blocktime().
  */
 #define UFFD_INCOMING_BLOCKTIME (1 << 0)
 
@@ -111,6 +111,26 @@ _Static_assert(sizeof(ram_addr_t) == sizeof(uintptr_t), "ram_addr_t must have th
  * UffdLoadConfig.flags: no background loader; pages come on demand only.
  */
 #define UFFD_LOAD_NO_BACKGROUND (1 << 1)
+
+/**
+ * The most fault threads, and the most loader threads.
+ */
+#define Config_MOST_THREADS 64
+
+/**
+ * The longest time to spin, in microseconds.
+ */
+#define Config_MOST_SPIN_US 1000
+
+/**
+ * How many vCPUs blocktime can be kept for.
+ */
+#define Config_MOST_VCPUS 65536
+
+/**
+ * How many buckets the latency histogram has.
+ */
+#define LATENCY_BUCKETS 24
 
 /**
  * The caller's state of an incoming migration or restore: a handle. The library never looks inside; it knows a mis

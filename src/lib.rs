@@ -23,7 +23,8 @@
 //! - `kernel`: Linux. The only system calls.
 //! - `stats`: counters.
 
-#![cfg(target_os = "linux")]
+#[cfg(not(all(target_os = "linux", target_pointer_width = "64")))]
+compile_error!("uffd-incoming needs 64-bit Linux");
 
 pub mod abi;
 mod error;

@@ -37,8 +37,8 @@ pub type PostcopyPageHandler = Option<
     ) -> c_int,
 >;
 
-/// UffdIncomingConfig.flags: keep account of how long the vCPUs wait (needs `vcpu_index` to know them):
-/// uffd_incoming_get_blocktime().
+/// UffdIncomingConfig.flags: postcopy_ram_incoming_setup() and uffd_incoming_load_snapshot() keep account of how long
+/// the vCPUs wait (`vcpu_index` tells which thread is one): uffd_incoming_get_blocktime().
 pub const UFFD_INCOMING_BLOCKTIME: u64 = 1 << 0;
 
 /// UffdIncomingConfig.flags: postcopy_ram_incoming_setup() allocates a second channel and runs `preempt_run` on a

@@ -83,15 +83,11 @@ impl Engine {
 
     /// A worker could not do its piece of work: reports it, and pauses unless the caller has resumed meanwhile.
     pub fn fail(&self, pass: Pass<'_>, error: Error) {
+        let resumes = pass.give_back();
         Stats::count(&self.stats.source_errors, 1);
-        let verdict = self.gate.fail(pass, error.clone());
-        let outcome = match verdict {
-            Verdict::Again => "trying again",
-            Verdict::Paused | Verdict::PausedBefore => "paused until resumed (uffd_incoming_resume)",
-        };
-        self.callbacks.log(LogLevel::Error, &format!("{error}; {outcome}"));
+        self.callbacks.log(LogLevel::Error, error.message());
         self.callbacks.event(&Event::SourceError(error.clone()));
-        if verdict == Verdict::Paused {
+        if self.gate.fail(resumes, error.clone()) == Verdict::Paused {
             self.callbacks.event(&Event::Paused(Some(error)));
         }
     }

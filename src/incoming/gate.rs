@@ -115,10 +115,10 @@ impl Gate {
         }
     }
 
-    /// A worker's piece of work has failed; its pass is given back.
-    pub fn fail(&self, pass: Pass<'_>, error: Error) -> Verdict {
+    /// A piece of work has failed, whose pass said that the caller had resumed `resumes` times when it began.
+    pub fn fail(&self, resumes: u64, error: Error) -> Verdict {
         let mut state = self.state.lock();
-        if self.resumes.load(SeqCst) != pass.resumes || state.ending {
+        if self.resumes.load(SeqCst) != resumes || state.ending {
             return Verdict::Again;
         }
         match state.paused.replace(Pause::Failed(error)) {
@@ -245,6 +245,13 @@ impl Gate {
     }
 }
 
+impl Pass<'_> {
+    /// Gives the pass back; says how often the caller had resumed when the work began.
+    pub fn give_back(self) -> u64 {
+        self.resumes
+    }
+}
+
 impl Drop for Pass<'_> {
     fn drop(&mut self) {
         self.gate.leave(self.worker);
@@ -265,7 +272,7 @@ mod tests {
     fn a_failure_pauses_and_a_resume_lets_pass() {
         let gate = Gate::new(2);
         let pass = gate.enter(0, 0).unwrap();
-        assert_eq!(gate.fail(pass, failure()), Verdict::Paused);
+        assert_eq!(gate.fail(pass.give_back(), failure()), Verdict::Paused);
         assert!(gate.is_paused());
         assert_eq!(gate.wait_complete(None).unwrap_err(), failure());
         thread::scope(|scope| {
@@ -287,11 +294,11 @@ mod tests {
         let gate = Gate::new(1);
         let pass = gate.enter(0, 0).unwrap();
         assert!(!gate.resume());
-        assert_eq!(gate.fail(pass, failure()), Verdict::Again);
+        assert_eq!(gate.fail(pass.give_back(), failure()), Verdict::Again);
         assert!(!gate.is_paused());
         // A resume before the work began counts no more.
         let pass = gate.enter(0, 0).unwrap();
-        assert_eq!(gate.fail(pass, failure()), Verdict::Paused);
+        assert_eq!(gate.fail(pass.give_back(), failure()), Verdict::Paused);
     }
 
     #[test]

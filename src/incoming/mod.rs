@@ -54,11 +54,16 @@ pub struct Incoming {
 /// Where in its life an incoming side is.
 enum Phase {
     Attached,
-    /// A set-up or clean-up is under way.
+    /// A set-up or clean-up is under way: which.
     Changing(&'static str),
+    /// A set-up is calling [`Hooks::ram_blocks`].
+    Listing,
     Armed(Armed),
     Retired,
 }
+
+const SETTING_UP: &str = "it is being set up";
+const CLEANING_UP: &str = "it is being cleaned up";
 
 /// What is told of a set-up, during and after it.
 #[derive(Clone)]
@@ -100,10 +105,7 @@ impl Incoming {
     pub unsafe fn add_ram_block(&self, id: BlockId, block: RamBlockSpec) -> Result<()> {
         let block = RamBlock::new(id, block)?;
         let phase = self.phase.lock();
-        match &*phase {
-            Phase::Changing(Self::SETTING_UP) if self.engine.read_recursive().is_none() => {}
-            phase => phase.check_attached()?,
-        }
+        phase.check_table_free()?;
         self.table.write().add(block)
     }
 
@@ -111,18 +113,24 @@ impl Incoming {
     /// handler. EDEADLK from a callback while armed, EBUSY while a snapshot load is incomplete.
     pub fn remove_ram_block(&self, id: BlockId) -> Result<()> {
         self.table.read().by_id(id)?;
-        if let Some(gate) = self.engine.read_recursive().as_ref().map(|engine| engine.gate.clone()) {
-            self.owner.refuse_inside("removing a RAM block while armed")?;
-            let index = self.with_engine(|engine| engine.mark_removed(id))?;
-            // Not from within the engine: a clean-up must be able to end this wait.
-            gate.wait_idle_on(index);
-            // Who was placing a page in it when it was marked removed is out of the engine after this.
-            drop(self.engine.write());
-            if let Some(engine) = &*self.engine.read_recursive() {
-                engine.let_go(index);
+        {
+            let phase = self.phase.lock();
+            if !matches!(*phase, Phase::Armed(_)) {
+                phase.check_table_free()?;
+                self.table.write().remove(id);
+                return Ok(());
             }
         }
-        ensure!(self.table.write().remove(id), ENOENT, "RAM block handle {:#x} is not known here", id.0);
+        self.owner.refuse_inside("removing a RAM block while armed")?;
+        let (gate, index) = self.with_engine(|engine| Ok((engine.gate.clone(), engine.mark_removed(id)?)))?;
+        // Not from within the engine: a clean-up must be able to end this wait.
+        gate.wait_idle_on(index);
+        // Who was placing a page in it when it was marked removed is out of the engine after this.
+        drop(self.engine.write());
+        if let Some(engine) = &*self.engine.read_recursive() {
+            engine.let_go(index);
+        }
+        self.table.write().remove(id);
         Ok(())
     }
 
@@ -141,12 +149,13 @@ impl Incoming {
         self.arm(&Plan { handler, channels, preempt: config.preempt, blocktime: true, load: None })
     }
 
-    const SETTING_UP: &'static str = "it is being set up";
-    const CLEANING_UP: &'static str = "it is being cleaned up";
-
     pub(crate) fn arm(self: &Arc<Self>, plan: &Plan) -> Result<()> {
         self.owner.refuse_inside("setting up")?;
-        self.phase.lock().change(Self::SETTING_UP)?;
+        {
+            let mut phase = self.phase.lock();
+            phase.check_attached()?;
+            *phase = Phase::Changing(SETTING_UP);
+        }
         let config = self.config.lock().clone();
         let before = config.hooks.supplies_ram_blocks().then(|| std::mem::take(&mut *self.table.write()));
         let result = self.build_engine(&config, plan).and_then(|engine| {
@@ -194,10 +203,10 @@ impl Incoming {
             let mut phase = self.phase.lock();
             match &*phase {
                 Phase::Armed(armed) => check(armed)?,
-                Phase::Changing(why) => return Err(error!(EBUSY, "{why}")),
                 Phase::Attached | Phase::Retired => return Ok(()),
+                phase => phase.check_attached()?,
             }
-            match std::mem::replace(&mut *phase, Phase::Changing(Self::CLEANING_UP)) {
+            match std::mem::replace(&mut *phase, Phase::Changing(CLEANING_UP)) {
                 Phase::Armed(armed) => armed,
                 other => {
                     *phase = other;
@@ -282,6 +291,10 @@ impl Incoming {
         let table = self.table.read();
         let block = &table.blocks()[table.by_id(id)?];
         block.receive(block.whole_pages(offset, length)?, |_, _| ());
+        // Armed meanwhile: this may have been the last page.
+        if let Some(engine) = self.engine.read_recursive().as_ref().filter(|engine| engine.loading) {
+            engine.check_complete();
+        }
         Ok(())
     }
 
@@ -364,15 +377,15 @@ impl Phase {
     fn check_attached(&self) -> Result<()> {
         match self {
             Phase::Attached => Ok(()),
+            Phase::Listing => Err(error!(EBUSY, "{SETTING_UP}")),
             Phase::Changing(why) => Err(error!(EBUSY, "{why}")),
             Phase::Armed(_) => Err(error!(EBUSY, "it is armed: clean up first")),
             Phase::Retired => Err(error!(ENOENT, "it has been detached")),
         }
     }
 
-    fn change(&mut self, why: &'static str) -> Result<()> {
-        self.check_attached()?;
-        *self = Phase::Changing(why);
-        Ok(())
+    /// Whether RAM blocks may come and go.
+    fn check_table_free(&self) -> Result<()> {
+        if matches!(self, Phase::Listing) { Ok(()) } else { self.check_attached() }
     }
 }

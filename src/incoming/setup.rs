@@ -14,7 +14,7 @@ use super::gate::Gate;
 use super::load::Load;
 use super::registration::Registration;
 use super::waits::Waits;
-use super::{Incoming, Record};
+use super::{Incoming, Phase, Record, SETTING_UP};
 use crate::error::{Result, ensure};
 use crate::kernel::{EventFd, Opening, Userfaultfd, empty_memory};
 use crate::memory::{BlockTable, TempPages};
@@ -38,7 +38,10 @@ impl Incoming {
         let callbacks = Callbacks { hooks: config.hooks.clone(), owner: self.owner };
         ensure!(plan.channels > 0, EINVAL, "0 channels: at least one temporary page is needed");
         if callbacks.hooks.supplies_ram_blocks() {
-            callbacks.fallible("the ram_blocks callback", |hooks| hooks.ram_blocks(self))?;
+            *self.phase.lock() = Phase::Listing;
+            let listed = callbacks.fallible("the ram_blocks callback", |hooks| hooks.ram_blocks(self));
+            *self.phase.lock() = Phase::Changing(SETTING_UP);
+            listed?;
         }
         let table = self.table.read().clone();
         ensure!(!table.blocks().is_empty(), EINVAL, "there is no RAM block to set up");
