@@ -1,8 +1,9 @@
 //! The background loader: places what nobody has asked for yet, unit by unit.
 
+use std::ops::Range;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
-use super::load::SnapshotLoad;
+use super::pages::Pages;
 use crate::error::Result;
 use crate::incoming::{Ending, Engine};
 use crate::memory::BlockTable;
@@ -13,25 +14,23 @@ pub(super) const UNIT: usize = 2 << 20;
 /// The units of all RAM, handed out one after the other.
 pub(super) struct Units {
     next: AtomicUsize,
-    /// For each block: how many pages a unit has, and how many units there are.
+    /// For each block: how many pages it has, and how many of them a unit has.
     blocks: Box<[(usize, usize)]>,
 }
 
 impl Units {
     pub fn new(table: &BlockTable) -> Self {
-        let blocks = table.blocks().iter().map(|block| {
-            let pages = block.page_of(UNIT).max(1);
-            (pages, block.pages().div_ceil(pages))
-        });
+        let blocks = table.blocks().iter().map(|block| (block.pages(), block.page_of(UNIT).max(1)));
         Self { next: AtomicUsize::new(0), blocks: blocks.collect() }
     }
 
-    /// The next unit that nobody has taken: a block's index, the first page, how many pages at most.
-    fn take(&self) -> Option<(usize, usize, usize)> {
+    /// The next unit that nobody has taken: a block's index, and pages of it.
+    fn take(&self) -> Option<(usize, Range<usize>)> {
         let mut number = self.next.fetch_add(1, Relaxed);
-        for (index, (pages, units)) in self.blocks.iter().enumerate() {
-            if number < *units {
-                return Some((index, number * pages, *pages));
+        for (index, (pages, unit)) in self.blocks.iter().enumerate() {
+            let units = pages.div_ceil(*unit);
+            if number < units {
+                return Some((index, number * unit..(number * unit + unit).min(*pages)));
             }
             number -= units;
         }
@@ -40,47 +39,51 @@ impl Units {
 }
 
 /// The body of a loader thread.
-pub(super) fn run(load: &SnapshotLoad, engine: &Engine, worker: usize) {
-    let Ok(units) = load.units() else { return };
-    while let Some((index, first, pages)) = units.take() {
-        let end = (first + pages).min(engine.block(index).pages());
-        if let Err(Ending) = load_unit(load, engine, worker, index, first, end) {
+pub(super) fn run(pages: &Pages, units: &Units, engine: &Engine, worker: usize) {
+    while let Some((index, unit)) = units.take() {
+        if let Err(Ending) = load_unit(pages, engine, worker, index, unit) {
             return;
         }
     }
 }
 
 /// Loads what is missing of a unit; after a failure again, once resumed: no unit is ever passed over.
-fn load_unit(
-    load: &SnapshotLoad,
-    engine: &Engine,
-    worker: usize,
-    index: usize,
-    first: usize,
-    end: usize,
-) -> Result<(), Ending> {
+fn load_unit(pages: &Pages, engine: &Engine, worker: usize, index: usize, unit: Range<usize>) -> Result<(), Ending> {
     loop {
         let pass = engine.gate.enter(worker, index)?;
-        match place_missing(load, engine, worker, index, first, end) {
+        match place_missing(pages, engine, worker, index, unit.clone()) {
             Ok(()) => return Ok(()),
             Err(error) => engine.fail(pass, error.context("loading in the background")),
         }
     }
 }
 
-fn place_missing(
-    load: &SnapshotLoad,
-    engine: &Engine,
-    worker: usize,
-    index: usize,
-    first: usize,
-    end: usize,
-) -> Result<()> {
+fn place_missing(pages: &Pages, engine: &Engine, worker: usize, index: usize, unit: Range<usize>) -> Result<()> {
     let received = engine.block(index).received();
-    let mut from = first;
-    while let Some(missing) = received.find(from..end, false) {
-        from = received.find(missing..end, true).unwrap_or(end);
-        load.place(engine, worker, index, missing, from)?;
+    let mut from = unit.start;
+    while let Some(missing) = received.find(from..unit.end, false) {
+        from = received.find(missing..unit.end, true).unwrap_or(unit.end);
+        pages.place(engine, worker, index, missing..from)?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::memory::{BlockId, RamBlock, RamBlockSpec};
+
+    #[test]
+    fn units_cover_every_page_once() {
+        let mut table = BlockTable::default();
+        for (id, host, length, page_size) in
+            [(1, 0x4000_0000, (5 << 20) + 4096, 4096), (2, 0x8000_0000, 4096, 4096), (3, 0xc000_0000, 8 << 20, 4 << 20)]
+        {
+            let spec = RamBlockSpec { idstr: format!("block{id}"), host, length, page_size };
+            table.add(RamBlock::new(BlockId(id), spec).unwrap()).unwrap();
+        }
+        let units = Units::new(&table);
+        let taken: Vec<_> = std::iter::from_fn(|| units.take()).collect();
+        assert_eq!(taken, [(0, 0..512), (0, 512..1024), (0, 1024..1281), (1, 0..1), (2, 0..1), (2, 1..2)]);
+    }
 }

@@ -9,6 +9,7 @@ mod image;
 mod load;
 mod loader;
 mod mapped_ram;
+mod pages;
 #[cfg(test)]
 mod tests;
 
