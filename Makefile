@@ -1,0 +1,45 @@
+# SPDX-License-Identifier: MIT OR Apache-2.0
+# Short names for what cargo and Meson do; `make help` lists them.
+
+BUILD = build
+
+.PHONY: all deps test demo header install clean help
+
+all: $(BUILD)/build.ninja
+	meson compile -C $(BUILD)
+
+$(BUILD)/build.ninja:
+	meson setup $(BUILD)
+
+deps:
+	scripts/deps.sh
+
+test: deps
+	scripts/lint.sh
+	cargo test --locked
+	$(MAKE) all
+	scripts/with-huge-pages.sh 64 scripts/meson-test.sh $(BUILD)
+
+demo: deps
+	$(MAKE) all
+	scripts/demo.sh
+
+header:
+	scripts/header.sh
+
+install: all
+	meson install -C $(BUILD) --no-rebuild
+
+clean:
+	rm -rf $(BUILD)
+	cargo clean
+
+help:
+	@echo 'make            build the libraries, the tests and the demo in $(BUILD)/'
+	@echo 'make deps       install what is missing to build and test (apt, as root), fetch the crates'
+	@echo 'make test       deps, then every check and test there is'
+	@echo 'make demo       deps, then restore a snapshot page by page; SNAPSHOT=path of yours, or'
+	@echo '                SYNTH=size (4G, say) of one to make up; REFERENCE=path of a file to compare with'
+	@echo 'make header     bring include/uffd-incoming.h up to date with the Rust sources'
+	@echo 'make install    install libraries, header and pkg-config file; DESTDIR=path for a staged install'
+	@echo 'make clean      remove all that was built'

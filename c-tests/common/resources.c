@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+#define _GNU_SOURCE
+#include "resources.h"
+
+#include <dirent.h>
+#include <malloc.h>
+#include <stdio.h>
+#include <string.h>
+
+/*
+ * One heap for all threads, and nothing mapped for large allocations: so the heap is one line of maps, ever.
+ */
+__attribute__((constructor)) static void tame_malloc(void)
+{
+    mallopt(M_ARENA_MAX, 1);
+    mallopt(M_MMAP_MAX, 0);
+}
+
+static unsigned entries(const char *path)
+{
+    unsigned count = 0;
+    DIR *directory = opendir(path);
+
+    CHECK(directory != NULL);
+    while (readdir(directory) != NULL) {
+        count++;
+    }
+    closedir(directory);
+    return count;
+}
+
+static bool overlaps_ram(const MigrationIncomingState *vm, uintptr_t start, uintptr_t end)
+{
+    for (unsigned i = 0; i < vm->block_count; i++) {
+        uintptr_t host = (uintptr_t)vm->blocks[i]->host;
+
+        if (start < host + vm->blocks[i]->length && end > host) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static unsigned mappings(const MigrationIncomingState *vm)
+{
+    unsigned count = 0;
+    char line[512];
+    uintptr_t start, end;
+    FILE *file = fopen("/proc/self/maps", "r");
+
+    CHECK(file != NULL);
+    while (fgets(line, sizeof(line), file) != NULL) {
+        CHECK_EQ(sscanf(line, "%lx-%lx", &start, &end), 2);
+        count += !overlaps_ram(vm, start, end);
+    }
+    fclose(file);
+    return count;
+}
+
+struct resources resources_count(const MigrationIncomingState *vm)
+{
+    return (struct resources) {
+        .fds = entries("/proc/self/fd"),
+        .tasks = entries("/proc/self/task"),
+        .maps = mappings(vm),
+    };
+}
+
+void resources_check(const char *where, const MigrationIncomingState *vm, struct resources before)
+{
+    struct resources now;
+
+    for (int attempt = 0; attempt < 500; attempt++) {
+        now = resources_count(vm);
+        if (memcmp(&now, &before, sizeof(now)) == 0) {
+            return;
+        }
+        usleep(1000);
+    }
+    check_fail(where, "expected %u descriptors, %u threads, %u mappings as before, saw %u, %u, %u",
+               before.fds, before.tasks, before.maps, now.fds, now.tasks, now.maps);
+}

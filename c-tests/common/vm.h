@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/*
+ * A VM to be: a mis with its configuration and RAM blocks, and a page handler that serves from the blocks'
+ * sources. As in a VMM, struct MigrationIncomingState is the program's own.
+ */
+#ifndef VM_H
+#define VM_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <sys/types.h>
+
+#include "ram.h"
+#include "toucher.h"
+#include "uffd-incoming.h"
+
+struct vm_event {
+    int what;
+    int error;
+    pid_t thread; /* on which the callback ran */
+};
+
+struct MigrationIncomingState {
+    UffdIncomingConfig config; /* a test changes it before vm_attach() */
+    RAMBlock *blocks[8];
+    unsigned block_count;
+    atomic_uint handled; /* calls of vm_serve_page() */
+    struct vm_event events[16];
+    atomic_uint event_count;
+    pthread_mutex_t event_lock;
+};
+
+/*
+ * A VM whose configuration has vm_serve_page() for a handler and vm_record_event() for events, and is for
+ * user mode only when the environment says UFFD_TEST_USER_MODE_ONLY=1.
+ */
+MigrationIncomingState *vm_new(void);
+void vm_attach(MigrationIncomingState *vm);
+
+/* Maps RAM and adds it. */
+RAMBlock *vm_add_ram(MigrationIncomingState *vm, enum ram_kind kind, size_t pages);
+void vm_add_block(MigrationIncomingState *vm, RAMBlock *rb);
+
+/*
+ * vm_new(), vm_attach(), vm_add_ram() of anonymous pages: what most tests start with. `handler` NULL:
+ * vm_serve_page().
+ */
+MigrationIncomingState *vm_with_ram(PostcopyPageHandler handler, size_t pages);
+
+/* uffd_setup_incoming() with the configuration's handler and one channel. */
+void vm_setup(MigrationIncomingState *vm);
+
+/* Cleans up, detaches, unmaps the RAM. */
+void vm_end(MigrationIncomingState *vm);
+
+/* A PostcopyPageHandler: places the page from the block's source. */
+int vm_serve_page(MigrationIncomingState *vm, RAMBlock *rb, ram_addr_t offset, void *fault_address);
+
+/* A PostcopyPageHandler: the page is placed later, by somebody else. */
+int vm_serve_later(MigrationIncomingState *vm, RAMBlock *rb, ram_addr_t offset, void *fault_address);
+
+/* Places a page from the block's source. */
+void vm_place(MigrationIncomingState *vm, RAMBlock *rb, size_t page);
+
+void vm_record_event(MigrationIncomingState *vm, int what, int error);
+/* How many of these events there have been. */
+unsigned vm_events(MigrationIncomingState *vm, int what, int error);
+
+/* A log callback for where there is nothing to say. */
+void vm_no_message(MigrationIncomingState *vm, int level, const char *message);
+
+UffdIncomingStats vm_stats(MigrationIncomingState *vm);
+int vm_received(MigrationIncomingState *vm, RAMBlock *rb, size_t page);
+
+#endif

@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+
+#include "number.h"
+
+#include <err.h>
+#include <inttypes.h>
+#include <stdlib.h>
+
+uint64_t number_or_exit(const char *text, const char *option, uint64_t min, uint64_t max)
+{
+    char *end;
+    uint64_t number = strtoull(text, &end, 0);
+
+    if (end == text || *end != '\0' || number < min || number > max) {
+        errx(2, "%s: expected a number from %" PRIu64 " to %" PRIu64 ", seen '%s'", option, min, max, text);
+    }
+    return number;
+}

@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+
+#include "options.h"
+
+#include <err.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "number.h"
+
+static const char usage[] =
+    "Usage: restore [OPTION]... SNAPSHOT\n"
+    "Restores RAM lazily from SNAPSHOT (a file of QEMU's mapped-ram migration, or the description of a flat\n"
+    "image) while threads touch its pages in random order; then compares every byte with a plain read.\n"
+    "\n"
+    "  --memory=KIND       RAM is anon, memfd or hugetlb; what is no whole huge page stays anon (anon)\n"
+    "  --threads=N         threads that touch the RAM, as vCPUs would (4)\n"
+    "  --fault-threads=N   threads of the library that serve their faults (1)\n"
+    "  --loader-threads=N  threads of the library that load the rest in the background (1)\n"
+    "  --seed=N            other seed, other order of touching (1)\n"
+    "  --reference=PATH    compare with this snapshot instead\n"
+    "  --help              this\n"
+    "\n"
+    "Exit status: 0 when every byte is the same, 1 when one differs, 2 when something failed.\n";
+
+static const char *const memory_names[] = {
+    [MEMORY_ANON] = "anon",
+    [MEMORY_MEMFD] = "memfd",
+    [MEMORY_HUGETLB] = "hugetlb",
+};
+
+const char *memory_name(enum guest_memory memory)
+{
+    return memory_names[memory];
+}
+
+static enum guest_memory memory_or_exit(const char *name)
+{
+    for (size_t i = 0; i < sizeof(memory_names) / sizeof(*memory_names); i++) {
+        if (strcmp(name, memory_names[i]) == 0) {
+            return (enum guest_memory)i;
+        }
+    }
+    errx(2, "--memory: expected anon, memfd or hugetlb, seen '%s'", name);
+}
+
+static uint32_t threads_or_exit(const char *text, const char *option)
+{
+    return (uint32_t)number_or_exit(text, option, 1, 64);
+}
+
+struct options options_parse(int argc, char **argv)
+{
+    static const struct option known[] = {
+        { "memory", required_argument, NULL, 'm' },
+        { "threads", required_argument, NULL, 't' },
+        { "fault-threads", required_argument, NULL, 'f' },
+        { "loader-threads", required_argument, NULL, 'l' },
+        { "seed", required_argument, NULL, 's' },
+        { "reference", required_argument, NULL, 'r' },
+        { "help", no_argument, NULL, 'h' },
+        { 0 },
+    };
+    struct options options = {
+        .memory = MEMORY_ANON,
+        .threads = 4,
+        .fault_threads = 1,
+        .loader_threads = 1,
+        .seed = 1,
+    };
+    int option;
+
+    while ((option = getopt_long(argc, argv, "", known, NULL)) != -1) {
+        switch (option) {
+        case 'm':
+            options.memory = memory_or_exit(optarg);
+            break;
+        case 't':
+            options.threads = threads_or_exit(optarg, "--threads");
+            break;
+        case 'f':
+            options.fault_threads = threads_or_exit(optarg, "--fault-threads");
+            break;
+        case 'l':
+            options.loader_threads = threads_or_exit(optarg, "--loader-threads");
+            break;
+        case 's':
+            options.seed = number_or_exit(optarg, "--seed", 0, UINT64_MAX);
+            break;
+        case 'r':
+            options.reference = optarg;
+            break;
+        case 'h':
+            fputs(usage, stdout);
+            exit(0);
+        default:
+            fputs(usage, stderr);
+            exit(2);
+        }
+    }
+    if (argc - optind != 1) {
+        fputs(usage, stderr);
+        exit(2);
+    }
+    options.snapshot = argv[optind];
+    if (!options.reference) {
+        options.reference = options.snapshot;
+    }
+    return options;
+}

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+#ifndef OPTIONS_H
+#define OPTIONS_H
+
+#include <stdint.h>
+
+#include "guest.h"
+
+struct options {
+    const char *snapshot;
+    const char *reference; /* what the RAM is compared with: the snapshot itself unless said otherwise */
+    enum guest_memory memory;
+    uint32_t threads;
+    uint32_t fault_threads;
+    uint32_t loader_threads;
+    uint64_t seed;
+};
+
+/* Exits after --help, and with a message when the command line makes no sense. */
+struct options options_parse(int argc, char **argv);
+
+const char *memory_name(enum guest_memory memory);
+
+#endif

@@ -1,0 +1,39 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT OR Apache-2.0
+# A superproject gets the library, shared and static, from dependency('uffd-incoming'):
+# subproject.sh SOURCE_DIR BUILD_DIR
+set -eu
+source=$1 build=$2
+
+scratch=$(mktemp -d)
+trap 'rm -rf "$scratch"' EXIT
+cd "$scratch"
+
+cat >meson.build <<'END'
+project('superproject', 'c')
+
+shared = executable('shared', 'consumer.c', dependencies: dependency('uffd-incoming'))
+static = executable('static', 'consumer.c', dependencies: dependency('uffd-incoming', static: true))
+
+test('shared', shared)
+test('static', static)
+END
+cp "$source/c-tests/package/consumer.c" .
+mkdir subprojects
+ln -s "$source" subprojects/uffd-incoming
+
+"$MESON" setup build --force-fallback-for=uffd-incoming
+# The Rust code is the same as that of the build under test: no need to wait for it to be compiled again.
+cp -a "$build/cargo-target" build/subprojects/uffd-incoming/
+"$MESON" test -C build --print-errorlogs
+
+ldd build/shared | grep -q libuffd_incoming || {
+    echo "expected dependency('uffd-incoming') to be the shared library"
+    exit 1
+}
+! ldd build/static | grep libuffd_incoming || {
+    echo "expected dependency('uffd-incoming', static: true) to be the static library"
+    exit 1
+}
+
+"$source/c-tests/package/rebuild.sh" build subprojects/uffd-incoming/libuffd_incoming.so

@@ -1,0 +1,28 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT OR Apache-2.0
+# The shared library has the right soname and exports the functions of the header, no more and no fewer:
+# symbols.sh HEADER LIBRARY
+set -eu
+header=$1 library=$2
+
+scratch=$(mktemp -d)
+trap 'rm -rf "$scratch"' EXIT
+
+# A declaration of a function starts in column 0 with its type; a type, a comment or an assertion does not look so.
+sed -n 's/^[a-z][A-Za-z0-9_ ]*[ *]\([a-z0-9_]\{1,\}\)(.*/\1/p' "$header" | sort >"$scratch/declared"
+nm -D --defined-only --format=posix "$library" | cut -d ' ' -f 1 | sort >"$scratch/exported"
+
+if ! [ -s "$scratch/declared" ]; then
+    echo "expected declarations of functions in $header, found none"
+    exit 1
+fi
+if ! diff -u "$scratch/declared" "$scratch/exported"; then
+    echo "expected $library to export (+) just what the header declares (-)"
+    exit 1
+fi
+
+soname=$(readelf -d "$library" | sed -n 's/.*(SONAME).*\[\(.*\)\]/\1/p')
+if [ "$soname" != libuffd_incoming.so.0 ]; then
+    echo "expected the soname libuffd_incoming.so.0, seen '$soname'"
+    exit 1
+fi

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/*
+ * A range is placed as a whole; pages in it that are present stay as they are, and who waits in it is woken.
+ */
+#include "vm.h"
+
+#define PAGES 8
+
+static void check_range(enum ram_kind kind, unsigned fault_threads)
+{
+    MigrationIncomingState *vm = vm_new();
+    struct toucher toucher;
+
+    vm->config.page_handler = vm_serve_later;
+    vm->config.fault_threads = fault_threads;
+    vm_attach(vm);
+    RAMBlock *ram = vm_add_ram(vm, kind, PAGES);
+    vm_setup(vm);
+    touch_read(&toucher, ram_page(ram, PAGES - 1));
+    AWAIT(vm->handled == 1);
+
+    /* Present, with other bytes than the range has: at its start, in the middle, next to each other. */
+    CHECK_OK(uffd_incoming_place_zero_page(vm, ram, ram_page(ram, 1)));
+    CHECK_OK(uffd_incoming_place_zero_page(vm, ram, ram_page(ram, 4)));
+    CHECK_OK(uffd_incoming_place_zero_page(vm, ram, ram_page(ram, 5)));
+    size_t length = (PAGES - 1) * ram->page_size;
+    CHECK_OK(uffd_incoming_place_range(vm, ram, ram_page(ram, 1), ram_source(ram, 1), length));
+    CHECK_EQ(toucher_finish(&toucher), *ram_source(ram, PAGES - 1));
+    CHECK_EQ(vm_received(vm, ram, 0), 0);
+    for (size_t page = 1; page < PAGES; page++) {
+        CHECK_EQ(vm_received(vm, ram, page), 1);
+        if (page == 1 || page == 4 || page == 5) {
+            CHECK_ZEROS(ram, page);
+        } else {
+            CHECK_PAGE(ram, page);
+        }
+    }
+    CHECK_OK(uffd_incoming_place_range(vm, ram, ram->host, ram->source, ram->length));
+    CHECK_PAGE(ram, 0);
+    CHECK_ZEROS(ram, 1);
+    CHECK_EQ(vm->handled, 1);
+    CHECK_EQ(vm_stats(vm).pages_placed, PAGES - 3);
+    vm_end(vm);
+}
+
+int main(void)
+{
+    for (unsigned fault_threads = 1; fault_threads <= 4; fault_threads *= 2) {
+        check_range(RAM_ANON, fault_threads);
+        check_range(RAM_MEMFD_SHARED, fault_threads);
+        check_range(RAM_MEMFD_PRIVATE, fault_threads);
+    }
+    return 0;
+}

@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/*
+ * With a preempt thread, cleanup first lets the urgent pages arrive that have been asked for, unless all
+ * stands paused; abort never waits for them.
+ */
+#include <semaphore.h>
+
+#include "vm.h"
+
+static sem_t wake;
+static atomic_bool place_now, quit_now, ended;
+
+static void preempt_run(MigrationIncomingState *vm)
+{
+    while (!quit_now) {
+        sem_wait(&wake);
+        if (place_now) {
+            CHECK(!quit_now);
+            vm_place(vm, vm->blocks[0], 1);
+            place_now = false;
+        }
+    }
+}
+
+static void preempt_quit(MigrationIncomingState *vm)
+{
+    (void)vm;
+    quit_now = true;
+    sem_post(&wake);
+}
+
+static void *cleanup(void *vm)
+{
+    CHECK_OK(uffd_incoming_cleanup(vm));
+    ended = true;
+    return NULL;
+}
+
+/* A thread waits for a page that was asked for. */
+static MigrationIncomingState *start(struct toucher *toucher)
+{
+    MigrationIncomingState *vm = vm_new();
+
+    place_now = quit_now = ended = false;
+    vm->config.flags |= UFFD_INCOMING_PREEMPT;
+    vm->config.preempt_run = preempt_run;
+    vm->config.preempt_quit = preempt_quit;
+    vm->config.page_handler = vm_serve_later;
+    vm_attach(vm);
+    RAMBlock *ram = vm_add_ram(vm, RAM_ANON, 2);
+    CHECK_OK(postcopy_ram_incoming_setup(vm));
+    touch_read(toucher, ram_page(ram, 1));
+    AWAIT(vm->handled == 1);
+    return vm;
+}
+
+static void check_arrives(void)
+{
+    struct toucher toucher;
+    MigrationIncomingState *vm = start(&toucher);
+    pthread_t cleaner;
+
+    CHECK_EQ(pthread_create(&cleaner, NULL, cleanup, vm), 0);
+    CHECK_WAITS(&toucher);
+    CHECK(!quit_now && !ended);
+    place_now = true;
+    sem_post(&wake);
+    CHECK_EQ(toucher_finish(&toucher), *ram_source(vm->blocks[0], 1));
+    CHECK_EQ(pthread_join(cleaner, NULL), 0);
+    CHECK(quit_now);
+    vm_end(vm);
+}
+
+static void check_does_not_wait(int (*prepare)(MigrationIncomingState *), int (*end)(MigrationIncomingState *))
+{
+    struct toucher toucher;
+    MigrationIncomingState *vm = start(&toucher);
+
+    if (prepare != NULL) {
+        CHECK_OK(prepare(vm));
+    }
+    CHECK_OK(end(vm));
+    CHECK(quit_now);
+    CHECK_EQ(toucher_finish(&toucher), 0);
+    vm_end(vm);
+}
+
+int main(void)
+{
+    sem_init(&wake, 0, 0);
+    check_arrives();
+    check_does_not_wait(uffd_incoming_pause, uffd_incoming_cleanup);
+    check_does_not_wait(NULL, uffd_incoming_abort);
+    check_does_not_wait(uffd_incoming_pause, uffd_incoming_abort);
+    return 0;
+}

@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/*
+ * thread_start and thread_stop: in pairs on every thread of the library, which carries the name that they are
+ * told and has all signals blocked.
+ */
+#define _GNU_SOURCE
+#include <dirent.h>
+#include <semaphore.h>
+#include <signal.h>
+#include <string.h>
+
+#include "vm.h"
+
+static struct {
+    pid_t tid;
+    char name[32];
+    bool stopped;
+} threads[16];
+static unsigned known; /* of the array above */
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static atomic_uint started, stopped;
+static sem_t quit;
+
+static void check_signals(void)
+{
+    sigset_t all, blocked;
+
+    sigfillset(&all);
+    CHECK_EQ(pthread_sigmask(SIG_BLOCK, NULL, &blocked), 0);
+    for (int signal = 1; signal <= SIGRTMAX; signal++) {
+        if (sigismember(&all, signal) == 1 && signal != SIGKILL && signal != SIGSTOP &&
+            sigismember(&blocked, signal) != 1) {
+            FAIL("expected signal %d (%s) to be blocked", signal, strsignal(signal));
+        }
+    }
+}
+
+static void thread_start(MigrationIncomingState *vm, const char *name)
+{
+    char seen[16];
+
+    (void)vm;
+    pthread_mutex_lock(&lock);
+    CHECK(known < 16);
+    threads[known].tid = gettid();
+    strncpy(threads[known].name, name, sizeof(threads[known].name) - 1);
+    known++;
+    pthread_mutex_unlock(&lock);
+    CHECK_EQ(pthread_getname_np(pthread_self(), seen, sizeof(seen)), 0);
+    if (seen[0] == '\0' || strcmp(seen, name) != 0) {
+        FAIL("expected the thread to be named '%s', saw '%s'", name, seen);
+    }
+    check_signals();
+    started++;
+}
+
+static void thread_stop(MigrationIncomingState *vm, const char *name)
+{
+    (void)vm;
+    pthread_mutex_lock(&lock);
+    for (unsigned i = 0; i < known; i++) {
+        if (threads[i].tid == gettid() && !threads[i].stopped) {
+            CHECK_EQ(strcmp(threads[i].name, name), 0);
+            threads[i].stopped = true;
+            stopped++;
+        }
+    }
+    pthread_mutex_unlock(&lock);
+}
+
+static void preempt_run(MigrationIncomingState *vm)
+{
+    (void)vm;
+    sem_wait(&quit);
+}
+
+static void preempt_quit(MigrationIncomingState *vm)
+{
+    (void)vm;
+    sem_post(&quit);
+}
+
+static unsigned tasks(void)
+{
+    unsigned count = 0;
+    DIR *directory = opendir("/proc/self/task");
+
+    for (struct dirent *entry; (entry = readdir(directory)) != NULL;) {
+        count += entry->d_name[0] != '.';
+    }
+    closedir(directory);
+    return count;
+}
+
+int main(void)
+{
+    MigrationIncomingState *vm = vm_new();
+
+    sem_init(&quit, 0, 0);
+    vm->config.flags |= UFFD_INCOMING_PREEMPT;
+    vm->config.fault_threads = 2;
+    vm->config.preempt_run = preempt_run;
+    vm->config.preempt_quit = preempt_quit;
+    vm->config.thread_start = thread_start;
+    vm->config.thread_stop = thread_stop;
+    vm_attach(vm);
+    vm_add_ram(vm, RAM_ANON, 1);
+    for (unsigned round = 1; round <= 2; round++) {
+        CHECK_OK(postcopy_ram_incoming_setup(vm));
+        AWAIT(started == round * 3);
+        CHECK_EQ(tasks(), 1 + 3);
+        CHECK_EQ(stopped, (round - 1) * 3);
+        CHECK_OK(uffd_incoming_cleanup(vm));
+        CHECK_EQ(started, round * 3);
+        CHECK_EQ(stopped, round * 3);
+        AWAIT(tasks() == 1);
+    }
+    vm_end(vm);
+    return 0;
+}

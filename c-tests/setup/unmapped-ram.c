@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* A block whose range is not mapped: the set-up fails, names it and where, and leaves nothing behind. */
+#include <errno.h>
+#include <stdio.h>
+#include <sys/mman.h>
+
+#include "resources.h"
+
+int main(void)
+{
+    MigrationIncomingState *vm = vm_with_ram(NULL, 2);
+    RAMBlock *good = vm->blocks[0], *gone = ram_new(RAM_ANON, 4);
+    char address[32];
+
+    vm->config.log = vm_no_message; /* undoing has nothing to warn of */
+    CHECK_OK(uffd_incoming_configure(vm, &vm->config));
+    vm_setup(vm);
+    CHECK_OK(uffd_incoming_cleanup(vm));
+    vm_add_block(vm, gone);
+    CHECK_EQ(munmap(gone->host, gone->length), 0);
+    snprintf(address, sizeof(address), "%lx", (unsigned long)gone->host);
+    struct resources before = resources_count(vm);
+
+    int returned = uffd_setup_incoming(vm, vm_serve_page, 1);
+    CHECK(returned < 0);
+    CHECK_ERROR_HAS(gone->idstr);
+    CHECK_ERROR_HAS(address);
+    CHECK_RESOURCES(vm, before);
+    CHECK_ZEROS(good, 0);
+
+    CHECK_OK(uffd_incoming_remove_ram_block(vm, gone));
+    vm_setup(vm);
+    CHECK_PAGE(good, 1);
+    vm_end(vm);
+    return 0;
+}

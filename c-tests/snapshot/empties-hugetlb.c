@@ -1,0 +1,10 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* A load starts from empty RAM, where its pages are huge ones, too. */
+#include "emptied.h"
+
+int main(void)
+{
+    check_emptied(RAM_HUGETLB_SHARED, 4);
+    check_emptied(RAM_HUGETLB_PRIVATE, 4);
+    return 0;
+}

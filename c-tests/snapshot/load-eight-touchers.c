@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/*
+ * Eight threads touch 1 GiB in random orders while two fault threads serve them and the background loader
+ * works: every byte is right when it is first seen, and at the end. UFFD_TEST_ROUNDS=10 does it ten times.
+ */
+#include <stdlib.h>
+
+#include "load.h"
+#include "snapshot-file.h"
+#include "walkers.h"
+
+#define SECONDS_PER_ROUND 30
+
+int main(void)
+{
+    const char *rounds = getenv("UFFD_TEST_ROUNDS");
+    MigrationIncomingState *vm = vm_new();
+
+    vm->config.fault_threads = 2;
+    vm_attach(vm);
+    vm_add_ram(vm, RAM_ANON, (768 << 20) / 4096);
+    vm_add_ram(vm, RAM_MEMFD_SHARED, (256 << 20) / 4096);
+    struct snapshot_file *file = snapshot_file_of(vm);
+
+    for (int left = rounds != NULL ? atoi(rounds) : 1; left > 0; left--) {
+        alarm(SECONDS_PER_ROUND);
+        load(vm, file->snapshot, 0);
+        struct walkers *walkers = walkers_start(vm, 8);
+        CHECK_OK(uffd_incoming_wait(vm, -1));
+        walkers_finish(walkers);
+        CHECK_OK(uffd_incoming_cleanup(vm));
+        CHECK_RAM(vm);
+    }
+
+    vm_end(vm);
+    snapshot_file_free(file);
+    return 0;
+}

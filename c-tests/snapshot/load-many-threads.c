@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* Four fault threads and two loader threads: every byte is right. */
+#include "load.h"
+#include "snapshot-file.h"
+#include "walkers.h"
+
+int main(void)
+{
+    const UffdLoadConfig config = { .size = sizeof(config), .loader_threads = 2 };
+    MigrationIncomingState *vm = vm_new();
+
+    vm->config.fault_threads = 4;
+    vm_attach(vm);
+    vm_add_ram(vm, RAM_ANON, (64 << 20) / 4096);
+    vm_add_ram(vm, RAM_MEMFD_SHARED, (32 << 20) / 4096);
+    vm_add_ram(vm, RAM_MEMFD_PRIVATE, (32 << 20) / 4096);
+    vm_add_ram(vm, RAM_ANON, 1); /* fewer pages than threads */
+    struct snapshot_file *file = snapshot_file_of(vm);
+
+    CHECK_OK(uffd_incoming_load_snapshot(vm, file->snapshot, &config));
+    CHECK_EQ(vm_stats(vm).fault_threads, 4);
+    struct walkers *walkers = walkers_start(vm, 4);
+    CHECK_OK(uffd_incoming_wait(vm, -1));
+    walkers_finish(walkers);
+    CHECK_OK(uffd_incoming_cleanup(vm));
+    CHECK_RAM(vm);
+
+    vm_end(vm);
+    snapshot_file_free(file);
+    return 0;
+}

@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+#define _GNU_SOURCE
+#include "load.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/mman.h>
+
+void load(MigrationIncomingState *vm, UffdSnapshot *snapshot, uint64_t flags)
+{
+    const UffdLoadConfig config = { .size = sizeof(config), .flags = flags };
+
+    CHECK_OK(uffd_incoming_load_snapshot(vm, snapshot, &config));
+}
+
+UffdSnapshot *open_snapshot(const char *path)
+{
+    UffdSnapshot *snapshot = uffd_snapshot_open(path);
+
+    if (snapshot == NULL) {
+        FAIL("expected %s to be a snapshot, saw %s: %s", path, strerror(errno), uffd_incoming_error());
+    }
+    return snapshot;
+}
+
+void check_ram(const char *where, const MigrationIncomingState *vm)
+{
+    for (unsigned i = 0; i < vm->block_count; i++) {
+        const RAMBlock *rb = vm->blocks[i];
+
+        for (size_t page = 0; page < rb->pages; page++) {
+            if (memcmp(ram_page(rb, page), ram_source(rb, page), rb->page_size) != 0) {
+                ram_check_page(where, rb, page, true); /* finds the byte */
+            }
+        }
+    }
+}
+
+bool is_present(const RAMBlock *rb, size_t page)
+{
+    unsigned char present;
+
+    CHECK_EQ(mincore(ram_page(rb, page), rb->page_size, &present), 0);
+    return present & 1;
+}
+
+void fill_ram(const MigrationIncomingState *vm, uint8_t byte)
+{
+    for (unsigned i = 0; i < vm->block_count; i++) {
+        memset(vm->blocks[i]->host, byte, vm->blocks[i]->length);
+    }
+}
+
+void check_filled(const char *where, const MigrationIncomingState *vm, uint8_t byte)
+{
+    for (unsigned i = 0; i < vm->block_count; i++) {
+        const RAMBlock *rb = vm->blocks[i];
+
+        for (size_t offset = 0; offset < rb->length; offset++) {
+            if (rb->host[offset] != byte) {
+                check_fail(where, "block %s, offset %zu: expected %#x as before, saw %#x", rb->idstr, offset,
+                           byte, rb->host[offset]);
+            }
+        }
+    }
+}

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/*
+ * Loads and what they bring.
+ */
+#ifndef LOAD_H
+#define LOAD_H
+
+#include "vm.h"
+
+/* uffd_incoming_load_snapshot() with these flags, which must succeed. */
+void load(MigrationIncomingState *vm, UffdSnapshot *snapshot, uint64_t flags);
+
+/* Opens the snapshot with this path, which must succeed. */
+UffdSnapshot *open_snapshot(const char *path);
+
+/* Every byte of every block is as in its source. */
+#define CHECK_RAM(vm) check_ram(HERE, (vm))
+void check_ram(const char *where, const MigrationIncomingState *vm);
+
+/* Whether the kernel has a page there, without touching it. For private anonymous RAM. */
+bool is_present(const RAMBlock *rb, size_t page);
+
+/* What the old guest left behind: a byte that neither sources nor stale pages hold everywhere. */
+void fill_ram(const MigrationIncomingState *vm, uint8_t byte);
+#define CHECK_FILLED(vm, byte) check_filled(HERE, (vm), (byte))
+void check_filled(const char *where, const MigrationIncomingState *vm, uint8_t byte);
+
+#endif

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/*
+ * A mapped-ram snapshot of a test's VM, in memory: it holds what the sources of the VM's blocks say.
+ */
+#ifndef SNAPSHOT_FILE_H
+#define SNAPSHOT_FILE_H
+
+#include "../demo/mapped-ram-write.h"
+#include "vm.h"
+
+struct snapshot_file {
+    int fd;
+    struct mapped_ram_file layout;
+    struct mapped_ram_block blocks[8]; /* in the order of the VM's */
+    MigrationIncomingState *vm;
+    UffdSnapshot *snapshot; /* once it is open */
+};
+
+/*
+ * Which target pages hold data: all but two of eight, one of them stale; and of every 2048 the last 512 are
+ * zero pages, half of them stale.
+ */
+enum page_kind snapshot_page_kind(uint64_t page);
+
+/* Writes a snapshot of the VM's blocks and opens it. Zero pages become zeros in the blocks' sources. */
+struct snapshot_file *snapshot_file_of(MigrationIncomingState *vm);
+
+/* The same step by step, for a test that changes the layout first, or the file afterwards. */
+struct snapshot_file *snapshot_file_new(MigrationIncomingState *vm);
+void snapshot_file_write(struct snapshot_file *file);
+void snapshot_file_open(struct snapshot_file *file);
+
+/* Closes what is open. */
+void snapshot_file_free(struct snapshot_file *file);
+
+#endif
