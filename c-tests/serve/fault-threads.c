@@ -10,7 +10,7 @@
 #include "vm.h"
 
 #define TOUCHERS 8
-#define PAGES 1024
+#define PAGES 2048
 
 static MigrationIncomingState *vm;
 static atomic_uint running;

@@ -6,13 +6,12 @@
 
 #define PAGES 8
 
-static void check_range(enum ram_kind kind, unsigned fault_threads)
+static void check_range(enum ram_kind kind)
 {
     MigrationIncomingState *vm = vm_new();
     struct toucher toucher;
 
     vm->config.page_handler = vm_serve_later;
-    vm->config.fault_threads = fault_threads;
     vm_attach(vm);
     RAMBlock *ram = vm_add_ram(vm, kind, PAGES);
     vm_setup(vm);
@@ -45,10 +44,8 @@ static void check_range(enum ram_kind kind, unsigned fault_threads)
 
 int main(void)
 {
-    for (unsigned fault_threads = 1; fault_threads <= 4; fault_threads *= 2) {
-        check_range(RAM_ANON, fault_threads);
-        check_range(RAM_MEMFD_SHARED, fault_threads);
-        check_range(RAM_MEMFD_PRIVATE, fault_threads);
-    }
+    check_range(RAM_ANON);
+    check_range(RAM_MEMFD_SHARED);
+    check_range(RAM_MEMFD_PRIVATE);
     return 0;
 }

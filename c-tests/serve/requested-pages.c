@@ -67,7 +67,7 @@ int main(void)
     touch_read(&touchers[1], ram_page(first, 3));
     touch_write(&touchers[2], ram_page(second, 2) + 7, 1);
     touch_read(&touchers[3], ram_page(second, 2) + 8);
-    AWAIT(vm_stats(vm).faults == 4);
+    AWAIT(vm_stats(vm).faults == 4 && vm_stats(vm).pages_requested == 3);
     CHECK_OK(uffd_incoming_pause(vm));
     check_list(vm, 3);
     CHECK(is_listed(first, 0));
