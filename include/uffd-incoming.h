@@ -151,7 +151,7 @@ typedef struct UffdSnapshot UffdSnapshot;
 /**
  * The caller's page handler, called on a fault thread for each page that a thread waits for and that was not
  * received yet. `offset` is the fault's offset into `rb`, aligned down to the block's page size; `fault_address` is
- * the host address that was touched.
+ * the host address that was touched, aligned down to the kernel's page size there.
  *
  * It places the page now (uffd_incoming_place_page() and its kin), or sets out to: asks the source, and some thread
  * places the page later. Returns 0 when done or on its way. Anything else (a negative errno value says it best)
@@ -189,12 +189,12 @@ typedef struct UffdIncomingConfig {
     /**
      * Called by every set-up, on the caller's thread, with an empty table: adds the RAM blocks as they are now with
      * uffd_incoming_add_ram_block(). They are forgotten when the set-up fails or is undone. Non-zero fails the
-     * set-up with that value. NULL: the blocks that were added before are taken.
+     * set-up: with that value if it is a negative errno value, else with -EIO. NULL: the blocks that were added before are taken.
      */
     int (*ram_blocks)(struct MigrationIncomingState *mis);
     /**
      * Called at the end of every set-up, on the caller's thread: all exists, faults are served, the preempt thread
-     * has not started yet. Non-zero undoes the set-up and becomes its result.
+     * has not started yet. Non-zero undoes the set-up, which fails like with ram_blocks.
      */
     int (*setup_done)(struct MigrationIncomingState *mis);
     /**
@@ -689,8 +689,8 @@ void uffd_snapshot_close(struct UffdSnapshot *snap);
  * be touched, and each page arrives when it is needed. `config` NULL stands for the defaults.
  *
  * Blocks are matched by name, and both sides must have the same ones with the same lengths: otherwise -EINVAL, before
- * anything is changed. So it is for a block that cannot be emptied: memory that is locked, or a private mapping of a
- * file that holds data. A later failure leaves the mis as it was, with the RAM emptied.
+ * anything is changed. So it is for memory that is locked (mlock) and cannot be emptied. A later failure leaves the mis
+ * as it was, with the RAM emptied in part: a private mapping of a shmem file that holds data is found out only then.
  *
  * A page that cannot be read pauses all (`event`, uffd_incoming_wait() say why) until uffd_incoming_resume(): it is
  * never taken for zeros. uffd_incoming_cleanup() is refused until every page is in place.

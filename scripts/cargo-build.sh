@@ -7,8 +7,12 @@ cargo=$1 source_dir=$2 target_dir=$3 depfile=$4 link=$5 shared=$6 archive=$7
 
 # From within the source directory, where a vendored or offline set-up has its .cargo/config.toml.
 # --frozen: a build never reaches for the network.
-(cd "$source_dir" && env -u CARGO_BUILD_TARGET "$cargo" build --lib --release --frozen --target-dir "$target_dir") || {
-    echo "If crates are missing, run \`cargo fetch --locked\` in $source_dir once: this build never uses the network." >&2
+(
+    cd "$source_dir" || exit
+    unset CARGO_BUILD_TARGET # the libraries would land elsewhere
+    "$cargo" build --lib --release --frozen --target-dir "$target_dir"
+) || {
+    echo "If crates are missing, run \`cargo fetch --locked\` in $source_dir: this build never uses the network." >&2
     exit 1
 }
 

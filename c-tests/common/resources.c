@@ -16,9 +16,9 @@ __attribute__((constructor)) static void tame_malloc(void)
     mallopt(M_MMAP_MAX, 0);
 }
 
-static unsigned entries(const char *path)
+static size_t entries(const char *path)
 {
-    unsigned count = 0;
+    size_t count = 0;
     DIR *directory = opendir(path);
 
     CHECK(directory != NULL);
@@ -41,9 +41,8 @@ static bool overlaps_ram(const MigrationIncomingState *vm, uintptr_t start, uint
     return false;
 }
 
-static unsigned mappings(const MigrationIncomingState *vm)
+static void count_mappings(const MigrationIncomingState *vm, struct resources *count)
 {
-    unsigned count = 0;
     char line[512];
     uintptr_t start, end;
     FILE *file = fopen("/proc/self/maps", "r");
@@ -51,19 +50,23 @@ static unsigned mappings(const MigrationIncomingState *vm)
     CHECK(file != NULL);
     while (fgets(line, sizeof(line), file) != NULL) {
         CHECK_EQ(sscanf(line, "%lx-%lx", &start, &end), 2);
-        count += !overlaps_ram(vm, start, end);
+        if (overlaps_ram(vm, start, end)) {
+            continue;
+        }
+        count->maps++;
+        if (strstr(line, "[heap]") == NULL && strstr(line, "[stack]") == NULL) {
+            count->bytes += end - start; /* those two grow on their own */
+        }
     }
     fclose(file);
-    return count;
 }
 
 struct resources resources_count(const MigrationIncomingState *vm)
 {
-    return (struct resources) {
-        .fds = entries("/proc/self/fd"),
-        .tasks = entries("/proc/self/task"),
-        .maps = mappings(vm),
-    };
+    struct resources count = { .fds = entries("/proc/self/fd"), .tasks = entries("/proc/self/task") };
+
+    count_mappings(vm, &count);
+    return count;
 }
 
 void resources_check(const char *where, const MigrationIncomingState *vm, struct resources before)
@@ -77,6 +80,6 @@ void resources_check(const char *where, const MigrationIncomingState *vm, struct
         }
         usleep(1000);
     }
-    check_fail(where, "expected %u descriptors, %u threads, %u mappings as before, saw %u, %u, %u",
-               before.fds, before.tasks, before.maps, now.fds, now.tasks, now.maps);
+    check_fail(where, "expected %zu descriptors, %zu threads, %zu mappings of %zu bytes as before, "
+               "saw %zu, %zu, %zu, %zu", before.fds, before.tasks, before.maps, before.bytes, now.fds, now.tasks, now.maps, now.bytes);
 }

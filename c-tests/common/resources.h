@@ -8,9 +8,10 @@
 #include "vm.h"
 
 struct resources {
-    unsigned fds;   /* descriptors */
-    unsigned tasks; /* threads */
-    unsigned maps;  /* mappings outside of the VM's RAM, which registration may split and merge at will */
+    size_t fds;   /* descriptors */
+    size_t tasks; /* threads */
+    size_t maps;  /* mappings outside of the VM's RAM, which registration may split and merge at will */
+    size_t bytes; /* of those mappings: a leak next to an earlier one makes no mapping of its own */
 };
 
 /*

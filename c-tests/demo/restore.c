@@ -119,12 +119,17 @@ static void wait_until_loaded(struct MigrationIncomingState *guest)
     }
 }
 
-/* Lets go of the library: the RAM is ordinary memory again. */
-static void detach(struct MigrationIncomingState *guest)
+/* Lets go of the library: the RAM is ordinary memory again. Returns what the counters say in the end. */
+static struct UffdIncomingStats detach(struct MigrationIncomingState *guest)
 {
-    if (uffd_incoming_cleanup(guest) != 0 || uffd_incoming_detach(guest) != 0) {
+    if (uffd_incoming_cleanup(guest) != 0) {
+        fail("cleaning up");
+    }
+    const struct UffdIncomingStats stats = get_stats(guest);
+    if (uffd_incoming_detach(guest) != 0) {
         fail("detaching");
     }
+    return stats;
 }
 
 int main(int argc, char **argv)
@@ -152,8 +157,7 @@ int main(int argc, char **argv)
 
     vcpus_join(vcpus, options.threads);
     measured.first_page_ns = vcpus_first_touch_ns(vcpus, options.threads) - begun;
-    measured.stats = get_stats(&guest);
-    detach(&guest);
+    measured.stats = detach(&guest);
 
     printf("%s\nrestored into %s RAM; fault threads: %u, loader threads: %u, touched by threads: %u\n\n",
            options.snapshot, memory_name(options.memory), options.fault_threads, options.loader_threads,

@@ -10,7 +10,8 @@ typedef struct MigrationIncomingState MigrationIncomingState;
 typedef struct RAMBlock RAMBlock;
 typedef uintptr_t ram_addr_t;
 #define UFFD_INCOMING_HAVE_RAM_ADDR_T
-typedef int (*PostcopyPageHandler)(MigrationIncomingState *mis, RAMBlock *rb, ram_addr_t offset, void *fault_address);
+typedef int (*PostcopyPageHandler)(MigrationIncomingState *mis, RAMBlock *rb, ram_addr_t offset,
+                                   void *fault_address);
 #endif
 
 #include <uffd-incoming.h>

@@ -8,7 +8,8 @@ scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 
 compiles() { # COMPILER-WITH-FLAGS...
-    "$@" -Wall -Wextra -Werror -pedantic -I "$(dirname "$header")" "$source" -x none "$library" -o "$scratch/program" || {
+    "$@" -Wall -Wextra -Werror -pedantic -I "$(dirname "$header")" "$source" \
+        -x none "$library" -o "$scratch/program" || {
         echo "expected to compile: $* $source"
         exit 1
     }

@@ -45,7 +45,7 @@ int main(void)
         ram_discard(vm->blocks[i], 0, 2);
     }
     how.prepare = refuse_positive;
-    how.error = 42;
+    how.error = -EIO; /* a value that is no negative errno value */
     check_failing_setup(vm, &how);
     vm_end(vm);
     return 0;

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* A private mapping of a file that holds data cannot be emptied: it is refused before anything is changed. */
+/* A private mapping of a file that holds data cannot be emptied: it is refused, and the file stays as it is. */
 #include <errno.h>
-#include <string.h>
 
 #include "load.h"
 #include "snapshot-file.h"
@@ -16,16 +15,12 @@ int main(void)
 
     vm_add_ram(vm, RAM_ANON, 64);
     struct snapshot_file *file = snapshot_file_of(vm);
-    for (size_t i = 0; i < 3; i += 2) {
-        memset(vm->blocks[i]->host, OLD_BYTE, vm->blocks[i]->length);
-    }
     CHECK_EQ(pwrite(private->fd, &byte, 1, 50 * private->page_size), 1);
 
     CHECK_ERRNO(uffd_incoming_load_snapshot(vm, file->snapshot, NULL), -EINVAL);
     CHECK_ERROR_HAS(private->idstr);
-    CHECK_EQ(*vm->blocks[0]->host, OLD_BYTE);
     CHECK_EQ(*ram_page(private, 50), OLD_BYTE);
-    CHECK_EQ(*vm->blocks[2]->host, OLD_BYTE);
+    CHECK_EQ(vm_stats(vm).fault_threads, 0);
 
     vm_end(vm);
     snapshot_file_free(file);

@@ -26,10 +26,14 @@ int main(void)
     CHECK_EQ(vm_stats(vm).complete, 0);
     AWAIT(vm_stats(vm).bytes_loaded == (PAGES - 1) * rb->page_size); /* counted after a thread was woken */
     CHECK_ERRNO(uffd_incoming_cleanup(vm), -EBUSY);
+    CHECK_ERRNO(uffd_incoming_remove_ram_block(vm, rb), -EBUSY);
 
     CHECK_PAGE(rb, PAGES - 1);
     CHECK_OK(uffd_incoming_wait(vm, -1));
     CHECK_EQ(vm_stats(vm).complete, 1);
+    for (size_t page = 0; page < PAGES; page++) {
+        CHECK_EQ(vm_received(vm, rb, page), 1);
+    }
 
     vm_end(vm);
     snapshot_file_free(file);

@@ -19,7 +19,7 @@ pub type ram_addr_t = usize;
 
 /// The caller's page handler, called on a fault thread for each page that a thread waits for and that was not
 /// received yet. `offset` is the fault's offset into `rb`, aligned down to the block's page size; `fault_address` is
-/// the host address that was touched.
+/// the host address that was touched, aligned down to the kernel's page size there.
 ///
 /// It places the page now (uffd_incoming_place_page() and its kin), or sets out to: asks the source, and some thread
 /// places the page later. Returns 0 when done or on its way. Anything else (a negative errno value says it best)
@@ -88,10 +88,10 @@ pub struct UffdIncomingConfig {
     pub page_handler: PostcopyPageHandler,
     /// Called by every set-up, on the caller's thread, with an empty table: adds the RAM blocks as they are now with
     /// uffd_incoming_add_ram_block(). They are forgotten when the set-up fails or is undone. Non-zero fails the
-    /// set-up with that value. NULL: the blocks that were added before are taken.
+    /// set-up: with that value if it is a negative errno value, else with -EIO. NULL: the blocks that were added before are taken.
     pub ram_blocks: Option<unsafe extern "C" fn(mis: *mut MigrationIncomingState) -> c_int>,
     /// Called at the end of every set-up, on the caller's thread: all exists, faults are served, the preempt thread
-    /// has not started yet. Non-zero undoes the set-up and becomes its result.
+    /// has not started yet. Non-zero undoes the set-up, which fails like with ram_blocks.
     pub setup_done: Option<unsafe extern "C" fn(mis: *mut MigrationIncomingState) -> c_int>,
     /// The body of the preempt thread; returns when told to quit or done. Needed with UFFD_INCOMING_PREEMPT.
     pub preempt_run: Option<unsafe extern "C" fn(mis: *mut MigrationIncomingState)>,

@@ -36,7 +36,7 @@ impl Fault<'_> {
         self.engine.block(self.index).offset_of(self.page) as u64
     }
 
-    /// The host address that was touched.
+    /// The host address that was touched, aligned down to the kernel's page size there.
     pub fn address(&self) -> usize {
         self.address
     }

@@ -1,6 +1,6 @@
 //! Registration: which userfaultfd serves which range of RAM. The only place that registers and unregisters.
 
-use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 
 use nix::errno::Errno;
 
@@ -32,7 +32,8 @@ struct Range {
     /// The kernel's page size there.
     unit: usize,
     zeropage: bool,
-    registered: AtomicBool,
+    /// How many stripes are registered, counted from the first.
+    registered: AtomicUsize,
 }
 
 impl Registration {
@@ -47,12 +48,15 @@ impl Registration {
     fn register(&mut self, index: usize) -> Result<()> {
         let block = &self.table.blocks()[index];
         let stripe = stripe(block, self.uffds.len());
-        // Entered before the first stripe is registered, so that dropping undoes those that were.
-        let range = Range { stripe, unit: kernel::page_size(), zeropage: true, registered: AtomicBool::new(true) };
-        self.ranges.push(range);
+        // Entered before the first stripe is registered, so that dropping undoes those that were: and only those, since
+        // the memory may be registered with somebody else.
+        let registered = AtomicUsize::new(0);
+        self.ranges.push(Range { stripe, unit: kernel::page_size(), zeropage: true, registered });
+        let range = &mut self.ranges[index];
         let mut zeropage = true;
         for (uffd, start, length) in stripes(&self.uffds, block, stripe) {
             zeropage &= uffd.register(start, length).map_err(|errno| refusal(block, errno))?;
+            *range.registered.get_mut() += 1;
         }
         // Only hugetlbfs knows no zero page.
         ensure!(
@@ -61,7 +65,6 @@ impl Registration {
             "{block} is hugetlbfs memory: its page size must be the huge page size, not {}",
             block.page_size()
         );
-        let range = &mut self.ranges[index];
         range.zeropage = zeropage;
         range.unit = if zeropage { kernel::page_size() } else { block.page_size() };
         Ok(())
@@ -70,11 +73,9 @@ impl Registration {
     /// Unregisters a block: threads that wait in it go on, and what is missing reads as zeros.
     pub fn unregister(&self, index: usize) {
         let Some(range) = self.ranges.get(index) else { return };
-        if !range.registered.swap(false, SeqCst) {
-            return;
-        }
+        let registered = range.registered.swap(0, SeqCst);
         let block = &self.table.blocks()[index];
-        for (uffd, start, length) in stripes(&self.uffds, block, range.stripe) {
+        for (uffd, start, length) in stripes(&self.uffds, block, range.stripe).take(registered) {
             if let Err(errno) = uffd.unregister(start, length) {
                 let error =
                     Error::os(errno as i32, format_args!("{block}: unregistering {length} bytes at {start:#x}"));

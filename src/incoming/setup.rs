@@ -16,7 +16,7 @@ use super::registration::Registration;
 use super::waits::Waits;
 use super::{Incoming, Phase, Record, SETTING_UP};
 use crate::error::{Result, ensure};
-use crate::kernel::{EventFd, Opening, Userfaultfd, empty_memory};
+use crate::kernel::{EventFd, Opening, Userfaultfd, empty_memory, is_locked};
 use crate::memory::{BlockTable, TempPages};
 use crate::stats::Stats;
 
@@ -122,9 +122,15 @@ fn open_userfaultfd(config: &Config, callbacks: &Callbacks) -> Result<Userfaultf
     }
 }
 
-/// Empties the RAM for a load, once it is certain that userfaultfd serves all of it.
+/// Empties the RAM for a load, once it is certain that userfaultfd serves all of it and that none is locked.
 fn empty_ram(uffds: Box<[Userfaultfd]>, table: &BlockTable, callbacks: &Callbacks) -> Result<Box<[Userfaultfd]>> {
-    let uffds = Registration::new(uffds, table.clone(), callbacks.clone())?.dissolve();
+    let registration = Registration::new(uffds, table.clone(), callbacks.clone())?;
+    for (index, block) in table.blocks().iter().enumerate() {
+        // hugetlbfs is locked by nature, and can be emptied.
+        let locked = registration.has_zeropage(index) && is_locked(block.host(), block.length())?;
+        ensure!(!locked, EINVAL, "{block} cannot be emptied for a load: it is locked in memory (mlock)");
+    }
+    let uffds = registration.dissolve();
     for block in table.blocks() {
         block.forget_pages();
         // SAFETY: the caller of `add_ram_block` vouched for the mapping, and asks for a load, which replaces its contents.

@@ -88,6 +88,22 @@ pub(crate) unsafe fn empty_memory(start: usize, length: usize) -> Result<Emptied
     }
 }
 
+/// Whether memory that is not hugetlbfs is locked (mlock), and so cannot be emptied. False where the kernel cannot tell
+/// (before Linux 5.4).
+pub(crate) fn is_locked(start: usize, length: usize) -> Result<bool> {
+    // Cold memory is reclaimed sooner, and that is all; locked memory cannot be made cold.
+    let is_refused = |start: *mut u8, length: usize| {
+        // SAFETY: this advice changes no contents.
+        let result = unsafe { libc::madvise(start.cast(), length, libc::MADV_COLD) };
+        Errno::result(result) == Err(Errno::EINVAL)
+    };
+    if !is_refused(with_exposed_provenance_mut(start), length) {
+        return Ok(false);
+    }
+    let page = Mapping::new(super::page_size(), "a test of MADV_COLD")?;
+    Ok(!is_refused(page.as_ptr(), page.len()))
+}
+
 /// The first page in a range that the kernel has in memory.
 fn first_resident(start: usize, length: usize) -> Result<Option<usize>> {
     const PAGES: usize = 64 * 1024;
