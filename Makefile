@@ -22,7 +22,7 @@ test: deps
 
 demo: deps
 	$(MAKE) all
-	scripts/demo.sh
+	scripts/demo.sh $(BUILD)
 
 header:
 	scripts/header.sh

@@ -108,7 +108,8 @@ _Static_assert(sizeof(ram_addr_t) == sizeof(uintptr_t), "ram_addr_t must have th
 #define UFFD_LOAD_KEEP_PRESENT (1 << 0)
 
 /**
- * UffdLoadConfig.flags: no background loader; pages come on demand only.
+ * UffdLoadConfig.flags: no background loader; pages come on demand only. With UFFD_LOAD_KEEP_PRESENT, pages that are
+ * present never fault, and so the load is complete only if they are marked received.
  */
 #define UFFD_LOAD_NO_BACKGROUND (1 << 1)
 

@@ -80,6 +80,6 @@ void resources_check(const char *where, const MigrationIncomingState *vm, struct
         }
         usleep(1000);
     }
-    check_fail(where, "expected %zu descriptors, %zu threads, %zu mappings of %zu bytes as before, "
-               "saw %zu, %zu, %zu, %zu", before.fds, before.tasks, before.maps, before.bytes, now.fds, now.tasks, now.maps, now.bytes);
+    check_fail(where, "expected %zu fds, %zu threads, %zu mappings (%zu bytes), saw %zu, %zu, %zu (%zu)",
+               before.fds, before.tasks, before.maps, before.bytes, now.fds, now.tasks, now.maps, now.bytes);
 }

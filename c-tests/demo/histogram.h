@@ -13,8 +13,6 @@
 
 void histogram_add(uint64_t buckets[HISTOGRAM_BUCKETS], uint64_t nanoseconds);
 
-uint64_t histogram_count(const uint64_t buckets[HISTOGRAM_BUCKETS]);
-
 /* The bound, in microseconds, below which `percent` of the entries lie; 0 when there is none. */
 uint64_t histogram_percentile(const uint64_t buckets[HISTOGRAM_BUCKETS], unsigned int percent);
 

@@ -56,8 +56,8 @@ static void print_background_rate(const struct UffdIncomingStats *stats, uint64_
     const uint64_t background = pages > stats->pages_requested ? pages - stats->pages_requested : 0;
     const double bytes = (double)stats->bytes_loaded * (double)background / (double)pages;
 
-    printf("  %-26s %.0f MB/s: %" PRIu64 " of %" PRIu64 " pages, the others came by faults\n", "background rate",
-           bytes * 1e3 / (double)loaded_ns, background, pages);
+    printf("  %-26s %.0f MB/s: %" PRIu64 " of %" PRIu64 " pages, the others came by faults\n",
+           "background rate", bytes * 1e3 / (double)loaded_ns, background, pages);
 }
 
 void report_print(const struct measurements *measured)

@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT OR Apache-2.0
-# A byte that is changed in a copy of the real snapshot is found and named; one that lies under a clear bit of a
-# bitmap makes no difference: test-changed-byte.sh RESTORE SNAPSHOT
+# A byte that is changed in a copy of the real snapshot is found and named; one that lies under a clear bit
+# of a bitmap makes no difference: test-changed-byte.sh RESTORE SNAPSHOT
 set -eu
 restore=$1 snapshot=$2
 room=$(mktemp -d)
@@ -32,7 +32,7 @@ differs() { # BLOCK PAGES_OFFSET OFFSET: in a page that the file holds
     restore_changed
     [ "$status" -eq 1 ] || fail "$1 changed at $3: expected status 1, saw $status"
     grep -q "^  $1 .* DIFFERS at offset $3:" "$room/table" || fail "$1: expected the offset $3 to be named"
-    [ "$(grep -c ' identical$' "$room/table")" -eq 5 ] || fail "$1: expected the other five blocks to be identical"
+    [ "$(grep -c ' identical$' "$room/table")" -eq 5 ] || fail "$1: expected the other five to be identical"
 }
 
 makes_no_difference() { # BLOCK PAGES_OFFSET OFFSET: in a page that the file does not hold

@@ -66,8 +66,8 @@ static void check_overlap(size_t page_of_second)
     uint64_t total = blocktime(vm, ns).total_ns;
     /* vCPU 1's wait may begin a little after its fault was counted, on a busy machine: half will do. */
     if (total < together_ns / 2 || total > took || total > ns[1]) {
-        FAIL("expected a total of %ju .. %ju and no more than vCPU 1's %ju, saw %ju", together_ns / 2, took, ns[1],
-             total);
+        FAIL("expected a total of %ju .. %ju and no more than vCPU 1's %ju, saw %ju", together_ns / 2, took,
+             ns[1], total);
     }
     if (ns[0] < alone_ns + together_ns || ns[1] > took) {
         FAIL("expected vCPU 0 to have waited %ju or more and vCPU 1 at most %ju, saw %ju and %ju",

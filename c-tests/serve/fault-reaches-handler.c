@@ -6,10 +6,6 @@
 #define _GNU_SOURCE
 #include "vm.h"
 
-#ifndef UFFD_FEATURE_EXACT_ADDRESS
-#define UFFD_FEATURE_EXACT_ADDRESS (1 << 11) /* Linux 5.18 */
-#endif
-
 static struct {
     MigrationIncomingState *vm;
     RAMBlock *rb;

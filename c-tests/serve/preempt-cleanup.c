@@ -71,7 +71,9 @@ static void check_arrives(void)
     vm_end(vm);
 }
 
-static void check_does_not_wait(int (*prepare)(MigrationIncomingState *), int (*end)(MigrationIncomingState *))
+typedef int mis_call(MigrationIncomingState *vm);
+
+static void check_does_not_wait(mis_call *prepare, mis_call *end)
 {
     struct toucher toucher;
     MigrationIncomingState *vm = start(&toucher);

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* Descriptions of a flat image that make no sense are refused, in words that name file and reason. */
 #include <errno.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "check.h"

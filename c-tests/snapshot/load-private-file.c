@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* A private mapping of a file that holds data cannot be emptied: it is refused, and the file stays as it is. */
+/* A private mapping of a file that holds data cannot be emptied: it is refused, and the file stays. */
 #include <errno.h>
 
-#include "load.h"
 #include "snapshot-file.h"
 
 #define OLD_BYTE 0x3c

@@ -2,7 +2,6 @@
 /* A mapped-ram file with one number in it changed is refused at open, in words that name what is wrong. */
 #include <endian.h>
 #include <errno.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "snapshot-file.h"

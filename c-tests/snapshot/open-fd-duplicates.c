@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* The snapshot has a descriptor of its own: the caller may close his, and its position does not matter. */
+/* The snapshot has a descriptor of its own: the caller may close its own, wherever that stands. */
 #include "load.h"
 #include "snapshot-file.h"
 

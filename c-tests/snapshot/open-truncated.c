@@ -7,7 +7,6 @@
 #include <sys/mman.h>
 #include <sys/sendfile.h>
 
-#include "load.h"
 #include "real-snapshot.h"
 
 /* Where the entries of the RAM blocks begin, the first one together with all that comes before it. */

@@ -242,7 +242,8 @@ pub struct UffdIncomingHost {
 /// received (uffd_incoming_mark_received()) are not loaded.
 pub const UFFD_LOAD_KEEP_PRESENT: u64 = 1 << 0;
 
-/// UffdLoadConfig.flags: no background loader; pages come on demand only.
+/// UffdLoadConfig.flags: no background loader; pages come on demand only. With UFFD_LOAD_KEEP_PRESENT, pages that are
+/// present never fault, and so the load is complete only if they are marked received.
 pub const UFFD_LOAD_NO_BACKGROUND: u64 = 1 << 1;
 
 /// How to load a snapshot: uffd_incoming_load_snapshot().

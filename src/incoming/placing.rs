@@ -47,7 +47,11 @@ impl Engine {
         let unit = self.registration.unit(index);
         let (start, end) = (block.offset_of(pages.start), block.offset_of(pages.end));
         let (mut at, mut placed_bytes, mut most) = (start, 0, usize::MAX);
-        let mut tallied = pages.start;
+        let (mut tallied, mut counted) = (pages.start, 0);
+        let counter = match filling {
+            Filling::Bytes(_) => &self.stats.pages_placed,
+            Filling::Zeros => &self.stats.zero_pages_placed,
+        };
         let mut result = Ok(());
         while at < end {
             let (uffd, stripe_end) = self.registration.serving(index, at);
@@ -79,6 +83,9 @@ impl Engine {
                     Next::Give => result = Err(self.explain(index, at, "UFFDIO_COPY or _ZEROPAGE", errno)),
                 }
             }
+            // Before they are received: what a load that is complete has counted is final.
+            Stats::count(counter, (placed_bytes / block.page_size() - counted) as u64);
+            counted = placed_bytes / block.page_size();
             // Whole pages only, and only now that they are in place.
             let whole = block.page_of(at);
             self.receive(index, tallied..whole);
@@ -87,11 +94,6 @@ impl Engine {
                 break;
             }
         }
-        let counter = match filling {
-            Filling::Bytes(_) => &self.stats.pages_placed,
-            Filling::Zeros => &self.stats.zero_pages_placed,
-        };
-        Stats::count(counter, (placed_bytes / block.page_size()) as u64);
         result
     }
 
