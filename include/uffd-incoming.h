@@ -542,7 +542,8 @@ int postcopy_ram_incoming_setup(struct MigrationIncomingState *mis);
  * Undoes a set-up: ends a pause, lets requested urgent pages arrive (with a preempt thread, and only while not
  * paused), ends and joins the threads, unregisters the RAM and closes everything. Waits for running callbacks: unblock
  * your handler first. 0 also when not armed. -EBUSY while a snapshot load is incomplete: closing would turn what is
- * missing into silent zeros; see uffd_incoming_abort(). -EDEADLK from a callback.
+ * missing into silent zeros; see uffd_incoming_abort(). -EBUSY, too, while another thread sets it up; -EDEADLK from a
+ * callback.
  *
  * After a postcopy it is up to the caller to know that every page has been placed: what is still missing reads as
  * zeros.
@@ -551,8 +552,9 @@ int uffd_incoming_cleanup(struct MigrationIncomingState *mis);
 
 /**
  * Undoes a set-up whatever is missing: RAM THAT HAS NOT BEEN LOADED THEN READS AS ZEROS. For a VM that will not run
- * on. Waits for nothing but running callbacks; threads in uffd_incoming_wait() return with -ECANCELED. 0 also when
- * not armed. -EDEADLK from a callback.
+ * on. Waits for nothing but running callbacks, and ends the wait for urgent pages of a cleanup on another thread;
+ * threads in uffd_incoming_wait() return with -ECANCELED. 0 also when not armed. -EBUSY while another thread sets it up;
+ * -EDEADLK from a callback.
  */
 int uffd_incoming_abort(struct MigrationIncomingState *mis);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
  * With a preempt thread, cleanup first lets the urgent pages arrive that have been asked for, unless all
- * stands paused; abort never waits for them.
+ * stands paused; abort never waits for them, and ends the wait of a cleanup.
  */
 #include <semaphore.h>
 
@@ -87,10 +87,27 @@ static void check_does_not_wait(mis_call *prepare, mis_call *end)
     vm_end(vm);
 }
 
+static void check_abort_ends_the_wait(void)
+{
+    struct toucher toucher;
+    MigrationIncomingState *vm = start(&toucher);
+    pthread_t cleaner;
+
+    CHECK_EQ(pthread_create(&cleaner, NULL, cleanup, vm), 0);
+    CHECK_WAITS(&toucher);
+    CHECK(!ended);
+    CHECK_OK(uffd_incoming_abort(vm));
+    CHECK_EQ(vm_stats(vm).fault_threads, 0);
+    CHECK_EQ(pthread_join(cleaner, NULL), 0);
+    CHECK_EQ(toucher_finish(&toucher), 0);
+    vm_end(vm);
+}
+
 int main(void)
 {
     sem_init(&wake, 0, 0);
     check_arrives();
+    check_abort_ends_the_wait();
     check_does_not_wait(uffd_incoming_pause, uffd_incoming_cleanup);
     check_does_not_wait(NULL, uffd_incoming_abort);
     check_does_not_wait(uffd_incoming_pause, uffd_incoming_abort);

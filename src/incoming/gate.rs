@@ -38,6 +38,8 @@ struct State {
     paused: Option<Pause>,
     ending: bool,
     complete: bool,
+    /// Nobody waits for urgent pages any more.
+    hurried: bool,
 }
 
 /// Why there is a pause.
@@ -192,9 +194,15 @@ impl Gate {
         self.watch(|_| self.busy.iter().all(|busy| busy.0.load(SeqCst) != block + 1));
     }
 
-    /// Waits until a condition holds that [`Gate::poke`] follows, or there is a pause, or all is ending.
+    /// Waits until a condition holds that [`Gate::poke`] follows, or there is a pause, or [`Gate::hurry`].
     pub fn wait_unpaused_until(&self, condition: impl Fn() -> bool) {
-        self.watch(|state| state.paused.is_some() || state.ending || condition());
+        self.watch(|state| state.paused.is_some() || state.hurried || condition());
+    }
+
+    /// Ends all waits of [`Gate::wait_unpaused_until`].
+    pub fn hurry(&self) {
+        self.state.lock().hurried = true;
+        self.changed.notify_all();
     }
 
     fn watch(&self, condition: impl Fn(&State) -> bool) {

@@ -18,7 +18,7 @@ mod waits;
 use std::sync::Arc;
 use std::time::Duration;
 
-use parking_lot::{Mutex, RwLock};
+use parking_lot::{Condvar, Mutex, RwLock};
 
 use self::armed::Armed;
 use self::blocktime::Blocktime;
@@ -43,6 +43,8 @@ pub struct Incoming {
     owner: Owner,
     config: Mutex<Config>,
     phase: Mutex<Phase>,
+    /// A clean-up has ended.
+    cleaned_up: Condvar,
     /// The caller's RAM blocks. While armed, the engine's table is a copy of it.
     table: RwLock<BlockTable>,
     /// What callers' threads place pages through, while armed. Taken for writing to wait until they are out of it.
@@ -82,6 +84,7 @@ impl Incoming {
             owner: Owner::new(),
             config: Mutex::new(config),
             phase: Mutex::new(Phase::Attached),
+            cleaned_up: Condvar::new(),
             table: RwLock::default(),
             engine: RwLock::default(),
             record: Mutex::new(record),
@@ -187,34 +190,56 @@ impl Incoming {
         drop(engine);
     }
 
-    /// Undoes a set-up; nothing to do when not armed. EBUSY while a snapshot load is incomplete.
+    /// Undoes a set-up; nothing to do when not armed. EBUSY while a snapshot load is incomplete, or a set-up under way.
     pub fn cleanup(&self) -> Result<()> {
-        self.end("cleaning up", |armed| armed.check_loaded(), |armed| armed.await_urgent_pages())
+        self.owner.refuse_inside("cleaning up")?;
+        let Some(armed) = self.begin_cleanup(Armed::check_loaded, || ())? else { return Ok(()) };
+        armed.await_urgent_pages();
+        self.finish_cleanup(armed);
+        Ok(())
     }
 
-    /// Undoes a set-up whatever is missing: RAM that has not been loaded reads as zeros.
+    /// Undoes a set-up whatever is missing: RAM that has not been loaded reads as zeros. Ends the wait for urgent pages of
+    /// a clean-up on another thread.
     pub fn abort(&self) -> Result<()> {
-        self.end("aborting", |_| Ok(()), |_| ())
-    }
-
-    fn end(&self, what: &str, check: impl FnOnce(&Armed) -> Result<()>, before: impl FnOnce(&Armed)) -> Result<()> {
-        self.owner.refuse_inside(what)?;
-        let armed = {
-            let mut phase = self.phase.lock();
-            match &*phase {
-                Phase::Armed(armed) => check(armed)?,
-                Phase::Attached | Phase::Retired => return Ok(()),
-                phase => phase.check_attached()?,
-            }
-            match std::mem::replace(&mut *phase, Phase::Changing(CLEANING_UP)) {
-                Phase::Armed(armed) => armed,
-                other => {
-                    *phase = other;
-                    return Ok(());
-                }
+        self.owner.refuse_inside("aborting")?;
+        let hurry = || {
+            if let Some(engine) = &*self.engine.read_recursive() {
+                engine.gate.hurry();
             }
         };
-        before(&armed);
+        let Some(armed) = self.begin_cleanup(|_| Ok(()), hurry)? else { return Ok(()) };
+        self.finish_cleanup(armed);
+        Ok(())
+    }
+
+    /// Takes what is armed, if it is and the check agrees. When another thread is cleaning up, waits for its end.
+    fn begin_cleanup(
+        &self,
+        check: impl FnOnce(&Armed) -> Result<()>,
+        while_cleaning_up: impl Fn(),
+    ) -> Result<Option<Armed>> {
+        let mut phase = self.phase.lock();
+        while matches!(*phase, Phase::Changing(CLEANING_UP)) {
+            while_cleaning_up();
+            self.cleaned_up.wait(&mut phase);
+        }
+        if let Phase::Armed(armed) = &*phase {
+            check(armed)?;
+        }
+        match std::mem::replace(&mut *phase, Phase::Changing(CLEANING_UP)) {
+            Phase::Armed(armed) => Ok(Some(armed)),
+            before => {
+                *phase = before;
+                match &*phase {
+                    Phase::Attached | Phase::Retired => Ok(None),
+                    phase => phase.check_attached().map(|()| None),
+                }
+            }
+        }
+    }
+
+    fn finish_cleanup(&self, armed: Armed) {
         self.disarm(armed);
         if self.config.lock().hooks.supplies_ram_blocks() {
             *self.table.write() = BlockTable::default();
@@ -222,7 +247,7 @@ impl Incoming {
             self.table.read().blocks().iter().for_each(|block| block.forget_pages());
         }
         *self.phase.lock() = Phase::Attached;
-        Ok(())
+        self.cleaned_up.notify_all();
     }
 
     /// Ends this life: nothing can be set up any more. EBUSY while armed.

@@ -47,6 +47,13 @@ impl Registration {
 
     fn register(&mut self, index: usize) -> Result<()> {
         let block = &self.table.blocks()[index];
+        // Linux registers what there is of a range, and passes over holes.
+        ensure!(
+            kernel::is_mapped(block.host(), block.length()),
+            EINVAL,
+            "{block}: not all of its {:#x} bytes are mapped",
+            block.length()
+        );
         let stripe = stripe(block, self.uffds.len());
         // Entered before the first stripe is registered, so that dropping undoes those that were: and only those, since
         // the memory may be registered with somebody else.

@@ -88,6 +88,13 @@ pub(crate) unsafe fn empty_memory(start: usize, length: usize) -> Result<Emptied
     }
 }
 
+/// Whether all of a range is mapped.
+pub(crate) fn is_mapped(start: usize, length: usize) -> bool {
+    // SAFETY: with MS_ASYNC, msync does nothing but look at what is mapped.
+    let result = unsafe { libc::msync(with_exposed_provenance_mut(start), length, libc::MS_ASYNC) };
+    Errno::result(result) != Err(Errno::ENOMEM)
+}
+
 /// Whether memory that is not hugetlbfs is locked (mlock), and so cannot be emptied. False where the kernel cannot tell
 /// (before Linux 5.4).
 pub(crate) fn is_locked(start: usize, length: usize) -> Result<bool> {

@@ -10,7 +10,7 @@ mod uapi;
 mod userfaultfd;
 
 pub(crate) use eventfd::EventFd;
-pub(crate) use mapping::{Mapping, empty_memory, is_locked};
+pub(crate) use mapping::{Mapping, empty_memory, is_locked, is_mapped};
 pub(crate) use poll::wait_readable;
 pub use probe::{Host, probe};
 pub(crate) use thread::with_signals_blocked;
