@@ -282,6 +282,37 @@ typedef struct UffdRamBlock {
 } UffdRamBlock;
 
 /**
+ * A userfaultfd of another process, e.g. a vhost-user back end: uffd_incoming_add_shared_fd(). This struct never changes:
+ * it is laid out like QEMU's PostCopyFD.
+ */
+typedef struct UffdSharedFd {
+    /**
+     * The descriptor; shaken hands with, by its process.
+     */
+    int fd;
+    /**
+     * The caller's.
+     */
+    void *data;
+    /**
+     * Called on a fault thread with each message (a `struct uffd_msg`) of the descriptor: finds out which page is meant,
+     * and calls uffd_incoming_request_shared_page(). It is given the library's copy of this struct. Non-zero: it could
+     * not; all pauses until uffd_incoming_resume(), then it is called with the same message again. Never concurrently
+     * with the page handler as long as there is one fault thread.
+     */
+    int (*handler)(struct UffdSharedFd *shared, void *uffd_msg);
+    /**
+     * Called for each page that has been placed, on the thread that placed it: wakes the client, if it maps the page
+     * (uffd_incoming_wake_shared()). Non-zero is logged.
+     */
+    int (*waker)(struct UffdSharedFd *shared, struct RAMBlock *rb, uint64_t offset);
+    /**
+     * What messages call it, or NULL.
+     */
+    const char *idstr;
+} UffdSharedFd;
+
+/**
  * A RAM block as a snapshot holds it: uffd_snapshot_block().
  */
 typedef struct UffdSnapshotBlock {
@@ -657,6 +688,50 @@ int uffd_incoming_foreach_requested(struct MigrationIncomingState *mis,
  */
 int uffd_incoming_wait(struct MigrationIncomingState *mis,
                        int timeout_ms);
+
+/**
+ * Serves the userfaultfd of another process that maps the same RAM (a vhost-user back end), from now on and in every
+ * set-up, until it is removed. The struct is copied; the descriptor (which is made non-blocking) and the name stay the
+ * caller's, and stay as they are until uffd_incoming_remove_shared_fd() has returned. The RAM blocks it maps must be
+ * shared memory. -EEXIST when the descriptor is served already.
+ */
+int uffd_incoming_add_shared_fd(struct MigrationIncomingState *mis,
+                                const struct UffdSharedFd *shared);
+
+/**
+ * Stops serving a shared descriptor, at any time: afterwards none of its callbacks runs, and it may be closed. Waits for
+ * a running one, but not from within a callback; never for a pause.
+ */
+int uffd_incoming_remove_shared_fd(struct MigrationIncomingState *mis,
+                                   int fd);
+
+/**
+ * For the handler of a shared descriptor: its client touched, at its own address `client_addr`, the page that holds the
+ * byte at `offset` of `rb`. If the page is in place, the client is woken; otherwise it is asked for like any other, on a
+ * fault thread, and the `waker`s are called once it is placed. Returns at once. -EINVAL when not armed.
+ */
+int uffd_incoming_request_shared_page(struct MigrationIncomingState *mis,
+                                      int fd,
+                                      struct RAMBlock *rb,
+                                      uint64_t client_addr,
+                                      uint64_t offset);
+
+/**
+ * Calls the waker of every shared descriptor for the page at `offset` of `rb`. Whoever places a page need not: every
+ * placing does so by itself. Returns the first failure of a waker, after all have been called.
+ */
+int uffd_incoming_notify_shared_wake(struct MigrationIncomingState *mis,
+                                     struct RAMBlock *rb,
+                                     uint64_t offset);
+
+/**
+ * For a `waker`: wakes the client of a shared descriptor where it waits, at its own address `client_addr`, for a page of
+ * `rb`.
+ */
+int uffd_incoming_wake_shared(struct MigrationIncomingState *mis,
+                              int fd,
+                              struct RAMBlock *rb,
+                              uint64_t client_addr);
 
 /**
  * Opens a snapshot: a file of QEMU's mapped-ram migration (QEMU 9.0 or newer), or the description of a flat image. All

@@ -35,8 +35,10 @@ mod snapshot;
 mod stats;
 
 pub use error::{Error, Result};
-pub use incoming::{BlocktimeReport, Config, Event, Fault, Hooks, Incoming, LogLevel, PageHandler, Waited};
-pub use kernel::{Host, page_size, probe};
+pub use incoming::{
+    BlocktimeReport, Config, Event, Fault, Hooks, Incoming, LogLevel, PageHandler, SharedClient, Waited,
+};
+pub use kernel::{Host, SharedMessage, page_size, probe};
 pub use memory::{BlockId, RamBlockSpec};
 pub use snapshot::{LoadConfig, Snapshot, SnapshotBlock, load};
 pub use stats::{LATENCY_BUCKETS, Statistics};

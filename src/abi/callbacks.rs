@@ -21,7 +21,7 @@ unsafe impl Send for Mis {}
 unsafe impl Sync for Mis {}
 
 /// What a callback returned, as a result: 0 is success, a negative errno value speaks for itself.
-fn check(returned: c_int, what: &str) -> Result<()> {
+pub(super) fn check(returned: c_int, what: &str) -> Result<()> {
     match returned {
         0 => Ok(()),
         errno if errno < 0 => Err(Error::os(errno.checked_neg().unwrap_or(libc::EIO), format_args!("{what} failed"))),

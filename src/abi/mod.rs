@@ -17,6 +17,8 @@ mod placing;
 
 mod control;
 
+mod shared;
+
 mod snapshot;
 
 mod report;
@@ -25,4 +27,5 @@ pub use control::*;
 pub use lifecycle::*;
 pub use placing::*;
 pub use report::*;
+pub use shared::*;
 pub use snapshot::*;

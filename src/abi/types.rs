@@ -275,3 +275,26 @@ pub struct UffdSnapshotBlock {
     /// How many bytes of the block the file holds; the rest is zeros.
     pub data_bytes: u64,
 }
+
+/// A userfaultfd of another process, e.g. a vhost-user back end: uffd_incoming_add_shared_fd(). This struct never changes:
+/// it is laid out like QEMU's PostCopyFD.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct UffdSharedFd {
+    /// The descriptor; shaken hands with, by its process.
+    pub fd: c_int,
+    /// The caller's.
+    pub data: *mut c_void,
+    /// Called on a fault thread with each message (a `struct uffd_msg`) of the descriptor: finds out which page is meant,
+    /// and calls uffd_incoming_request_shared_page(). It is given the library's copy of this struct. Non-zero: it could
+    /// not; all pauses until uffd_incoming_resume(), then it is called with the same message again. Never concurrently
+    /// with the page handler as long as there is one fault thread.
+    pub handler: Option<unsafe extern "C" fn(shared: *mut UffdSharedFd, uffd_msg: *mut c_void) -> c_int>,
+    /// Called for each page that has been placed, on the thread that placed it: wakes the client, if it maps the page
+    /// (uffd_incoming_wake_shared()). Non-zero is logged.
+    pub waker: Option<unsafe extern "C" fn(shared: *mut UffdSharedFd, rb: *mut RAMBlock, offset: u64) -> c_int>,
+    /// What messages call it, or NULL.
+    pub idstr: *const c_char,
+}
+
+const _: () = assert!(size_of::<UffdSharedFd>() == 5 * size_of::<usize>());

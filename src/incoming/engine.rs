@@ -10,6 +10,7 @@ use super::config::{Event, LogLevel};
 use super::fault::PageHandler;
 use super::gate::{Ending, Gate, NO_BLOCK, Pass, Verdict};
 use super::registration::Registration;
+use super::shared::SharedFds;
 use super::waits::Waits;
 use crate::error::{Error, Result, ensure, error};
 use crate::kernel::EventFd;
@@ -27,6 +28,7 @@ pub(crate) struct Engine {
     pub waits: Waits,
     /// One for each fault thread: wakes it from its sleep.
     pub wakers: Box<[EventFd]>,
+    pub shared: Arc<SharedFds>,
     /// How many pages the handler was asked for and that have not been placed.
     pub requested: AtomicUsize,
     /// A snapshot is being loaded: all RAM is to be placed.
@@ -57,6 +59,20 @@ impl Engine {
         if self.loading && newly > 0 {
             Stats::count(&self.stats.bytes_loaded, (newly * block.page_size()) as u64);
             self.check_complete();
+        }
+    }
+
+    /// Tells other processes that map the same RAM that pages are in place.
+    pub fn notify_shared(&self, index: usize, pages: Range<usize>) {
+        if self.shared.is_empty() {
+            return;
+        }
+        let block = self.block(index);
+        for page in pages {
+            // The page is in place, whatever becomes of a client.
+            if let Err(error) = self.shared.notify(&self.callbacks, block.id(), block.offset_of(page) as u64) {
+                self.callbacks.log(LogLevel::Warning, error.message());
+            }
         }
     }
 

@@ -1,73 +1,211 @@
-//! A fault thread: reads the faults of its userfaultfd and has each served.
+//! A fault thread: reads the faults of its userfaultfd and has each served. The first one serves the shared descriptors,
+//! too.
 
 use std::os::fd::AsFd;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::config::LogLevel;
 use super::engine::Engine;
 use super::fault::Fault;
-use super::gate::Ending;
-use crate::error::Result;
-use crate::kernel::{BATCH, Message, wait_readable};
+use super::gate::{Ending, NO_BLOCK};
+use super::shared::{Asked, SharedFd};
+use crate::error::{Error, Result};
+use crate::kernel::{BATCH, Message, Poll, Readiness};
 use crate::stats::Stats;
 
 /// Serves until all is ending.
 pub(super) fn run(engine: &Engine, worker: usize) {
-    let mut messages = [Message::default(); BATCH];
+    let mut thread = FaultThread::new(engine, worker);
     while !engine.gate.is_ending() {
-        let served = match wait_for_faults(engine, worker, &mut messages) {
-            Ok(count) => serve(engine, worker, &mut messages[..count]),
+        let stopped = match thread.step() {
+            Ok(()) => continue,
             // The userfaultfd itself failed: it must not be asked again and again.
-            Err(error) => engine.stand_still(worker, error),
+            Err(Stop::Failed(error)) => engine.stand_still(worker, error),
+            Err(Stop::Ending) => Err(Ending),
         };
-        if let Err(Ending) = served {
+        if let Err(Ending) = stopped {
             return;
         }
     }
 }
 
-/// Waits for faults, and reads as many as there are and have room; none when it was woken for something else.
-fn wait_for_faults(engine: &Engine, worker: usize, messages: &mut [Message; BATCH]) -> Result<usize> {
-    let (uffd, waker) = (&engine.registration.uffds()[worker], &engine.wakers[worker]);
-    if engine.spin_us > 0 {
-        let start = Instant::now();
-        while start.elapsed() < Duration::from_micros(engine.spin_us.into()) {
-            let count = uffd.read(messages)?;
-            if count > 0 || engine.gate.is_ending() {
-                return Ok(count);
-            }
-            std::hint::spin_loop();
-        }
-    }
-    let ready = wait_readable(uffd.as_fd(), waker.as_fd())?;
-    if ready.second {
-        waker.drain();
-    }
-    if ready.first { uffd.read(messages) } else { Ok(0) }
+/// Why a step did not come to its end.
+enum Stop {
+    Ending,
+    Failed(Error),
 }
 
-/// Serves a batch of faults, each page once.
-fn serve(engine: &Engine, worker: usize, messages: &mut [Message]) -> Result<(), Ending> {
-    if messages.is_empty() {
-        return Ok(());
+impl From<Ending> for Stop {
+    fn from(_: Ending) -> Self {
+        Stop::Ending
     }
-    Stats::count(&engine.stats.faults, messages.len() as u64);
-    let now = engine.waits.now();
-    for message in messages.iter() {
-        if let Some((index, page)) = locate(engine, message.address) {
-            let block = engine.block(index);
-            engine.waits.begin(block.host() + block.offset_of(page), vcpu_of(engine, message.thread_id), now);
+}
+
+impl From<Error> for Stop {
+    fn from(error: Error) -> Self {
+        Stop::Failed(error)
+    }
+}
+
+struct FaultThread<'a> {
+    engine: &'a Engine,
+    worker: usize,
+    messages: [Message; BATCH],
+    /// The userfaultfd, the waker, and then the shared descriptors.
+    poll: Poll,
+    shared: Arc<[Arc<SharedFd>]>,
+    /// Which version of the list of shared descriptors that is.
+    shared_version: u64,
+}
+
+const USERFAULTFD: usize = 0;
+const WAKER: usize = 1;
+const FIRST_SHARED: usize = 2;
+
+impl<'a> FaultThread<'a> {
+    fn new(engine: &'a Engine, worker: usize) -> Self {
+        let mut poll = Poll::default();
+        poll.add(engine.registration.uffds()[worker].as_fd());
+        poll.add(engine.wakers[worker].as_fd());
+        // An older version than any list has.
+        Self {
+            engine,
+            worker,
+            messages: [Message::default(); BATCH],
+            poll,
+            shared: Arc::default(),
+            shared_version: u64::MAX,
         }
     }
-    messages.sort_unstable_by_key(|message| message.address);
-    let mut before = None;
-    for message in messages.iter() {
-        let place = locate(engine, message.address);
-        if let (Some((index, page)), true) = (place, place != before) {
-            serve_page(engine, &Fault { engine, worker, index, page, address: message.address })?;
+
+    /// Waits for something to do, and does it.
+    fn step(&mut self) -> Result<(), Stop> {
+        if self.worker == 0 {
+            self.watch_shared();
         }
-        before = place;
+        let spun = self.spin()?;
+        if spun > 0 {
+            return Ok(self.serve(spun)?);
+        }
+        self.poll.wait()?;
+        if self.poll.readiness(WAKER) != Readiness::Nothing {
+            self.engine.wakers[self.worker].drain();
+        }
+        if self.poll.readiness(USERFAULTFD) != Readiness::Nothing {
+            let count = self.engine.registration.uffds()[self.worker].read(&mut self.messages)?;
+            self.serve(count)?;
+        }
+        if self.worker == 0 {
+            for number in 0..self.shared.len() {
+                self.serve_shared(number)?;
+            }
+            while let Some(asked) = self.engine.shared.next_asked() {
+                self.serve_asked(&asked)?;
+            }
+        }
+        Ok(())
     }
-    Ok(())
+
+    /// Waits for the shared descriptors that there are now.
+    fn watch_shared(&mut self) {
+        let version = self.engine.shared.version();
+        if version == self.shared_version {
+            return;
+        }
+        self.shared = self.engine.shared.list().iter().filter(|shared| shared.is_alive()).cloned().collect();
+        self.shared_version = version;
+        self.poll.truncate(FIRST_SHARED);
+        self.shared.iter().for_each(|shared| self.poll.add_raw(shared.fd()));
+    }
+
+    /// Looks for faults for a while without sleeping, if so configured.
+    fn spin(&mut self) -> Result<usize> {
+        if self.engine.spin_us > 0 {
+            let start = Instant::now();
+            while start.elapsed() < Duration::from_micros(self.engine.spin_us.into()) && !self.engine.gate.is_ending() {
+                let count = self.engine.registration.uffds()[self.worker].read(&mut self.messages)?;
+                if count > 0 {
+                    return Ok(count);
+                }
+                std::hint::spin_loop();
+            }
+        }
+        Ok(0)
+    }
+
+    /// Serves a batch of faults, each page once.
+    fn serve(&mut self, count: usize) -> Result<(), Ending> {
+        let Self { engine, worker, .. } = *self;
+        let messages = &mut self.messages[..count];
+        if messages.is_empty() {
+            return Ok(());
+        }
+        Stats::count(&engine.stats.faults, messages.len() as u64);
+        let now = engine.waits.now();
+        for message in messages.iter() {
+            if let Some((index, page)) = locate(engine, message.address) {
+                let block = engine.block(index);
+                engine.waits.begin(block.host() + block.offset_of(page), vcpu_of(engine, message.thread_id), now);
+            }
+        }
+        messages.sort_unstable_by_key(|message| message.address);
+        let mut before = None;
+        for message in messages.iter() {
+            let place = locate(engine, message.address);
+            if let (Some((index, page)), true) = (place, place != before) {
+                serve_page(&Fault { engine, worker, index, page, address: message.address })?;
+            }
+            before = place;
+        }
+        Ok(())
+    }
+
+    /// Has a message of a shared descriptor dealt with, if there is one; after a failure again, once resumed.
+    fn serve_shared(&mut self, number: usize) -> Result<(), Ending> {
+        let Self { engine, worker, .. } = *self;
+        let shared = &self.shared[number];
+        match self.poll.readiness(FIRST_SHARED + number) {
+            Readiness::Nothing => return Ok(()),
+            Readiness::Readable => {}
+            Readiness::Broken => {
+                shared.give_up(&engine.callbacks, "its other end is gone");
+                // Not to be waited for again.
+                self.shared_version = u64::MAX;
+                return Ok(());
+            }
+        }
+        let mut pending = None;
+        loop {
+            let pass = engine.gate.enter(worker, NO_BLOCK)?;
+            match shared.serve(&engine.callbacks, &mut pending) {
+                Ok(()) => break,
+                Err(error) => engine.fail(pass, error),
+            }
+        }
+        if !shared.is_alive() {
+            self.shared_version = u64::MAX;
+        }
+        Ok(())
+    }
+
+    /// Serves a page that a client of a shared descriptor waits for, as a fault of our own.
+    fn serve_asked(&self, asked: &Asked) -> Result<(), Ending> {
+        let Self { engine, worker, .. } = *self;
+        // Not known any more: it was removed meanwhile, and so its client has other things to do.
+        let Ok(index) = engine.table.by_id(asked.block) else { return Ok(()) };
+        let block = engine.block(index);
+        let page = asked.page;
+        serve_page(&Fault { engine, worker, index, page, address: block.host() + block.offset_of(page) })?;
+        // In place: the client goes on. Otherwise its waker is called when it will be.
+        if block.received().get(page) {
+            let woken = engine.shared.get(asked.fd).and_then(|shared| shared.wake(block, asked.client_addr));
+            if let Err(error) = woken {
+                engine.callbacks.log(LogLevel::Warning, error.message());
+            }
+        }
+        Ok(())
+    }
 }
 
 /// The block and page that an address lies in. None for a block that was removed: unregistering it wakes who waits.
@@ -85,7 +223,8 @@ fn vcpu_of(engine: &Engine, thread_id: u32) -> Option<u32> {
 }
 
 /// Has one page served; after a failure again, once resumed.
-fn serve_page(engine: &Engine, fault: &Fault<'_>) -> Result<(), Ending> {
+fn serve_page(fault: &Fault<'_>) -> Result<(), Ending> {
+    let engine = fault.engine;
     let block = engine.block(fault.index);
     loop {
         let pass = engine.gate.enter(fault.worker, fault.index)?;

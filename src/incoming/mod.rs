@@ -12,9 +12,11 @@ mod load;
 mod placing;
 mod registration;
 mod setup;
+mod shared;
 mod threads;
 mod waits;
 
+use std::os::fd::{BorrowedFd, RawFd};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -22,7 +24,8 @@ use parking_lot::{Condvar, Mutex, RwLock};
 
 use self::armed::Armed;
 use self::blocktime::Blocktime;
-use self::callbacks::Owner;
+use self::callbacks::{Callbacks, Owner};
+use self::shared::{Asked, SharedFds};
 use crate::error::{Result, ensure, error};
 use crate::memory::{BlockId, BlockTable, RamBlock, RamBlockSpec};
 use crate::stats::{Statistics, Stats};
@@ -35,6 +38,7 @@ pub(crate) use self::gate::{Ending, Gate};
 pub(crate) use self::load::Load;
 pub(crate) use self::placing::Filling;
 pub(crate) use self::setup::Plan;
+pub use self::shared::SharedClient;
 
 /// The incoming side of a migration or restore: RAM whose missing pages arrive on demand.
 ///
@@ -49,6 +53,7 @@ pub struct Incoming {
     table: RwLock<BlockTable>,
     /// What callers' threads place pages through, while armed. Taken for writing to wait until they are out of it.
     engine: RwLock<Option<Arc<Engine>>>,
+    shared: Arc<SharedFds>,
     /// The current set-up's account, or the last one's.
     record: Mutex<Record>,
 }
@@ -87,6 +92,7 @@ impl Incoming {
             cleaned_up: Condvar::new(),
             table: RwLock::default(),
             engine: RwLock::default(),
+            shared: Arc::default(),
             record: Mutex::new(record),
         }))
     }
@@ -188,6 +194,7 @@ impl Incoming {
         drop(armed);
         let engine = self.engine.write().take();
         drop(engine);
+        self.shared.forget_asked();
     }
 
     /// Undoes a set-up; nothing to do when not armed. EBUSY while a snapshot load is incomplete, or a set-up under way.
@@ -369,6 +376,60 @@ impl Incoming {
             Ok(engine.gate.clone())
         })?;
         gate.wait_complete(timeout)
+    }
+
+    /// Serves the userfaultfd of another process that maps the same RAM, from now on and in every set-up, until it is
+    /// removed. EEXIST when it is served already.
+    ///
+    /// # Safety
+    /// The descriptor stays open until [`Incoming::remove_shared_fd`] has returned.
+    pub unsafe fn add_shared_fd(&self, fd: BorrowedFd<'_>, client: Arc<dyn SharedClient>) -> Result<()> {
+        self.shared.add(fd, client)?;
+        self.wake_threads();
+        Ok(())
+    }
+
+    /// Stops serving another process's userfaultfd. Waits for its handler and wakers, but not within a callback; never
+    /// for a pause.
+    pub fn remove_shared_fd(&self, fd: RawFd) -> Result<()> {
+        let shared = self.shared.remove(fd)?;
+        self.wake_threads();
+        if self.owner.refuse_inside("removing a shared descriptor").is_ok() {
+            shared.wait_unused();
+        }
+        Ok(())
+    }
+
+    /// A client of a shared descriptor waits at `client_addr` for the page that holds the byte at an offset. It is woken
+    /// when the page is in place, and if it is not, it is asked for like any other.
+    pub fn request_shared_page(&self, fd: RawFd, block: BlockId, client_addr: u64, offset: u64) -> Result<()> {
+        self.with_engine(|engine| {
+            self.shared.get(fd)?;
+            let ram = engine.block(engine.table.by_id(block)?);
+            ensure!(offset < ram.length() as u64, EINVAL, "{ram}: offset {offset:#x} lies beyond its end");
+            self.shared.ask(Asked { block, page: ram.page_of(offset as usize), fd, client_addr });
+            engine.wakers[0].signal();
+            Ok(())
+        })
+    }
+
+    /// Tells the clients of all shared descriptors that a page is in place, as every placing does by itself.
+    pub fn notify_shared_wake(&self, block: BlockId, offset: u64) -> Result<()> {
+        self.table.read().by_id(block)?;
+        let callbacks = Callbacks { hooks: self.config.lock().hooks.clone(), owner: self.owner };
+        self.shared.notify(&callbacks, block, offset)
+    }
+
+    /// Wakes the client of a shared descriptor that waits for a page of a block at an address of its own.
+    pub fn wake_shared(&self, fd: RawFd, block: BlockId, client_addr: u64) -> Result<()> {
+        let table = self.table.read();
+        self.shared.get(fd)?.wake(&table.blocks()[table.by_id(block)?], client_addr)
+    }
+
+    fn wake_threads(&self) {
+        if let Some(engine) = &*self.engine.read_recursive() {
+            engine.wake_threads();
+        }
     }
 
     /// The counters of the current set-up, or the last one.

@@ -89,6 +89,7 @@ impl Engine {
             // Whole pages only, and only now that they are in place.
             let whole = block.page_of(at);
             self.receive(index, tallied..whole);
+            self.notify_shared(index, tallied..whole);
             tallied = whole;
             if result.is_err() {
                 break;

@@ -73,6 +73,7 @@ impl Incoming {
             gate: record.gate,
             stats: record.stats,
             wakers,
+            shared: self.shared.clone(),
             requested: AtomicUsize::new(0),
             loading: plan.load.is_some(),
             spin_us: config.spin_us,

@@ -11,10 +11,11 @@ mod userfaultfd;
 
 pub(crate) use eventfd::EventFd;
 pub(crate) use mapping::{Mapping, empty_memory, is_locked, is_mapped};
-pub(crate) use poll::wait_readable;
+pub(crate) use poll::{Poll, Readiness};
 pub use probe::{Host, probe};
 pub(crate) use thread::with_signals_blocked;
-pub(crate) use userfaultfd::{BATCH, Message, Opening, Userfaultfd};
+pub use userfaultfd::SharedMessage;
+pub(crate) use userfaultfd::{BATCH, Message, Opening, Userfaultfd, set_nonblocking, wake};
 
 /// The host's page size in bytes.
 pub fn page_size() -> usize {

@@ -1,35 +1,64 @@
-//! Sleeping until a descriptor is readable.
+//! Sleeping until descriptors are readable.
 
-use std::os::fd::BorrowedFd;
+use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
 
 use nix::errno::Errno;
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
-use crate::error::{Error, Result, error};
+use crate::error::{Error, Result};
 
-/// Which of two descriptors are readable.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Ready {
-    pub first: bool,
-    pub second: bool,
+/// Descriptors to wait for, by their number in the order in which they were added.
+#[derive(Debug, Default)]
+pub(crate) struct Poll {
+    fds: Vec<libc::pollfd>,
 }
 
-/// Sleeps until one of the two descriptors is readable.
-pub(crate) fn wait_readable(first: BorrowedFd<'_>, second: BorrowedFd<'_>) -> Result<Ready> {
-    let mut fds = [PollFd::new(first, PollFlags::POLLIN), PollFd::new(second, PollFlags::POLLIN)];
-    loop {
-        match poll(&mut fds, PollTimeout::NONE) {
-            Ok(_) => break,
-            Err(Errno::EINTR) => continue,
-            Err(errno) => return Err(Error::os(errno as i32, "waiting for faults in poll()")),
+/// What a descriptor has to say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Readiness {
+    Nothing,
+    Readable,
+    /// Its other end is gone, or it cannot be waited for.
+    Broken,
+}
+
+impl Poll {
+    /// Waits for one more descriptor. One that is closed meanwhile shows as broken.
+    pub fn add(&mut self, fd: BorrowedFd<'_>) {
+        self.add_raw(fd.as_raw_fd());
+    }
+
+    /// The same for a descriptor that somebody else owns and may close at any time.
+    pub fn add_raw(&mut self, fd: RawFd) {
+        self.fds.push(libc::pollfd { fd, events: libc::POLLIN, revents: 0 });
+    }
+
+    /// Forgets all descriptors but the first ones.
+    pub fn truncate(&mut self, count: usize) {
+        self.fds.truncate(count);
+    }
+
+    /// Sleeps until one of the descriptors has something to say.
+    pub fn wait(&mut self) -> Result<()> {
+        loop {
+            // SAFETY: the kernel reads and writes just these entries.
+            let result = unsafe { libc::poll(self.fds.as_mut_ptr(), self.fds.len() as libc::nfds_t, -1) };
+            match Errno::result(result) {
+                Ok(_) => return Ok(()),
+                Err(Errno::EINTR) => {}
+                Err(errno) => return Err(Error::os(errno as i32, "waiting for faults in poll()")),
+            }
         }
     }
-    let readable = |fd: &PollFd<'_>| -> Result<bool> {
-        let events = fd.revents().unwrap_or(PollFlags::POLLERR);
-        if events.intersects(PollFlags::POLLERR | PollFlags::POLLNVAL) {
-            return Err(error!(EIO, "waiting for faults in poll(): a descriptor is broken ({events:?})"));
+
+    /// What a descriptor had to say in the last [`Poll::wait`].
+    pub fn readiness(&self, number: usize) -> Readiness {
+        let events = self.fds[number].revents;
+        if events & (libc::POLLERR | libc::POLLNVAL | libc::POLLHUP) != 0 {
+            Readiness::Broken
+        } else if events & libc::POLLIN != 0 {
+            Readiness::Readable
+        } else {
+            Readiness::Nothing
         }
-        Ok(events.contains(PollFlags::POLLIN))
-    };
-    Ok(Ready { first: readable(&fds[0])?, second: readable(&fds[1])? })
+    }
 }

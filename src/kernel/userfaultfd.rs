@@ -107,12 +107,8 @@ impl Userfaultfd {
 
     /// Takes a descriptor from somebody else; not shaken hands with yet.
     pub fn from_fd(fd: OwnedFd) -> Result<Self> {
-        // Without O_NONBLOCK, poll() on a userfaultfd reports an error.
-        fcntl(&fd, FcntlArg::F_GETFL)
-            .and_then(|flags| {
-                fcntl(&fd, FcntlArg::F_SETFL(OFlag::from_bits_retain(flags) | OFlag::O_NONBLOCK))?;
-                fcntl(&fd, FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC))
-            })
+        set_nonblocking(fd.as_fd())
+            .and_then(|()| fcntl(&fd, FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC)))
             .map_err(|errno| Error::os(errno as i32, "the userfaultfd handed in cannot be used"))?;
         Ok(Self(fd))
     }
@@ -162,10 +158,7 @@ impl Userfaultfd {
 
     /// Wakes who waits in a range.
     pub fn wake(&self, start: usize, length: usize) -> nix::Result<()> {
-        let mut range = sys::uffdio_range { start: start as u64, len: length as u64 };
-        // SAFETY: `range` lives through the call, which reads just it.
-        unsafe { ioctls::wake(self.raw(), &mut range) }?;
-        Ok(())
+        wake(self.as_fd(), start as u64, length as u64)
     }
 
     /// Fills missing pages from `from`, and wakes who waits for them. The kernel reads the source, so a bad pointer is
@@ -225,6 +218,48 @@ impl Userfaultfd {
 impl AsFd for Userfaultfd {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.0.as_fd()
+    }
+}
+
+/// Wakes who waits in a range of the process whose userfaultfd it is.
+pub(crate) fn wake(uffd: BorrowedFd<'_>, start: u64, length: u64) -> nix::Result<()> {
+    let mut range = sys::uffdio_range { start, len: length };
+    // SAFETY: `range` lives through the call, which reads just it.
+    unsafe { ioctls::wake(uffd.as_raw_fd(), &mut range) }?;
+    Ok(())
+}
+
+/// Without it, poll() on a userfaultfd reports an error.
+pub(crate) fn set_nonblocking(fd: BorrowedFd<'_>) -> nix::Result<()> {
+    let flags = OFlag::from_bits_retain(fcntl(fd, FcntlArg::F_GETFL)?);
+    fcntl(fd, FcntlArg::F_SETFL(flags | OFlag::O_NONBLOCK)).map(drop)
+}
+
+/// A message of another process's userfaultfd, as the kernel wrote it: what it means is that process's affair.
+#[derive(Clone, Copy)]
+#[repr(transparent)]
+pub struct SharedMessage(sys::uffd_msg);
+
+impl SharedMessage {
+    /// Reads a message, if there is one.
+    pub(crate) fn read(uffd: BorrowedFd<'_>) -> nix::Result<Option<Self>> {
+        let mut raw = MaybeUninit::<sys::uffd_msg>::uninit();
+        // SAFETY: the kernel writes at most the size of `raw` into it.
+        let read = unsafe { libc::read(uffd.as_raw_fd(), raw.as_mut_ptr().cast(), size_of_val(&raw)) };
+        match Errno::result(read) {
+            // SAFETY: the kernel has filled it in.
+            Ok(bytes) if bytes as usize == size_of_val(&raw) => Ok(Some(Self(unsafe { raw.assume_init() }))),
+            Ok(_) => Err(Errno::EBADMSG),
+            Err(Errno::EAGAIN | Errno::EINTR) => Ok(None),
+            Err(errno) => Err(errno),
+        }
+    }
+
+    /// The address that was touched in the other process; none when it is not about a missing page.
+    pub fn address(&self) -> Option<u64> {
+        let is_fault = self.0.event == sys::UFFD_EVENT_PAGEFAULT;
+        // SAFETY: the event says which arm of the union is meant, and all arms are plain numbers.
+        if is_fault { Some(unsafe { self.0.arg.pagefault.address }) } else { None }
     }
 }
 

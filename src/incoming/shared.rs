@@ -1,0 +1,209 @@
+//! Shared descriptors: userfaultfds of other processes (vhost-user back ends) that map the same RAM and fault in it, too.
+
+use std::collections::VecDeque;
+use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
+
+use parking_lot::{Mutex, RwLock};
+
+use super::callbacks::Callbacks;
+use super::config::LogLevel;
+use crate::error::{Error, Result, ensure, error};
+use crate::kernel::{self, SharedMessage};
+use crate::memory::{BlockId, RamBlock};
+
+/// The other process, as the VMM knows it: called on a fault thread, never concurrently with the page handler as long as
+/// there is one fault thread.
+pub trait SharedClient: Send + Sync {
+    /// A message of its userfaultfd. For a fault, finds out which page of RAM is meant and calls
+    /// [`Incoming::request_shared_page`](super::Incoming::request_shared_page). After an error all pauses, and it is
+    /// called again with the same message.
+    fn message(&self, message: &SharedMessage) -> Result<()>;
+
+    /// A page has been placed: wakes the client, if it maps the page. On any thread that places pages.
+    fn wake(&self, block: BlockId, offset: u64) -> Result<()>;
+
+    /// What messages call it.
+    fn name(&self) -> &str;
+}
+
+/// The shared descriptors of one incoming side.
+#[derive(Default)]
+pub(crate) struct SharedFds {
+    list: RwLock<Arc<[Arc<SharedFd>]>>,
+    /// Changes whenever the list does.
+    version: AtomicU64,
+    /// Pages that clients wait for, and that no fault thread has looked at yet.
+    asked: Mutex<VecDeque<Asked>>,
+}
+
+/// A page that a client waits for.
+pub(crate) struct Asked {
+    pub block: BlockId,
+    pub page: usize,
+    pub fd: RawFd,
+    pub client_addr: u64,
+}
+
+/// One shared descriptor. Used only while `in_use` is held for reading and it has not been removed: after the removal
+/// its owner may close it, and its number may come to mean something else.
+pub(crate) struct SharedFd {
+    fd: RawFd,
+    client: Arc<dyn SharedClient>,
+    removed: AtomicBool,
+    /// It failed, and is not waited for any more.
+    broken: AtomicBool,
+    in_use: RwLock<()>,
+}
+
+impl SharedFds {
+    pub fn add(&self, fd: BorrowedFd<'_>, client: Arc<dyn SharedClient>) -> Result<()> {
+        let number = fd.as_raw_fd();
+        kernel::set_nonblocking(fd)
+            .map_err(|errno| Error::os(errno as i32, format_args!("shared descriptor {number} ({})", client.name())))?;
+        let mut list = self.list.write();
+        ensure!(
+            list.iter().all(|shared| shared.fd != number),
+            EEXIST,
+            "shared descriptor {number} ({}) is known already",
+            client.name()
+        );
+        let (removed, broken, in_use) = (AtomicBool::new(false), AtomicBool::new(false), RwLock::new(()));
+        let shared = Arc::new(SharedFd { fd: number, client, removed, broken, in_use });
+        *list = list.iter().cloned().chain([shared]).collect();
+        self.version.fetch_add(1, SeqCst);
+        Ok(())
+    }
+
+    /// Takes a descriptor from the list; its owner waits with [`SharedFd::wait_unused`] before closing it.
+    pub fn remove(&self, fd: RawFd) -> Result<Arc<SharedFd>> {
+        let mut list = self.list.write();
+        let shared = list.iter().find(|shared| shared.fd == fd).cloned();
+        let shared = shared.ok_or_else(|| error!(ENOENT, "shared descriptor {fd} is not known here"))?;
+        shared.removed.store(true, SeqCst);
+        *list = list.iter().filter(|other| other.fd != fd).cloned().collect();
+        self.version.fetch_add(1, SeqCst);
+        Ok(shared)
+    }
+
+    pub fn get(&self, fd: RawFd) -> Result<Arc<SharedFd>> {
+        let list = self.list();
+        let shared = list.iter().find(|shared| shared.fd == fd).cloned();
+        shared.ok_or_else(|| error!(ENOENT, "shared descriptor {fd} is not known here"))
+    }
+
+    pub fn list(&self) -> Arc<[Arc<SharedFd>]> {
+        self.list.read().clone()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.list.read().is_empty()
+    }
+
+    pub fn version(&self) -> u64 {
+        self.version.load(SeqCst)
+    }
+
+    /// A client waits for a page: a fault thread will look at it.
+    pub fn ask(&self, asked: Asked) {
+        self.asked.lock().push_back(asked);
+    }
+
+    /// The next page that a client waits for.
+    pub fn next_asked(&self) -> Option<Asked> {
+        self.asked.lock().pop_front()
+    }
+
+    /// Forgets who waited: the set-up is over.
+    pub fn forget_asked(&self) {
+        self.asked.lock().clear();
+    }
+
+    /// Tells every client that a page has been placed; the first failure of one, after all have been told.
+    pub fn notify(&self, callbacks: &Callbacks, block: BlockId, offset: u64) -> Result<()> {
+        let mut result = Ok(());
+        for shared in self.list().iter() {
+            result = result.and(shared.notify(callbacks, block, offset));
+        }
+        result
+    }
+}
+
+impl SharedFd {
+    pub fn fd(&self) -> RawFd {
+        self.fd
+    }
+
+    pub fn name(&self) -> String {
+        format!("shared descriptor {} ({})", self.fd, self.client.name())
+    }
+
+    /// Waits until nobody uses the descriptor any more. Not from a callback: that may be the user.
+    pub fn wait_unused(&self) {
+        drop(self.in_use.write());
+    }
+
+    /// Whether it is worth waiting for.
+    pub fn is_alive(&self) -> bool {
+        !self.removed.load(SeqCst) && !self.broken.load(SeqCst)
+    }
+
+    /// It failed: says so, once, and is not waited for any more. What its client asks for in other ways still works.
+    pub fn give_up(&self, callbacks: &Callbacks, why: &str) {
+        if self.is_alive() && !self.broken.swap(true, SeqCst) {
+            callbacks.log(LogLevel::Error, &format!("{}: {why}; it is no longer served", self.name()));
+        }
+    }
+
+    /// Reads a message, unless one was read before that has not been dealt with, and hands it to the client.
+    pub fn serve(&self, callbacks: &Callbacks, pending: &mut Option<SharedMessage>) -> Result<()> {
+        let served = self.with(|fd| {
+            if pending.is_none() {
+                match SharedMessage::read(fd) {
+                    Ok(message) => *pending = message,
+                    Err(errno) => {
+                        let error = Error::os(errno as i32, "reading a message");
+                        self.give_up(callbacks, error.message());
+                    }
+                }
+            }
+            let Some(message) = &*pending else { return Ok(()) };
+            let served = callbacks.owner.call("the handler of a shared descriptor", || self.client.message(message));
+            served.and_then(|result| result)
+        });
+        served.unwrap_or(Ok(())).map_err(|error| error.context(self.name()))
+    }
+
+    /// Wakes the client where it waits for a page of a block.
+    pub fn wake(&self, block: &RamBlock, client_addr: u64) -> Result<()> {
+        let page_size = block.page_size() as u64;
+        let start = client_addr & !(page_size - 1);
+        let woken = self.with(|fd| kernel::wake(fd, start, page_size)).unwrap_or(Ok(()));
+        woken.map_err(|errno| {
+            Error::os(
+                errno as i32,
+                format_args!("{}: waking its client at {client_addr:#x} (UFFDIO_WAKE)", self.name()),
+            )
+        })
+    }
+
+    fn notify(&self, callbacks: &Callbacks, block: BlockId, offset: u64) -> Result<()> {
+        let told = self.with(|_| {
+            let told = callbacks.owner.call("the waker of a shared descriptor", || self.client.wake(block, offset));
+            told.and_then(|result| result)
+        });
+        told.unwrap_or(Ok(())).map_err(|error| error.context(self.name()))
+    }
+
+    /// Uses the descriptor, unless it has been removed. Reading, recursively: a handler may place pages, which calls
+    /// wakers.
+    fn with<T>(&self, f: impl FnOnce(BorrowedFd<'_>) -> T) -> Option<T> {
+        let _in_use = self.in_use.read_recursive();
+        if self.removed.load(SeqCst) {
+            return None;
+        }
+        // SAFETY: whoever added it keeps it open until its removal has returned, which waits for `in_use`.
+        Some(f(unsafe { BorrowedFd::borrow_raw(self.fd) }))
+    }
+}
