@@ -3,7 +3,7 @@
 
 BUILD = build
 
-.PHONY: all deps test demo header install clean help
+.PHONY: all deps test demo header install qemu-check clean help
 
 all: $(BUILD)/build.ninja
 	meson compile -C $(BUILD)
@@ -30,6 +30,9 @@ header:
 install: all
 	meson install -C $(BUILD) --no-rebuild
 
+qemu-check: all
+	scripts/qemu-check.sh $(BUILD)
+
 clean:
 	rm -rf $(BUILD)
 	cargo clean
@@ -42,4 +45,6 @@ help:
 	@echo '                SYNTH=size (4G, say) of one to make up; REFERENCE=path of a file to compare with'
 	@echo 'make header     bring include/uffd-incoming.h up to date with the Rust sources'
 	@echo 'make install    install libraries, header and pkg-config file; DESTDIR=path for a staged install'
+	@echo 'make qemu-check QEMU_SRC=path QEMU_BUILD=path   QEMU 10.0 on the library, and its own migration tests;'
+	@echo '                QEMU_PLAIN=path of an unmodified build to run them on, too'
 	@echo 'make clean      remove all that was built'

@@ -56,7 +56,8 @@ _Static_assert(sizeof(ram_addr_t) == sizeof(uintptr_t), "ram_addr_t must have th
 #define UFFD_INCOMING_EVENT_PAUSED 1
 
 /**
- * `event`: a pause has ended.
+ * `event`: a pause ends. Events of threads that pause and resume at the same time may cross: `paused` of the statistics
+ * tells how things stand.
  */
 #define UFFD_INCOMING_EVENT_RESUMED 2
 
@@ -112,26 +113,6 @@ _Static_assert(sizeof(ram_addr_t) == sizeof(uintptr_t), "ram_addr_t must have th
  * present never fault, and so the load is complete only if they are marked received.
  */
 #define UFFD_LOAD_NO_BACKGROUND (1 << 1)
-
-/**
- * The most fault threads, and the most loader threads.
- */
-#define Config_MOST_THREADS 64
-
-/**
- * The longest time to spin, in microseconds.
- */
-#define Config_MOST_SPIN_US 1000
-
-/**
- * How many vCPUs blocktime can be kept for.
- */
-#define Config_MOST_VCPUS 65536
-
-/**
- * How many buckets the latency histogram has.
- */
-#define LATENCY_BUCKETS 24
 
 /**
  * The caller's state of an incoming migration or restore: a handle. The library never looks inside; it knows a mis
@@ -640,8 +621,8 @@ int uffd_incoming_page_received(struct MigrationIncomingState *mis,
                                 ram_addr_t offset);
 
 /**
- * Marks pages received that are in place by other means, e.g. what precopy brought: a fault on one of them gets a
- * zero page and never goes to the handler. `offset` and `length` are multiples of the block's page size. Before the
+ * Marks pages received that are in place by other means, e.g. what precopy brought: who waits for one of them goes on,
+ * and a fault on one of them gets a zero page and never goes to the handler. `offset` and `length` are multiples of the block's page size. Before the
  * set-up (from `ram_blocks`, say) or while armed; cleanup forgets the marks.
  */
 int uffd_incoming_mark_received(struct MigrationIncomingState *mis,
@@ -650,7 +631,7 @@ int uffd_incoming_mark_received(struct MigrationIncomingState *mis,
                                 size_t length);
 
 /**
- * Pauses: returns once no handler runs and the background loader stands still. Faults queue. 0 also when paused
+ * Pauses: returns once no handler runs and the background loader stands still, or somebody has resumed. Faults queue. 0 also when paused
  * already. -EINVAL when not armed, -EDEADLK from a callback.
  */
 int uffd_incoming_pause(struct MigrationIncomingState *mis);
@@ -671,7 +652,8 @@ int uffd_incoming_notify(struct MigrationIncomingState *mis);
 /**
  * Calls `each` for every page that the handler was asked for and that has not been placed yet, on this thread: what
  * to ask a source for again after a connection was lost. Pause first for a picture that stands still. A non-zero value
- * of `each` ends it and is returned. `opaque` is passed on. -EINVAL when not armed.
+ * of `each` ends it and is returned. `opaque` is passed on. The list is made first: a block that is removed meanwhile may
+ * still be in it. -EINVAL when not armed.
  */
 int uffd_incoming_foreach_requested(struct MigrationIncomingState *mis,
                                     int (*each)(struct MigrationIncomingState *mis,
@@ -767,8 +749,8 @@ void uffd_snapshot_close(struct UffdSnapshot *snap);
  * be touched, and each page arrives when it is needed. `config` NULL stands for the defaults.
  *
  * Blocks are matched by name, and both sides must have the same ones with the same lengths: otherwise -EINVAL, before
- * anything is changed. So it is for memory that is locked (mlock) and cannot be emptied. A later failure leaves the mis
- * as it was, with the RAM emptied in part: a private mapping of a shmem file that holds data is found out only then.
+ * anything is changed. So it is for memory that cannot be emptied: locked (mlock), or a private mapping of a file that
+ * holds data or is not open in this process. A later failure leaves the mis as it was, with the RAM emptied.
  *
  * A page that cannot be read pauses all (`event`, uffd_incoming_wait() say why) until uffd_incoming_resume(): it is
  * never taken for zeros. uffd_incoming_cleanup() is refused until every page is in place.

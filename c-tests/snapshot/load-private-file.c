@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* A private mapping of a file that holds data cannot be emptied: it is refused, and the file stays. */
 #include <errno.h>
+#include <string.h>
 
 #include "snapshot-file.h"
 
@@ -14,10 +15,12 @@ int main(void)
 
     vm_add_ram(vm, RAM_ANON, 64);
     struct snapshot_file *file = snapshot_file_of(vm);
+    memset(vm->blocks[0]->host, OLD_BYTE, vm->blocks[0]->length);
     CHECK_EQ(pwrite(private->fd, &byte, 1, 50 * private->page_size), 1);
 
     CHECK_ERRNO(uffd_incoming_load_snapshot(vm, file->snapshot, NULL), -EINVAL);
     CHECK_ERROR_HAS(private->idstr);
+    CHECK_EQ(*vm->blocks[0]->host, OLD_BYTE);
     CHECK_EQ(*ram_page(private, 50), OLD_BYTE);
     CHECK_EQ(vm_stats(vm).fault_threads, 0);
 

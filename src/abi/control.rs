@@ -8,7 +8,7 @@ use crate::abi::handles::incoming;
 use crate::abi::types::*;
 use crate::error::error;
 
-/// Pauses: returns once no handler runs and the background loader stands still. Faults queue. 0 also when paused
+/// Pauses: returns once no handler runs and the background loader stands still, or somebody has resumed. Faults queue. 0 also when paused
 /// already. -EINVAL when not armed, -EDEADLK from a callback.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn uffd_incoming_pause(mis: *mut MigrationIncomingState) -> c_int {
@@ -41,7 +41,8 @@ pub unsafe extern "C" fn uffd_incoming_notify(mis: *mut MigrationIncomingState) 
 
 /// Calls `each` for every page that the handler was asked for and that has not been placed yet, on this thread: what
 /// to ask a source for again after a connection was lost. Pause first for a picture that stands still. A non-zero value
-/// of `each` ends it and is returned. `opaque` is passed on. -EINVAL when not armed.
+/// of `each` ends it and is returned. `opaque` is passed on. The list is made first: a block that is removed meanwhile may
+/// still be in it. -EINVAL when not armed.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn uffd_incoming_foreach_requested(
     mis: *mut MigrationIncomingState,

@@ -74,8 +74,8 @@ pub unsafe extern "C" fn uffd_incoming_page_received(
     status(|| Ok(incoming(mis)?.page_received(block_id(rb)?, offset as u64)?.into()))
 }
 
-/// Marks pages received that are in place by other means, e.g. what precopy brought: a fault on one of them gets a
-/// zero page and never goes to the handler. `offset` and `length` are multiples of the block's page size. Before the
+/// Marks pages received that are in place by other means, e.g. what precopy brought: who waits for one of them goes on,
+/// and a fault on one of them gets a zero page and never goes to the handler. `offset` and `length` are multiples of the block's page size. Before the
 /// set-up (from `ram_blocks`, say) or while armed; cleanup forgets the marks.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn uffd_incoming_mark_received(

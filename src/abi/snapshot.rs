@@ -78,8 +78,8 @@ pub unsafe extern "C" fn uffd_snapshot_close(snap: *mut UffdSnapshot) {
 /// be touched, and each page arrives when it is needed. `config` NULL stands for the defaults.
 ///
 /// Blocks are matched by name, and both sides must have the same ones with the same lengths: otherwise -EINVAL, before
-/// anything is changed. So it is for memory that is locked (mlock) and cannot be emptied. A later failure leaves the mis
-/// as it was, with the RAM emptied in part: a private mapping of a shmem file that holds data is found out only then.
+/// anything is changed. So it is for memory that cannot be emptied: locked (mlock), or a private mapping of a file that
+/// holds data or is not open in this process. A later failure leaves the mis as it was, with the RAM emptied.
 ///
 /// A page that cannot be read pauses all (`event`, uffd_incoming_wait() say why) until uffd_incoming_resume(): it is
 /// never taken for zeros. uffd_incoming_cleanup() is refused until every page is in place.

@@ -30,6 +30,9 @@ macro_rules! sized {
     )+ };
 }
 
+/// No struct gets larger, so a larger size is a mistake, and is not read.
+const LARGEST: usize = 4096;
+
 const WORD: usize = size_of::<usize>();
 
 sized! {
@@ -48,6 +51,7 @@ sized! {
 /// `from` is NULL, or points to a readable `size_t` that says how many bytes are readable there.
 pub(super) unsafe fn read<T: Versioned>(from: *const T) -> Result<T> {
     let size = size_of_callers(from)?;
+    ensure!(size <= LARGEST, E2BIG, "{}.size is {size}: no version of it is larger than {LARGEST}", T::NAME);
     let known = size.min(size_of::<T>());
     // SAFETY: all zeros is a value of T, by the trait.
     let mut value: T = unsafe { std::mem::zeroed() };

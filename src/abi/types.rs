@@ -53,7 +53,8 @@ pub const UFFD_INCOMING_USER_MODE_ONLY: u64 = 1 << 2;
 /// why: a negative errno value, or 0 after uffd_incoming_pause().
 pub const UFFD_INCOMING_EVENT_PAUSED: c_int = 1;
 
-/// `event`: a pause has ended.
+/// `event`: a pause ends. Events of threads that pause and resume at the same time may cross: `paused` of the statistics
+/// tells how things stand.
 pub const UFFD_INCOMING_EVENT_RESUMED: c_int = 2;
 
 /// `event`: a page could not be had from its source; `error` is the negative errno value. The page stays missing

@@ -99,6 +99,14 @@ impl Blocktime {
         }
     }
 
+    /// A vCPU waits no longer, and its page has not been placed.
+    pub fn forget(&self, vcpu: usize) {
+        let mut tally = self.0.lock();
+        if tally.vcpus[vcpu].since.take().is_some() {
+            tally.waiting -= 1;
+        }
+    }
+
     /// A page that another thread waited for has been placed.
     pub fn other(&self, waited_ns: u64) {
         self.0.lock().others.add(waited_ns);

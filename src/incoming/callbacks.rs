@@ -24,10 +24,14 @@ impl Owner {
         Self(NEXT.fetch_add(1, Relaxed))
     }
 
+    /// Whether this thread is inside of a callback.
+    pub fn is_inside(self) -> bool {
+        INSIDE.with_borrow(|inside| inside.contains(&self.0))
+    }
+
     /// Refuses what waits for callbacks to someone inside of one.
     pub fn refuse_inside(self, what: &str) -> Result<()> {
-        let inside = INSIDE.with_borrow(|inside| inside.contains(&self.0));
-        ensure!(!inside, EDEADLK, "{what} waits for callbacks, and was called from within one");
+        ensure!(!self.is_inside(), EDEADLK, "{what} waits for callbacks, and was called from within one");
         Ok(())
     }
 

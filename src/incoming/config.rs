@@ -22,7 +22,7 @@ pub struct Config {
     pub page_handler: Option<Arc<dyn PageHandler>>,
     /// How many vCPUs blocktime is kept for.
     pub vcpus: u32,
-    /// How many fault threads serve; 0 and 1: one. At most [`Config::MOST_THREADS`].
+    /// How many fault threads serve; 0 and 1: one. At most 64.
     pub fault_threads: u32,
     /// How long, in microseconds, a fault thread looks for the next fault before it sleeps.
     pub spin_us: u32,
@@ -32,13 +32,13 @@ pub struct Config {
 
 impl Config {
     /// The most fault threads, and the most loader threads.
-    pub const MOST_THREADS: u32 = 64;
+    pub(crate) const MOST_THREADS: u32 = 64;
 
     /// The longest time to spin, in microseconds.
-    pub const MOST_SPIN_US: u32 = 1000;
+    pub(crate) const MOST_SPIN_US: u32 = 1000;
 
     /// How many vCPUs blocktime can be kept for.
-    pub const MOST_VCPUS: u32 = 65536;
+    pub(crate) const MOST_VCPUS: u32 = 65536;
 
     pub(super) fn check(&self) -> Result<()> {
         ensure!(

@@ -3,7 +3,10 @@
 
 use std::ops::Range;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::sync::atomic::{
+    AtomicUsize,
+    Ordering::{Relaxed, SeqCst},
+};
 
 use super::callbacks::Callbacks;
 use super::config::{Event, LogLevel};
@@ -14,7 +17,7 @@ use super::shared::SharedFds;
 use super::waits::Waits;
 use crate::error::{Error, Result, ensure, error};
 use crate::kernel::EventFd;
-use crate::memory::{BlockId, BlockTable, RamBlock, TempPages, bits};
+use crate::memory::{BlockId, BlockTable, RamBlock, TempPages, bits, words};
 use crate::stats::Stats;
 
 pub(crate) struct Engine {
@@ -56,9 +59,31 @@ impl Engine {
     pub fn receive(&self, index: usize, pages: Range<usize>) {
         let block = self.block(index);
         let newly = block.receive(pages, |first, mask| self.settle(index, first, mask));
-        if self.loading && newly > 0 {
-            Stats::count(&self.stats.bytes_loaded, (newly * block.page_size()) as u64);
+        if newly > 0 {
             self.check_complete();
+        }
+    }
+
+    /// The caller vouches for pages, and they have been marked received: wakes who waits for them.
+    pub fn vouched_for(&self, index: usize, pages: Range<usize>) -> Result<()> {
+        let block = self.block(index);
+        words(pages.clone()).for_each(|(first, mask)| self.settle(index, first, mask));
+        let (from, to) = (block.offset_of(pages.start), block.offset_of(pages.end));
+        self.registration.wake(index, from, to).map_err(|errno| {
+            Error::os(errno as i32, format_args!("{block}: waking who waits from offset {from:#x} to {to:#x}"))
+        })?;
+        self.notify_shared(index, pages);
+        self.check_complete();
+        Ok(())
+    }
+
+    /// Wakes everybody who waits: they fault again.
+    pub fn wake_everybody(&self) {
+        for (index, block) in self.table.blocks().iter().enumerate().filter(|(_, block)| !block.is_removed()) {
+            if let Err(errno) = self.registration.wake(index, 0, block.length()) {
+                let error = Error::os(errno as i32, format_args!("{block}: waking all who wait in it"));
+                self.callbacks.log(LogLevel::Error, error.message());
+            }
         }
     }
 
@@ -89,11 +114,20 @@ impl Engine {
         }
     }
 
-    /// Is every page of every block in place?
+    /// Is every page that is to be loaded in place?
     pub fn check_complete(&self) {
-        let complete = self.table.blocks().iter().all(|block| block.is_fully_received());
+        let complete = self.loading && self.table.blocks().iter().all(|block| block.is_fully_received());
         if complete && self.gate.complete() {
             self.callbacks.event(&Event::Complete);
+        }
+    }
+
+    /// Writes down how far a load has come.
+    pub fn keep_account(&self) {
+        if self.loading {
+            let bytes = |block: &Arc<RamBlock>| block.received_pages() * block.page_size();
+            let loaded: usize = self.table.blocks().iter().map(bytes).sum();
+            self.stats.bytes_loaded.store(loaded as u64, Relaxed);
         }
     }
 
@@ -131,16 +165,20 @@ impl Engine {
         Ok(found)
     }
 
-    /// The caller takes a block back: no work in it begins any more. Where it stands in the table.
-    pub fn mark_removed(&self, id: BlockId) -> Result<usize> {
+    /// Where a block stands in the table.
+    pub fn index_of(&self, block: &Arc<RamBlock>) -> Option<usize> {
+        self.table.blocks().iter().position(|other| Arc::ptr_eq(other, block))
+    }
+
+    /// The caller takes a block back: no work in it begins any more.
+    pub fn mark_removed(&self, block: &RamBlock) -> Result<()> {
         ensure!(
             !self.loading || self.gate.is_complete(),
             EBUSY,
             "a snapshot load is not complete: removing the RAM block would turn what is missing into zeros"
         );
-        let index = self.table.by_id(id)?;
-        self.block(index).remove();
-        Ok(index)
+        block.remove();
+        Ok(())
     }
 
     /// Unregisters a removed block in which no work is under way any more; threads that wait in it go on.
@@ -149,6 +187,8 @@ impl Engine {
         for first in (0..self.block(index).pages()).step_by(u64::BITS as usize) {
             self.settle(index, first, u64::MAX);
         }
+        let block = self.block(index);
+        self.waits.forget(block.host()..block.end());
     }
 
     /// Wakes the fault threads from their sleep.

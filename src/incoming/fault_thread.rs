@@ -119,9 +119,10 @@ impl<'a> FaultThread<'a> {
         self.shared.iter().for_each(|shared| self.poll.add_raw(shared.fd()));
     }
 
-    /// Looks for faults for a while without sleeping, if so configured.
+    /// Looks for faults for a while without sleeping, if so configured. Not with shared descriptors: as long as there are
+    /// faults of our own, these would have to wait.
     fn spin(&mut self) -> Result<usize> {
-        if self.engine.spin_us > 0 {
+        if self.engine.spin_us > 0 && self.shared.is_empty() {
             let start = Instant::now();
             while start.elapsed() < Duration::from_micros(self.engine.spin_us.into()) && !self.engine.gate.is_ending() {
                 let count = self.engine.registration.uffds()[self.worker].read(&mut self.messages)?;
@@ -192,15 +193,16 @@ impl<'a> FaultThread<'a> {
     /// Serves a page that a client of a shared descriptor waits for, as a fault of our own.
     fn serve_asked(&self, asked: &Asked) -> Result<(), Ending> {
         let Self { engine, worker, .. } = *self;
-        // Not known any more: it was removed meanwhile, and so its client has other things to do.
-        let Ok(index) = engine.table.by_id(asked.block) else { return Ok(()) };
+        // Removed meanwhile: nobody waits for it any more.
+        let (Ok(index), Ok(shared)) = (engine.table.by_id(asked.block), engine.shared.get(asked.fd)) else {
+            return Ok(());
+        };
         let block = engine.block(index);
         let page = asked.page;
         serve_page(&Fault { engine, worker, index, page, address: block.host() + block.offset_of(page) })?;
         // In place: the client goes on. Otherwise its waker is called when it will be.
         if block.received().get(page) {
-            let woken = engine.shared.get(asked.fd).and_then(|shared| shared.wake(block, asked.client_addr));
-            if let Err(error) = woken {
+            if let Err(error) = shared.wake(block, asked.client_addr) {
                 engine.callbacks.log(LogLevel::Warning, error.message());
             }
         }

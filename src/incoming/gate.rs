@@ -151,15 +151,14 @@ impl Gate {
         true
     }
 
-    /// Ends a pause. False when there was none.
-    pub fn resume(&self) -> bool {
+    /// Ends a pause, if there is one.
+    pub fn resume(&self) {
         let mut state = self.state.lock();
         // Under the lock, so that a failure is judged either before or after.
         self.resumes.fetch_add(1, SeqCst);
-        let was_paused = state.paused.take().is_some();
+        state.paused = None;
         self.closed.store(state.ending, SeqCst);
         self.changed.notify_all();
-        was_paused
     }
 
     /// Ends everything: workers return from [`Gate::enter`], waiters from their waits.
@@ -184,9 +183,9 @@ impl Gate {
         drop(state);
     }
 
-    /// Waits until no worker is at work.
+    /// Waits until no worker is at work, or the pause is over.
     pub fn wait_idle(&self) {
-        self.watch(|_| self.busy.iter().all(|busy| busy.0.load(SeqCst) == 0));
+        self.watch(|state| state.paused.is_none() || self.busy.iter().all(|busy| busy.0.load(SeqCst) == 0));
     }
 
     /// Waits until no worker is at work on a block.
@@ -291,17 +290,17 @@ mod tests {
                 entered.send(()).unwrap();
             });
             assert!(was_entered.recv_timeout(Duration::from_millis(20)).is_err(), "passed a closed gate");
-            assert!(gate.resume());
+            gate.resume();
             was_entered.recv_timeout(Duration::from_secs(10)).expect("still shut after resume");
         });
-        assert!(!gate.resume(), "not paused any more");
+        assert!(!gate.is_paused());
     }
 
     #[test]
     fn a_resume_during_the_work_repeats_it() {
         let gate = Gate::new(1);
         let pass = gate.enter(0, 0).unwrap();
-        assert!(!gate.resume());
+        gate.resume();
         assert_eq!(gate.fail(pass.give_back(), failure()), Verdict::Again);
         assert!(!gate.is_paused());
         // A resume before the work began counts no more.

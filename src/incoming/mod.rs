@@ -20,7 +20,7 @@ use std::os::fd::{BorrowedFd, RawFd};
 use std::sync::Arc;
 use std::time::Duration;
 
-use parking_lot::{Condvar, Mutex, RwLock};
+use parking_lot::{Condvar, Mutex, RwLock, RwLockReadGuard};
 
 use self::armed::Armed;
 use self::blocktime::Blocktime;
@@ -121,56 +121,65 @@ impl Incoming {
     /// Forgets a RAM block, also while armed: what is missing in it reads as zeros from now on. Waits for a running
     /// handler. EDEADLK from a callback while armed, EBUSY while a snapshot load is incomplete.
     pub fn remove_ram_block(&self, id: BlockId) -> Result<()> {
-        self.table.read().by_id(id)?;
-        {
+        let table = self.table.read().clone();
+        let block = &table.blocks()[table.by_id(id)?];
+        let gate = {
             let phase = self.phase.lock();
             if !matches!(*phase, Phase::Armed(_)) {
                 phase.check_table_free()?;
-                self.table.write().remove(id);
+                block.remove();
+                self.table.write().drop_removed();
                 return Ok(());
             }
+            self.owner.refuse_inside("removing a RAM block while armed")?;
+            self.with_engine(|engine| engine.mark_removed(block).map(|()| engine.gate.clone()))?
+        };
+        let index = self.read_engine().as_ref().and_then(|engine| engine.index_of(block));
+        if let Some(index) = index {
+            // Not from within the engine: a clean-up must be able to end this wait.
+            gate.wait_idle_on(index);
+            // Who was placing a page in it when it was marked removed is out of the engine after this.
+            drop(self.engine.write());
+            // There may have been a clean-up meanwhile, and even another set-up.
+            if let Some(engine) = self.read_engine().as_ref().filter(|engine| Arc::ptr_eq(&engine.gate, &gate)) {
+                engine.let_go(index);
+            }
         }
-        self.owner.refuse_inside("removing a RAM block while armed")?;
-        let (gate, index) = self.with_engine(|engine| Ok((engine.gate.clone(), engine.mark_removed(id)?)))?;
-        // Not from within the engine: a clean-up must be able to end this wait.
-        gate.wait_idle_on(index);
-        // Who was placing a page in it when it was marked removed is out of the engine after this.
-        drop(self.engine.write());
-        if let Some(engine) = &*self.engine.read_recursive() {
-            engine.let_go(index);
-        }
-        self.table.write().remove(id);
+        self.table.write().drop_removed();
         Ok(())
     }
 
     /// Opens the userfaultfd, registers the RAM blocks, starts the fault threads: from then on `handler` is asked for
     /// every page that is missing. Allocates `channels` temporary pages. All or nothing.
     pub fn setup(self: &Arc<Self>, handler: Arc<dyn PageHandler>, channels: u32) -> Result<()> {
-        self.arm(&Plan { handler, channels, preempt: false, blocktime: false, load: None })
+        self.arm(|_| Ok(Plan { handler, channels, preempt: false, blocktime: false, load: None }))
     }
 
     /// The set-up of a postcopy: blocktime, two channels and a preempt thread as configured, and the configured
     /// handler.
     pub fn postcopy_setup(self: &Arc<Self>) -> Result<()> {
-        let config = self.config.lock().clone();
-        let handler = config.page_handler.ok_or_else(|| error!(EINVAL, "no page handler is configured"))?;
-        let channels = if config.preempt { 2 } else { 1 };
-        self.arm(&Plan { handler, channels, preempt: config.preempt, blocktime: true, load: None })
+        self.arm(|config| {
+            let handler = config.page_handler.clone().ok_or_else(|| error!(EINVAL, "no page handler is configured"))?;
+            let channels = if config.preempt { 2 } else { 1 };
+            Ok(Plan { handler, channels, preempt: config.preempt, blocktime: true, load: None })
+        })
     }
 
-    pub(crate) fn arm(self: &Arc<Self>, plan: &Plan) -> Result<()> {
+    pub(crate) fn arm(self: &Arc<Self>, plan: impl FnOnce(&Config) -> Result<Plan>) -> Result<()> {
         self.owner.refuse_inside("setting up")?;
-        {
+        let (config, plan) = {
             let mut phase = self.phase.lock();
             phase.check_attached()?;
+            let config = self.config.lock().clone();
+            let plan = plan(&config)?;
             *phase = Phase::Changing(SETTING_UP);
-        }
-        let config = self.config.lock().clone();
+            (config, plan)
+        };
         let before = config.hooks.supplies_ram_blocks().then(|| std::mem::take(&mut *self.table.write()));
-        let result = self.build_engine(&config, plan).and_then(|engine| {
+        let result = self.build_engine(&config, &plan).and_then(|engine| {
             *self.engine.write() = Some(engine.clone());
             let mut armed = Armed::new(engine);
-            match self.start(&mut armed, plan) {
+            match self.start(&mut armed, &plan) {
                 Ok(()) => Ok(armed),
                 Err(error) => {
                     self.disarm(armed);
@@ -192,8 +201,9 @@ impl Incoming {
     /// Ends the threads, waits until callers are out of the engine, unregisters the RAM and closes everything.
     fn disarm(&self, armed: Armed) {
         drop(armed);
-        let engine = self.engine.write().take();
-        drop(engine);
+        if let Some(engine) = self.engine.write().take() {
+            engine.keep_account();
+        }
         self.shared.forget_asked();
     }
 
@@ -211,7 +221,7 @@ impl Incoming {
     pub fn abort(&self) -> Result<()> {
         self.owner.refuse_inside("aborting")?;
         let hurry = || {
-            if let Some(engine) = &*self.engine.read_recursive() {
+            if let Some(engine) = &*self.read_engine() {
                 engine.gate.hurry();
             }
         };
@@ -312,43 +322,39 @@ impl Incoming {
         Ok(block.received().get(block.page_of(offset as usize)))
     }
 
-    /// Marks whole pages received that are in place by other means.
+    /// Marks whole pages received that are in place by other means; who waits for one of them goes on.
     pub fn mark_received(&self, id: BlockId, offset: u64, length: u64) -> Result<()> {
-        if let Some(engine) = &*self.engine.read_recursive() {
-            let index = engine.table.by_id(id)?;
-            let pages = engine.block(index).whole_pages(offset, length)?;
-            engine.receive(index, pages);
-            return Ok(());
-        }
-        let table = self.table.read();
+        let table = self.table.read().clone();
         let block = &table.blocks()[table.by_id(id)?];
-        block.receive(block.whole_pages(offset, length)?, |_, _| ());
-        // Armed meanwhile: this may have been the last page.
-        if let Some(engine) = self.engine.read_recursive().as_ref().filter(|engine| engine.loading) {
-            engine.check_complete();
-        }
-        Ok(())
+        let pages = block.whole_pages(offset, length)?;
+        block.receive(pages.clone(), |_, _| ());
+        let engine = self.read_engine();
+        let armed = engine.as_ref().and_then(|engine| Some((engine, engine.index_of(block)?)));
+        armed.map_or(Ok(()), |(engine, index)| engine.vouched_for(index, pages))
     }
 
-    /// Pauses: returns once no handler runs and no loader works.
+    /// Pauses: returns once no handler runs and no loader works, or somebody has resumed.
     pub fn pause(&self) -> Result<()> {
         self.owner.refuse_inside("pausing")?;
         // Not from within the engine: a clean-up must be able to end this wait.
-        let (gate, callbacks) = self.with_engine(|engine| Ok((engine.gate.clone(), engine.callbacks.clone())))?;
-        let newly = gate.pause();
+        let gate = self.with_engine(|engine| {
+            if engine.gate.pause() {
+                engine.callbacks.event(&Event::Paused(None));
+            }
+            Ok(engine.gate.clone())
+        })?;
         gate.wait_idle();
-        if newly {
-            callbacks.event(&Event::Paused(None));
-        }
         Ok(())
     }
 
     /// Ends a pause. A handler call that is running meanwhile is, if it fails, repeated at once.
     pub fn resume(&self) -> Result<()> {
         self.with_engine(|engine| {
-            if engine.gate.resume() {
+            // Told before it is done, so that a new failure is told after it.
+            if engine.gate.is_paused() {
                 engine.callbacks.event(&Event::Resumed);
             }
+            engine.gate.resume();
             Ok(())
         })
     }
@@ -415,7 +421,11 @@ impl Incoming {
 
     /// Tells the clients of all shared descriptors that a page is in place, as every placing does by itself.
     pub fn notify_shared_wake(&self, block: BlockId, offset: u64) -> Result<()> {
-        self.table.read().by_id(block)?;
+        // Held: a removal of the block waits for the wakers.
+        let _engine = self.read_engine();
+        let table = self.table.read().clone();
+        let ram = &table.blocks()[table.by_id(block)?];
+        ensure!(offset < ram.length() as u64, EINVAL, "{ram}: offset {offset:#x} lies beyond its end");
         let callbacks = Callbacks { hooks: self.config.lock().hooks.clone(), owner: self.owner };
         self.shared.notify(&callbacks, block, offset)
     }
@@ -427,7 +437,7 @@ impl Incoming {
     }
 
     fn wake_threads(&self) {
-        if let Some(engine) = &*self.engine.read_recursive() {
+        if let Some(engine) = &*self.read_engine() {
             engine.wake_threads();
         }
     }
@@ -435,7 +445,10 @@ impl Incoming {
     /// The counters of the current set-up, or the last one.
     pub fn stats(&self) -> Statistics {
         let record = self.record.lock().clone();
-        let fault_threads = self.engine.read_recursive().as_ref().map_or(0, |engine| engine.wakers.len() as u32);
+        let fault_threads = self.read_engine().as_ref().map_or(0, |engine| {
+            engine.keep_account();
+            engine.wakers.len() as u32
+        });
         Statistics {
             fault_threads,
             paused: record.gate.is_paused(),
@@ -450,12 +463,16 @@ impl Incoming {
         Ok(blocktime.ok_or_else(|| error!(EINVAL, "no blocktime was asked for in a set-up"))?.report())
     }
 
-    /// Reading, recursively: a callback may come here while the caller of what called back is in here, too.
     fn with_engine<T>(&self, f: impl FnOnce(&Engine) -> Result<T>) -> Result<T> {
-        match &*self.engine.read_recursive() {
+        match &*self.read_engine() {
             Some(engine) => f(engine),
             None => Err(error!(EINVAL, "it is not armed: nothing has been set up")),
         }
+    }
+
+    /// Fair to whoever waits to write; but a callback may come here while the caller of what called back is in here, too.
+    fn read_engine(&self) -> RwLockReadGuard<'_, Option<Arc<Engine>>> {
+        if self.owner.is_inside() { self.engine.read_recursive() } else { self.engine.read() }
     }
 }
 

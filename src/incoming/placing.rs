@@ -6,6 +6,7 @@ use nix::errno::Errno;
 
 use super::engine::Engine;
 use crate::error::{Error, Result, error};
+use crate::memory::words;
 use crate::stats::Stats;
 
 /// What to fill pages with.
@@ -69,6 +70,8 @@ impl Engine {
                 // hugetlbfs: one page after the other from the page of zeros.
                 Filling::Zeros => (unit, uffd.copy(to, self.temp_pages.zeros(), unit)),
             };
+            // Beyond a border, larger steps are worth trying again.
+            most = if placed.bytes > 0 { most.saturating_mul(2) } else { most };
             at += placed.bytes;
             placed_bytes += placed.bytes;
             if let Some(errno) = placed.stopped {
@@ -102,8 +105,7 @@ impl Engine {
     /// the wake-up is missing.
     pub fn fill_discarded(&self, index: usize, page: usize) -> Result<()> {
         self.place(index, page..page + 1, Filling::Zeros)?;
-        let in_word = page % u64::BITS as usize;
-        self.settle(index, page - in_word, 1 << in_word);
+        words(page..page + 1).for_each(|(first, mask)| self.settle(index, first, mask));
         let block = self.block(index);
         self.waits.finish(block.host() + block.offset_of(page));
         Ok(())
@@ -119,7 +121,10 @@ impl Engine {
                 format_args!("{what}: {call}: the host has no memory for it; free some, then resume"),
             ),
             Errno::ESRCH => error!(ESRCH, "{what}: {call}: ESRCH: the process whose memory it is has ended"),
-            Errno::EFAULT => error!(EFAULT, "{what}: {call}: EFAULT: the bytes to place cannot be read"),
+            Errno::EFAULT => error!(
+                EFAULT,
+                "{what}: {call}: EFAULT: the bytes to place cannot be read, or the file behind the memory was truncated"
+            ),
             errno => Error::os(errno as i32, format_args!("{what}: {call}")),
         }
     }

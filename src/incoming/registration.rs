@@ -65,11 +65,12 @@ impl Registration {
             zeropage &= uffd.register(start, length).map_err(|errno| refusal(block, errno))?;
             *range.registered.get_mut() += 1;
         }
-        // Only hugetlbfs knows no zero page.
+        // Only hugetlbfs knows no zero page, and it registers nothing smaller than a huge page.
+        let registers = |length| self.uffds[0].register(block.host(), length).is_ok();
         ensure!(
-            zeropage || block.page_size() > kernel::page_size(),
+            zeropage || (registers(block.page_size()) && !registers(block.page_size() / 2)),
             EINVAL,
-            "{block} is hugetlbfs memory: its page size must be the huge page size, not {}",
+            "{block} is hugetlbfs memory: its page size must be the huge page size, which {} is not",
             block.page_size()
         );
         range.zeropage = zeropage;
@@ -91,15 +92,16 @@ impl Registration {
         }
     }
 
-    /// Unregisters all, and gives the descriptors back.
-    pub fn dissolve(mut self) -> Box<[Userfaultfd]> {
-        self.unregister_all();
-        self.ranges.clear();
-        std::mem::take(&mut self.uffds)
-    }
-
-    fn unregister_all(&self) {
-        (0..self.ranges.len()).for_each(|index| self.unregister(index));
+    /// Wakes who waits in a part of a block.
+    pub fn wake(&self, index: usize, from: usize, to: usize) -> nix::Result<()> {
+        let mut at = from;
+        while at < to {
+            let (uffd, stripe_end) = self.serving(index, at);
+            let end = stripe_end.min(to);
+            uffd.wake(self.table.blocks()[index].host() + at, end - at)?;
+            at = end;
+        }
+        Ok(())
     }
 
     pub fn uffds(&self) -> &[Userfaultfd] {
@@ -126,7 +128,7 @@ impl Registration {
 
 impl Drop for Registration {
     fn drop(&mut self) {
-        self.unregister_all();
+        (0..self.ranges.len()).for_each(|index| self.unregister(index));
     }
 }
 

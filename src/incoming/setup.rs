@@ -16,7 +16,7 @@ use super::registration::Registration;
 use super::waits::Waits;
 use super::{Incoming, Phase, Record, SETTING_UP};
 use crate::error::{Result, ensure};
-use crate::kernel::{EventFd, Opening, Userfaultfd, empty_memory, is_locked};
+use crate::kernel::{EventFd, Opening, Userfaultfd, check_private_files_are_empty, empty_memory, is_locked};
 use crate::memory::{BlockTable, TempPages};
 use crate::stats::Stats;
 
@@ -43,7 +43,8 @@ impl Incoming {
             *self.phase.lock() = Phase::Changing(SETTING_UP);
             listed?;
         }
-        let table = self.table.read().clone();
+        // One that is being removed by somebody else is as good as gone.
+        let table = self.table.read().without_removed();
         ensure!(!table.blocks().is_empty(), EINVAL, "there is no RAM block to set up");
         if let Some(load) = &plan.load {
             load.prepare(&table, config.fault_threads())?;
@@ -55,13 +56,12 @@ impl Incoming {
         let wakers = uffds.iter().map(|_| EventFd::new()).collect::<Result<_>>()?;
         // Before the registration: temporary pages exist before the first fault can be delivered.
         let temp_pages = TempPages::new(plan.channels, table.largest_page_size())?;
-        let uffds = match &plan.load {
-            Some(load) if !load.keeps_present() => empty_ram(uffds, &table, &callbacks)?,
-            _ => uffds,
-        };
-        let record = Record::new(config, plan, &table);
         let registration = Registration::new(uffds, table.clone(), callbacks.clone())?;
+        if plan.load.as_ref().is_some_and(|load| !load.keeps_present()) {
+            empty_ram(&registration, &table)?;
+        }
 
+        let record = Record::new(config, plan, &table);
         *self.record.lock() = record.clone();
         let engine = Engine {
             table,
@@ -123,19 +123,19 @@ fn open_userfaultfd(config: &Config, callbacks: &Callbacks) -> Result<Userfaultf
     }
 }
 
-/// Empties the RAM for a load, once it is certain that userfaultfd serves all of it and that none is locked.
-fn empty_ram(uffds: Box<[Userfaultfd]>, table: &BlockTable, callbacks: &Callbacks) -> Result<Box<[Userfaultfd]>> {
-    let registration = Registration::new(uffds, table.clone(), callbacks.clone())?;
+/// Empties the RAM for a load. It is registered, so that nothing can touch it in between and make zeros of it; and first
+/// of all it is certain that all of it can be emptied.
+fn empty_ram(registration: &Registration, table: &BlockTable) -> Result<()> {
     for (index, block) in table.blocks().iter().enumerate() {
         // hugetlbfs is locked by nature, and can be emptied.
         let locked = registration.has_zeropage(index) && is_locked(block.host(), block.length())?;
         ensure!(!locked, EINVAL, "{block} cannot be emptied for a load: it is locked in memory (mlock)");
+        check_private_files_are_empty(block.host(), block.length()).map_err(|error| error.context(block))?;
     }
-    let uffds = registration.dissolve();
     for block in table.blocks() {
-        block.forget_pages();
         // SAFETY: the caller of `add_ram_block` vouched for the mapping, and asks for a load, which replaces its contents.
         unsafe { empty_memory(block.host(), block.length()) }.map_err(|error| error.context(block))?;
+        block.forget_pages();
     }
-    Ok(uffds)
+    Ok(())
 }

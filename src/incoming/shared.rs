@@ -1,6 +1,6 @@
 //! Shared descriptors: userfaultfds of other processes (vhost-user back ends) that map the same RAM and fault in it, too.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
@@ -55,6 +55,9 @@ pub(crate) struct SharedFd {
     /// It failed, and is not waited for any more.
     broken: AtomicBool,
     in_use: RwLock<()>,
+    /// Where its client waits: the addresses of the faults that were read, until it is woken there. The kernel does not
+    /// tell of a fault twice.
+    waiting: Mutex<BTreeSet<u64>>,
 }
 
 impl SharedFds {
@@ -69,14 +72,21 @@ impl SharedFds {
             "shared descriptor {number} ({}) is known already",
             client.name()
         );
-        let (removed, broken, in_use) = (AtomicBool::new(false), AtomicBool::new(false), RwLock::new(()));
-        let shared = Arc::new(SharedFd { fd: number, client, removed, broken, in_use });
-        *list = list.iter().cloned().chain([shared]).collect();
+        let shared = SharedFd {
+            fd: number,
+            client,
+            removed: AtomicBool::new(false),
+            broken: AtomicBool::new(false),
+            in_use: RwLock::new(()),
+            waiting: Mutex::default(),
+        };
+        *list = list.iter().cloned().chain([Arc::new(shared)]).collect();
         self.version.fetch_add(1, SeqCst);
         Ok(())
     }
 
-    /// Takes a descriptor from the list; its owner waits with [`SharedFd::wait_unused`] before closing it.
+    /// Takes a descriptor from the list; who waits at it faults anew, should it be added again. Its owner waits with
+    /// [`SharedFd::wait_unused`] before closing it.
     pub fn remove(&self, fd: RawFd) -> Result<Arc<SharedFd>> {
         let mut list = self.list.write();
         let shared = list.iter().find(|shared| shared.fd == fd).cloned();
@@ -84,6 +94,8 @@ impl SharedFds {
         shared.removed.store(true, SeqCst);
         *list = list.iter().filter(|other| other.fd != fd).cloned().collect();
         self.version.fetch_add(1, SeqCst);
+        // SAFETY: whoever added it keeps it open until the removal has returned.
+        shared.wake_all(unsafe { BorrowedFd::borrow_raw(fd) });
         Ok(shared)
     }
 
@@ -115,9 +127,12 @@ impl SharedFds {
         self.asked.lock().pop_front()
     }
 
-    /// Forgets who waited: the set-up is over.
+    /// Forgets who waited: the set-up is over. Who still waits faults anew, for the next one.
     pub fn forget_asked(&self) {
         self.asked.lock().clear();
+        for shared in self.list().iter() {
+            shared.with(|fd| shared.wake_all(fd));
+        }
     }
 
     /// Tells every client that a page has been placed; the first failure of one, after all have been told.
@@ -161,7 +176,10 @@ impl SharedFd {
         let served = self.with(|fd| {
             if pending.is_none() {
                 match SharedMessage::read(fd) {
-                    Ok(message) => *pending = message,
+                    Ok(message) => {
+                        self.waiting.lock().extend(message.and_then(|message| message.address()));
+                        *pending = message;
+                    }
                     Err(errno) => {
                         let error = Error::os(errno as i32, "reading a message");
                         self.give_up(callbacks, error.message());
@@ -170,16 +188,32 @@ impl SharedFd {
             }
             let Some(message) = &*pending else { return Ok(()) };
             let served = callbacks.owner.call("the handler of a shared descriptor", || self.client.message(message));
+            if self.removed.load(SeqCst) {
+                // It could ask for nothing any more, and the message may have been read too late to be forgotten.
+                self.wake_all(fd);
+                return Ok(());
+            }
             served.and_then(|result| result)
         });
         served.unwrap_or(Ok(())).map_err(|error| error.context(self.name()))
     }
 
-    /// Wakes the client where it waits for a page of a block.
+    /// Wakes the client where it waits for a page of a block: at whichever multiple of the kernel's page size it maps the
+    /// block, all of the page, of which `client_addr` is the first byte or the one that was touched.
     pub fn wake(&self, block: &RamBlock, client_addr: u64) -> Result<()> {
-        let page_size = block.page_size() as u64;
+        let (page_size, unit) = (block.page_size() as u64, kernel::page_size() as u64);
         let start = client_addr & !(page_size - 1);
-        let woken = self.with(|fd| kernel::wake(fd, start, page_size)).unwrap_or(Ok(()));
+        let length = page_size + ((client_addr & !(unit - 1)) - start);
+        let woken = self.with(|fd| {
+            // Before it is woken: from then on it may fault again.
+            let mut waiting = self.waiting.lock();
+            while let Some(address) = waiting.range(start..=start.saturating_add(length - 1)).next().copied() {
+                waiting.remove(&address);
+            }
+            drop(waiting);
+            kernel::wake(fd, start, length)
+        });
+        let woken = woken.unwrap_or(Ok(()));
         woken.map_err(|errno| {
             Error::os(
                 errno as i32,
@@ -188,10 +222,20 @@ impl SharedFd {
         })
     }
 
+    /// Wakes the client wherever it waits: where the page is still missing, it faults anew.
+    fn wake_all(&self, fd: BorrowedFd<'_>) {
+        let unit = kernel::page_size() as u64;
+        for address in std::mem::take(&mut *self.waiting.lock()) {
+            // The only failures are of a descriptor at which nobody can wait.
+            let _ = kernel::wake(fd, address & !(unit - 1), unit);
+        }
+    }
+
     fn notify(&self, callbacks: &Callbacks, block: BlockId, offset: u64) -> Result<()> {
         let told = self.with(|_| {
             let told = callbacks.owner.call("the waker of a shared descriptor", || self.client.wake(block, offset));
-            told.and_then(|result| result)
+            // Removed meanwhile, it could wake nobody any more, and nobody waits.
+            if self.removed.load(SeqCst) { Ok(()) } else { told.and_then(|result| result) }
         });
         told.unwrap_or(Ok(())).map_err(|error| error.context(self.name()))
     }

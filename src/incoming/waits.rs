@@ -1,5 +1,6 @@
 //! Who waits for which page since when: latency and blocktime, without a lock.
 
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::SeqCst};
 use std::time::Instant;
@@ -91,6 +92,18 @@ impl Waits {
                 Some(blocktime) if index < self.vcpus => blocktime.end(index, now),
                 Some(blocktime) => blocktime.other(waited),
                 None => {}
+            }
+        }
+    }
+
+    /// Who waits for a page in a range of host addresses waits no longer, and was not served.
+    pub fn forget(&self, range: Range<usize>) {
+        for (index, slot) in self.slots[..self.used.load(SeqCst)].iter().enumerate() {
+            let page = slot.page.load(SeqCst);
+            if range.contains(&page) && slot.page.compare_exchange(page, FREE, SeqCst, SeqCst).is_ok() {
+                if let (Some(blocktime), true) = (&self.blocktime, index < self.vcpus) {
+                    blocktime.forget(index);
+                }
             }
         }
     }

@@ -49,43 +49,24 @@ impl Drop for Mapping {
     }
 }
 
-/// How memory was emptied.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Emptied {
-    /// A hole was punched into the object behind a shared mapping.
-    Punched,
-    /// Private anonymous pages were dropped.
-    Dropped,
-}
-
-/// Empties memory: afterwards every page of it is missing.
+/// Empties memory: afterwards every page of it is missing. What the file behind a private mapping holds is seen again:
+/// see `check_private_files_are_empty`.
 ///
 /// # Safety
 /// `start .. start + length` is a mapping of the caller's whose contents it gives up; no reference points into it.
-pub(crate) unsafe fn empty_memory(start: usize, length: usize) -> Result<Emptied> {
+pub(crate) unsafe fn empty_memory(start: usize, length: usize) -> Result<()> {
     let pointer = NonNull::new(with_exposed_provenance_mut::<c_void>(start))
         .ok_or_else(|| error!(EINVAL, "memory at address 0"))?;
     // SAFETY: by this function's contract. MADV_REMOVE changes shared mappings only, and frees what is behind them.
     match unsafe { madvise(pointer, length, MmapAdvise::MADV_REMOVE) } {
-        Ok(()) => return Ok(Emptied::Punched),
-        // EINVAL: no object behind it, or locked memory. EACCES: a private mapping of a file.
+        Ok(()) => return Ok(()),
+        // EINVAL: no object behind it. EACCES: a private mapping of a file.
         Err(Errno::EINVAL | Errno::EACCES) => {}
         Err(errno) => return Err(Error::os(errno as i32, "punching a hole (MADV_REMOVE)")),
     }
     // SAFETY: by this function's contract.
-    unsafe { madvise(pointer, length, MmapAdvise::MADV_DONTNEED) }.map_err(|errno| match errno {
-        Errno::EINVAL => error!(EINVAL, "it cannot be emptied (MADV_DONTNEED: EINVAL): it is locked in memory (mlock)"),
-        _ => Error::os(errno as i32, "dropping its pages (MADV_DONTNEED)"),
-    })?;
-    // The file behind a private mapping keeps its pages, and they would be taken for RAM instead of faulting.
-    match first_resident(start, length)? {
-        None => Ok(Emptied::Dropped),
-        Some(address) => Err(error!(
-            EINVAL,
-            "it cannot be emptied: the file behind this private mapping holds data at address {address:#x}; map it \
-             shared, or empty the file"
-        )),
-    }
+    unsafe { madvise(pointer, length, MmapAdvise::MADV_DONTNEED) }
+        .map_err(|errno| Error::os(errno as i32, "dropping its pages (MADV_DONTNEED)"))
 }
 
 /// Whether all of a range is mapped.
@@ -108,25 +89,8 @@ pub(crate) fn is_locked(start: usize, length: usize) -> Result<bool> {
         return Ok(false);
     }
     let page = Mapping::new(super::page_size(), "a test of MADV_COLD")?;
+    // It may have been born locked (mlockall).
+    // SAFETY: a mapping of our own.
+    unsafe { libc::munlock(page.as_ptr().cast(), page.len()) };
     Ok(!is_refused(page.as_ptr(), page.len()))
-}
-
-/// The first page in a range that the kernel has in memory.
-fn first_resident(start: usize, length: usize) -> Result<Option<usize>> {
-    const PAGES: usize = 64 * 1024;
-    let page = super::page_size();
-    let mut resident = vec![0u8; PAGES.min(length / page)];
-    let mut at = start;
-    while at < start + length {
-        let pages = resident.len().min((start + length - at) / page);
-        // SAFETY: mincore only reads page tables, and writes one byte a page into `resident`, which has room.
-        let result = unsafe { libc::mincore(with_exposed_provenance_mut(at), pages * page, resident.as_mut_ptr()) };
-        Errno::result(result)
-            .map_err(|errno| Error::os(errno as i32, format_args!("asking what is resident (mincore) at {at:#x}")))?;
-        if let Some(index) = resident[..pages].iter().position(|byte| byte & 1 != 0) {
-            return Ok(Some(at + index * page));
-        }
-        at += pages * page;
-    }
-    Ok(None)
 }

@@ -1,5 +1,6 @@
 //! Linux: the only system calls of the library. Nothing here knows what a RAM block is.
 
+mod backing;
 mod eventfd;
 pub(crate) mod file;
 mod mapping;
@@ -9,6 +10,7 @@ mod thread;
 mod uapi;
 mod userfaultfd;
 
+pub(crate) use backing::check_private_files_are_empty;
 pub(crate) use eventfd::EventFd;
 pub(crate) use mapping::{Mapping, empty_memory, is_locked, is_mapped};
 pub(crate) use poll::{Poll, Readiness};

@@ -34,10 +34,10 @@ impl AtomicBitmap {
 
     /// Sets a range; calls `each` with the bits that were clear before, in words of up to 64 (first bit, mask).
     pub fn set(&self, range: Range<usize>, mut each: impl FnMut(usize, u64)) {
-        for (index, mask) in words(range) {
-            let newly = mask & !self.words[index].fetch_or(mask, SeqCst);
+        for (first, mask) in words(range) {
+            let newly = mask & !self.words[first / BITS].fetch_or(mask, SeqCst);
             if newly != 0 {
-                each(index * BITS, newly);
+                each(first, newly);
             }
         }
     }
@@ -55,10 +55,10 @@ impl AtomicBitmap {
 
     /// The first bit in a range that is set, or that is clear.
     pub fn find(&self, range: Range<usize>, set: bool) -> Option<usize> {
-        words(range).find_map(|(index, mask)| {
-            let word = self.words[index].load(SeqCst);
+        words(range).find_map(|(first, mask)| {
+            let word = self.words[first / BITS].load(SeqCst);
             let wanted = mask & if set { word } else { !word };
-            (wanted != 0).then(|| index * BITS + wanted.trailing_zeros() as usize)
+            (wanted != 0).then(|| first + wanted.trailing_zeros() as usize)
         })
     }
 }
@@ -72,15 +72,15 @@ pub(crate) fn bits(first: usize, mut mask: u64) -> impl Iterator<Item = usize> {
     })
 }
 
-/// The words that a range of bits touches, each with the mask of the bits in the range.
-fn words(range: Range<usize>) -> impl Iterator<Item = (usize, u64)> {
+/// The words that a range of bits touches: the first bit of each, and the mask of the bits in the range.
+pub(crate) fn words(range: Range<usize>) -> impl Iterator<Item = (usize, u64)> {
     let mut at = range.start;
     std::iter::from_fn(move || {
         let rest = range.end.checked_sub(at).filter(|rest| *rest > 0)?;
-        let (index, low) = (at / BITS, at % BITS);
+        let (at_word, low) = (at - at % BITS, at % BITS);
         let count = rest.min(BITS - low);
         at += count;
-        Some((index, (u64::MAX >> (BITS - count)) << low))
+        Some((at_word, (u64::MAX >> (BITS - count)) << low))
     })
 }
 

@@ -27,11 +27,14 @@ impl BlockTable {
         Ok(())
     }
 
-    /// The block is no longer in the table; false when it was not.
-    pub fn remove(&mut self, id: BlockId) -> bool {
-        let before = self.blocks.len();
-        self.blocks.retain(|block| block.id() != id);
-        self.blocks.len() < before
+    /// Forgets the blocks that their owner has taken back.
+    pub fn drop_removed(&mut self) {
+        self.blocks.retain(|block| !block.is_removed());
+    }
+
+    /// The same table without the blocks that their owner has taken back.
+    pub fn without_removed(&self) -> Self {
+        Self { blocks: self.blocks.iter().filter(|block| !block.is_removed()).cloned().collect() }
     }
 
     pub fn blocks(&self) -> &[Arc<RamBlock>] {
@@ -94,7 +97,9 @@ mod tests {
         }
         assert_eq!(table.add(block(1, 0x40000, 0x1000)).unwrap_err().errno(), libc::EEXIST);
         assert_eq!(table.blocks().len(), 1);
-        assert!(table.remove(BlockId(1)) && !table.remove(BlockId(1)));
+        table.blocks()[0].remove();
+        table.drop_removed();
+        assert!(table.blocks().is_empty());
         assert_eq!(table.by_id(BlockId(1)).unwrap_err().errno(), libc::ENOENT);
     }
 }

@@ -43,14 +43,15 @@ pub fn load(incoming: &Arc<Incoming>, snapshot: &Arc<Snapshot>, config: &LoadCon
     let threads = if config.background { config.loader_threads.max(1) as usize } else { 0 };
     let keep_present = config.keep_present;
     let load = Arc::new(SnapshotLoad { snapshot: snapshot.clone(), keep_present, threads, prepared: OnceLock::new() });
-    incoming.arm(&Plan {
+    let plan = Plan {
         handler: load.clone(),
         channels: config.channels.max(1),
         preempt: false,
         // Kept if the configuration asks for it.
         blocktime: true,
         load: Some(load),
-    })
+    };
+    incoming.arm(|_| Ok(plan))
 }
 
 /// A load under way.

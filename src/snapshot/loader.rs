@@ -3,6 +3,8 @@
 use std::ops::Range;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
+use parking_lot::Mutex;
+
 use super::pages::Pages;
 use crate::error::Result;
 use crate::incoming::{Ending, Engine};
@@ -14,6 +16,8 @@ pub(super) const UNIT: usize = 2 << 20;
 /// The units of all RAM, handed out one after the other.
 pub(super) struct Units {
     next: AtomicUsize,
+    /// Those that a worker has given back.
+    returned: Mutex<Vec<(usize, Range<usize>)>>,
     /// For each block: how many pages it has, and how many of them a unit has.
     blocks: Box<[(usize, usize)]>,
 }
@@ -21,11 +25,14 @@ pub(super) struct Units {
 impl Units {
     pub fn new(table: &BlockTable) -> Self {
         let blocks = table.blocks().iter().map(|block| (block.pages(), block.page_of(UNIT).max(1)));
-        Self { next: AtomicUsize::new(0), blocks: blocks.collect() }
+        Self { next: AtomicUsize::new(0), returned: Mutex::default(), blocks: blocks.collect() }
     }
 
     /// The next unit that nobody has taken: a block's index, and pages of it.
     fn take(&self) -> Option<(usize, Range<usize>)> {
+        if let Some(unit) = self.returned.lock().pop() {
+            return Some(unit);
+        }
         let mut number = self.next.fetch_add(1, Relaxed);
         for (index, (pages, unit)) in self.blocks.iter().enumerate() {
             let units = pages.div_ceil(*unit);
@@ -41,9 +48,23 @@ impl Units {
 /// The body of a loader thread.
 pub(super) fn run(pages: &Pages, units: &Units, engine: &Engine, worker: usize) {
     while let Some((index, unit)) = units.take() {
+        let mut taken = Taken { units, unit: Some((index, unit.clone())) };
         if let Err(Ending) = load_unit(pages, engine, worker, index, unit) {
             return;
         }
+        taken.unit = None;
+    }
+}
+
+/// A unit in hand: given back, should a panic come in between, so that it is not passed over.
+struct Taken<'a> {
+    units: &'a Units,
+    unit: Option<(usize, Range<usize>)>,
+}
+
+impl Drop for Taken<'_> {
+    fn drop(&mut self) {
+        self.units.returned.lock().extend(self.unit.take());
     }
 }
 

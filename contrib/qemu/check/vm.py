@@ -123,9 +123,10 @@ class Vm:
         # Not through our offset: it is QEMU's as well.
         return os.pread(self._stderr.fileno(), 1 << 20, 0).decode(errors="replace").strip()
 
-    def command(self, command, timeout=300, **arguments):
+    def command(self, command, timeout=120, **arguments):
         """A QMP command; what it returned."""
-        request = {"execute": command, "arguments": {name.replace("_", "-"): value for name, value in arguments.items()}}
+        arguments = {name.replace("_", "-"): value for name, value in arguments.items()}
+        request = {"execute": command, "arguments": arguments}
         try:
             self._qmp.sendall(json.dumps(request).encode())
         except BrokenPipeError:

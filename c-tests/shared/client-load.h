@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/*
+ * A snapshot is loaded because another process touches the RAM.
+ */
+#ifndef CLIENT_LOAD_H
+#define CLIENT_LOAD_H
+
+#include "client.h"
+
+/*
+ * Nobody else touches it, and there is no background loader: all pages are right, and the load is
+ * complete.
+ */
+void check_client_load(enum ram_kind kind, size_t pages);
+
+#endif

@@ -1,0 +1,58 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT OR Apache-2.0
+# Applies contrib/qemu to a QEMU 10.0 source tree, builds it, and runs its own migration tests: qemu-check.sh BUILD_DIR
+# Environment: QEMU_SRC, QEMU_BUILD (made if missing), QEMU_PLAIN (optional: the build directory of an unmodified QEMU, to run
+# the same tests on), ROUNDS (default 1).
+set -euo pipefail
+build=$(realpath "$1")
+: "${QEMU_SRC:?set QEMU_SRC to a QEMU 10.0 source tree}" "${QEMU_BUILD:?set QEMU_BUILD to its build directory}"
+src=$(realpath "$QEMU_SRC")
+here=$(dirname "$(realpath "$0")")/..
+
+# A staged install, whose pkg-config file says where it is staged.
+stage=$build/qemu-stage
+rm -rf "$stage"
+DESTDIR=$stage meson install -C "$build" --no-rebuild --quiet
+pc=$(find "$stage" -name uffd-incoming.pc)
+prefix=$(sed -n 's/^prefix=//p' "$pc")
+sed -i "s|^prefix=.*|prefix=$stage$prefix|" "$pc"
+export PKG_CONFIG_PATH=${pc%/*} LD_LIBRARY_PATH=${pc%/pkgconfig/*}
+
+"$here/contrib/qemu/apply" "$src"
+mkdir -p "$QEMU_BUILD"
+if ! [ -f "$QEMU_BUILD/build.ninja" ]; then
+    (cd "$QEMU_BUILD" && "$src/configure" --target-list=x86_64-softmmu --without-default-features --enable-tcg --enable-system \
+        --disable-docs --disable-werror --disable-install-blobs)
+fi
+ninja -C "$QEMU_BUILD" qemu-system-x86_64 tests/qtest/migration-test
+
+echo
+echo "postcopy_ram_incoming_setup in the binary, and where it is bound to:"
+nm -D "$QEMU_BUILD/qemu-system-x86_64" | grep postcopy_ram_incoming_setup || nm "$QEMU_BUILD/qemu-system-x86_64" | grep uffd_setup_incoming
+LD_DEBUG=bindings "$QEMU_BUILD/qemu-system-x86_64" --version 2>&1 | sed -n 's/.*binding file .* to \(.*libuffd_incoming[^ ]*\) .*/\1/p' | sort -u
+
+suites="postcopy postcopy/recovery postcopy/preempt postcopy/preempt/recovery postcopy/suspend precopy/file/mapped-ram
+        multifd/file/mapped-ram"
+
+# Prints passed/run of a suite on a build.
+run_suite() { # BUILD SUITE
+    local log
+    log=$(cd "$1" && QTEST_QEMU_BINARY=./qemu-system-x86_64 timeout 900 ./tests/qtest/migration-test --full \
+        -p "/x86_64/migration/$2" 2>&1) || true
+    printf '%s/%s' "$(grep -c '^ok ' <<<"$log" || true)" "$(grep -cE '^(not )?ok ' <<<"$log" || true)"
+}
+
+status=0
+printf '\n| suite | %son uffd-incoming |\n|---|%s---|\n' "${QEMU_PLAIN:+plain | }" "${QEMU_PLAIN:+---|}"
+for suite in $suites; do
+    plain=
+    [ -z "${QEMU_PLAIN-}" ] || plain="$(run_suite "$QEMU_PLAIN" "$suite") | "
+    ours=
+    for _ in $(seq "${ROUNDS:-1}"); do
+        result=$(run_suite "$QEMU_BUILD" "$suite")
+        ours="$ours$result "
+        [ "${result%/*}" = "${result#*/}" ] && [ "${result#*/}" != 0 ] || status=1
+    done
+    printf '| %s | %s%s|\n' "$suite" "$plain" "$ours"
+done
+exit "$status"
