@@ -682,7 +682,8 @@ int uffd_incoming_add_shared_fd(struct MigrationIncomingState *mis,
 
 /**
  * Stops serving a shared descriptor, at any time: afterwards none of its callbacks runs, and it may be closed. Waits for
- * a running one, but not from within a callback; never for a pause.
+ * a running one, never for a pause. From within a callback it cannot wait: there, a callback on another thread may still
+ * run, so close the descriptor later.
  */
 int uffd_incoming_remove_shared_fd(struct MigrationIncomingState *mis,
                                    int fd);

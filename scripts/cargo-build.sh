@@ -19,7 +19,7 @@ cargo=$1 source_dir=$2 target_dir=$3 depfile=$4 link=$5 shared=$6 archive=$7
 built=$target_dir/release
 cp "$built/libuffd_incoming.so" "$shared"
 ln -sf "$(basename "$shared")" "$link"
-cp "$built/libuffd_incoming.a" "$archive"
+"$source_dir/scripts/own-archive.sh" "$built/libuffd_incoming.so" "$built/libuffd_incoming.a" "$archive"
 
 # Cargo tells what each of its outputs was made of; for Ninja that is what ours were made of.
 sed -n "s|^.*/libuffd_incoming\.[a-z]*: |$link: |p" "$built/libuffd_incoming.d" >"$depfile"

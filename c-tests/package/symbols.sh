@@ -1,9 +1,9 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT OR Apache-2.0
-# The shared library has the right soname and exports the functions of the header, no more and no fewer:
-# symbols.sh HEADER LIBRARY
+# The shared library has the right soname, and both libraries show the functions of the header, no more and no fewer:
+# symbols.sh HEADER LIBRARY ARCHIVE
 set -eu
-header=$1 library=$2
+header=$1 library=$2 archive=$3
 
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
@@ -11,6 +11,7 @@ trap 'rm -rf "$scratch"' EXIT
 # A declaration of a function starts in column 0 with its type; a type, a comment or an assertion does not look so.
 sed -n 's/^[a-z][A-Za-z0-9_ ]*[ *]\([a-z0-9_]\{1,\}\)(.*/\1/p' "$header" | sort >"$scratch/declared"
 nm -D --defined-only --format=posix "$library" | cut -d ' ' -f 1 | sort >"$scratch/exported"
+nm --extern-only --defined-only --format=posix "$archive" | sed -n 's/ .*//p' | sort >"$scratch/archived"
 
 if ! [ -s "$scratch/declared" ]; then
     echo "expected declarations of functions in $header, found none"
@@ -18,6 +19,11 @@ if ! [ -s "$scratch/declared" ]; then
 fi
 if ! diff -u "$scratch/declared" "$scratch/exported"; then
     echo "expected $library to export (+) just what the header declares (-)"
+    exit 1
+fi
+
+if ! diff -u "$scratch/declared" "$scratch/archived"; then
+    echo "expected $archive to define (+) just what the header declares (-)"
     exit 1
 fi
 

@@ -43,7 +43,8 @@ pub unsafe extern "C" fn uffd_incoming_add_shared_fd(
 }
 
 /// Stops serving a shared descriptor, at any time: afterwards none of its callbacks runs, and it may be closed. Waits for
-/// a running one, but not from within a callback; never for a pause.
+/// a running one, never for a pause. From within a callback it cannot wait: there, a callback on another thread may still
+/// run, so close the descriptor later.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn uffd_incoming_remove_shared_fd(mis: *mut MigrationIncomingState, fd: c_int) -> c_int {
     status(|| {

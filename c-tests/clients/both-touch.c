@@ -24,7 +24,7 @@ void check_both_touch(enum ram_kind kind, size_t pages, uint32_t fault_threads)
         CHECK_EQ(vm->handled, pages);
         CHECK_EQ(vm_stats(vm).pages_requested, pages);
     }
-    CHECK(client->wakes >= pages);
+    AWAIT(client->wakes >= pages);
     client_remove(client);
     vm_end(vm);
     client_end(client);
