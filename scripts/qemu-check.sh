@@ -31,8 +31,9 @@ echo "postcopy_ram_incoming_setup in the binary, and where it is bound to:"
 nm -D "$QEMU_BUILD/qemu-system-x86_64" | grep postcopy_ram_incoming_setup || nm "$QEMU_BUILD/qemu-system-x86_64" | grep uffd_setup_incoming
 LD_DEBUG=bindings "$QEMU_BUILD/qemu-system-x86_64" --version 2>&1 | sed -n 's/.*binding file .* to \(.*libuffd_incoming[^ ]*\) .*/\1/p' | sort -u
 
-suites="postcopy postcopy/recovery postcopy/preempt postcopy/preempt/recovery postcopy/suspend precopy/file/mapped-ram
-        multifd/file/mapped-ram"
+suites="postcopy postcopy/recovery postcopy/recovery/double-failures postcopy/preempt postcopy/preempt/recovery
+        precopy/file/mapped-ram
+        multifd/file/mapped-ram multifd/file/mapped-ram/fdset"
 
 # Prints passed/run of a suite on a build.
 run_suite() { # BUILD SUITE

@@ -83,8 +83,7 @@ class Vm:
         return self
 
     def __exit__(self, *_):
-        self._process.kill()
-        self._process.wait()
+        self.kill()
 
     def _read_serial(self):
         data = self._serial.recv(65536)
@@ -150,6 +149,10 @@ class Vm:
                 return None
             self._read(left)
         return self._happenings.popleft()
+
+    def kill(self):
+        self._process.kill()
+        self._process.wait()
 
     def quit(self):
         """Ends QEMU, and reads all that the guest had said."""
