@@ -32,8 +32,13 @@ static double milliseconds(uint64_t ns)
 
 static void print_latency(const char *what, const uint64_t buckets[HISTOGRAM_BUCKETS])
 {
-    printf("  %-26s p50 < %" PRIu64 " us, p99 < %" PRIu64 " us\n", what, histogram_percentile(buckets, 50),
-           histogram_percentile(buckets, 99));
+    const uint64_t p50 = histogram_percentile(buckets, 50), p99 = histogram_percentile(buckets, 99);
+
+    if (p99 == 0) {
+        printf("  %-26s none\n", what);
+    } else {
+        printf("  %-26s p50 < %" PRIu64 " us, p99 < %" PRIu64 " us\n", what, p50, p99);
+    }
 }
 
 static void print_touches(const struct vcpu *vcpus, size_t count)

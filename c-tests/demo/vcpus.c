@@ -56,6 +56,7 @@ static void *vcpu_run(void *opaque)
 {
     struct vcpu *vcpu = opaque;
 
+    sem_wait(&vcpu->go);
     for (size_t i = 0; i < vcpu->page_count; i++) {
         uint64_t before = now_ns();
         (void)*(volatile uint8_t *)vcpu->pages[i];
@@ -86,6 +87,11 @@ struct vcpu *vcpus_create(size_t count, const struct MigrationIncomingState *gue
         }
         list_pages(vcpu->pages, guest);
         shuffle(vcpu->pages, vcpu->page_count, seed + i);
+        sem_init(&vcpu->go, 0, 0);
+        errno = pthread_create(&vcpu->thread, NULL, vcpu_run, vcpu);
+        if (errno != 0) {
+            err(2, "pthread_create");
+        }
     }
     return vcpus;
 }
@@ -93,10 +99,7 @@ struct vcpu *vcpus_create(size_t count, const struct MigrationIncomingState *gue
 void vcpus_start(struct vcpu *vcpus, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
-        errno = pthread_create(&vcpus[i].thread, NULL, vcpu_run, &vcpus[i]);
-        if (errno != 0) {
-            err(2, "pthread_create");
-        }
+        sem_post(&vcpus[i].go);
     }
 }
 

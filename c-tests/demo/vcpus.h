@@ -7,6 +7,7 @@
 #define VCPUS_H
 
 #include <pthread.h>
+#include <semaphore.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -15,6 +16,7 @@
 
 struct vcpu {
     pthread_t thread;
+    sem_t go; /* the guest runs */
     uint8_t **pages; /* the addresses of all pages, in the order of touching */
     size_t page_count;
     uint64_t first_touch_ns;             /* now_ns() when its first page was there */
@@ -24,7 +26,7 @@ struct vcpu {
 /* A clock, in nanoseconds. */
 uint64_t now_ns(void);
 
-/* Makes `count` of them. Exits with a message when it cannot, as vcpus_start() does. */
+/* Makes `count` of them, which wait for vcpus_start(). Exits with a message when it cannot. */
 struct vcpu *vcpus_create(size_t count, const struct MigrationIncomingState *guest, uint64_t seed);
 
 void vcpus_start(struct vcpu *vcpus, size_t count);
