@@ -101,6 +101,36 @@ impl Engine {
         result
     }
 
+    /// Places pages by moving them out of memory of ours, where nothing is copied and a huge page stays one; what cannot be
+    /// moved is copied, as [`Engine::place`] does.
+    ///
+    /// # Safety
+    /// The bytes of the pages at `from` are private anonymous memory of our own that may become zeros, and nobody refers to
+    /// it.
+    pub unsafe fn place_moving(&self, index: usize, pages: Range<usize>, from: *mut u8) -> Result<()> {
+        let block = self.block(index);
+        let (start, end) = (block.offset_of(pages.start), block.offset_of(pages.end));
+        let (uffd, stripe_end) = self.registration.serving(index, start);
+        if !self.registration.can_move(index) || end > stripe_end {
+            return self.place(index, pages, Filling::Bytes(from));
+        }
+        // SAFETY: by this function's contract.
+        let moved = unsafe { uffd.move_pages(block.host() + start, from, end - start) };
+        if moved.stopped == Some(Errno::EINVAL) && moved.bytes == 0 {
+            self.registration.cannot_move(index);
+        }
+        // Whatever stopped it: where a page is present, or the range is no place to move to, copying goes on; and if it
+        // cannot be done at all, copying finds out.
+        let whole = pages.start + block.page_of(moved.bytes);
+        Stats::count(&self.stats.pages_placed, (whole - pages.start) as u64);
+        self.receive(index, pages.start..whole);
+        self.notify_shared(index, pages.start..whole);
+        if whole == pages.end {
+            return Ok(());
+        }
+        self.place(index, whole..pages.end, Filling::Bytes(from.wrapping_add(block.offset_of(whole - pages.start))))
+    }
+
     /// A fault on a page that was received: it was discarded meanwhile, and so it is zeros; or it is present, and only
     /// the wake-up is missing.
     pub fn fill_discarded(&self, index: usize, page: usize) -> Result<()> {

@@ -1,13 +1,16 @@
 //! Registration: which userfaultfd serves which range of RAM. The only place that registers and unregisters.
 
-use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::sync::atomic::{
+    AtomicBool, AtomicUsize,
+    Ordering::{Relaxed, SeqCst},
+};
 
 use nix::errno::Errno;
 
 use super::callbacks::Callbacks;
 use super::config::LogLevel;
 use crate::error::{Error, Result, ensure, error};
-use crate::kernel::{self, Userfaultfd};
+use crate::kernel::{self, Abilities, Userfaultfd};
 use crate::memory::{BlockTable, RamBlock};
 
 /// How many stripes a fault thread has of a block at most.
@@ -32,6 +35,8 @@ struct Range {
     /// The kernel's page size there.
     unit: usize,
     zeropage: bool,
+    /// Pages can be moved there, as far as is known.
+    moving: AtomicBool,
     /// How many stripes are registered, counted from the first.
     registered: AtomicUsize,
 }
@@ -58,11 +63,14 @@ impl Registration {
         // Entered before the first stripe is registered, so that dropping undoes those that were: and only those, since
         // the memory may be registered with somebody else.
         let registered = AtomicUsize::new(0);
-        self.ranges.push(Range { stripe, unit: kernel::page_size(), zeropage: true, registered });
+        let moving = AtomicBool::new(false);
+        self.ranges.push(Range { stripe, unit: kernel::page_size(), zeropage: true, moving, registered });
         let range = &mut self.ranges[index];
-        let mut zeropage = true;
+        let (mut zeropage, mut moving) = (true, true);
         for (uffd, start, length) in stripes(&self.uffds, block, stripe) {
-            zeropage &= uffd.register(start, length).map_err(|errno| refusal(block, errno))?;
+            let can: Abilities = uffd.register(start, length).map_err(|errno| refusal(block, errno))?;
+            zeropage &= can.zeropage;
+            moving &= can.moving;
             *range.registered.get_mut() += 1;
         }
         // Only hugetlbfs knows no zero page, and it registers nothing smaller than a huge page.
@@ -74,6 +82,7 @@ impl Registration {
             block.page_size()
         );
         range.zeropage = zeropage;
+        *range.moving.get_mut() = zeropage && moving;
         range.unit = if zeropage { kernel::page_size() } else { block.page_size() };
         Ok(())
     }
@@ -118,6 +127,16 @@ impl Registration {
     /// The size of the kernel's pages in a block: what is present or missing as one.
     pub fn unit(&self, index: usize) -> usize {
         self.ranges[index].unit
+    }
+
+    /// Whether pages can be moved into a block, as far as is known.
+    pub fn can_move(&self, index: usize) -> bool {
+        self.ranges[index].moving.load(Relaxed)
+    }
+
+    /// Pages cannot be moved into a block: it is not private anonymous memory.
+    pub fn cannot_move(&self, index: usize) {
+        self.ranges[index].moving.store(false, Relaxed);
     }
 
     /// Whether the kernel can place zero pages in a block.

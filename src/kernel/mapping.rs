@@ -14,7 +14,12 @@ use crate::error::{Error, Result, error};
 pub(crate) struct Mapping {
     start: NonNull<c_void>,
     length: NonZeroUsize,
+    /// How many bytes of it are for use.
+    usable: usize,
 }
+
+/// The size of a huge page of anonymous memory, where pages have 4 KiB.
+pub(crate) const HUGE_PAGE: usize = 2 << 20;
 
 // SAFETY: a mapping belongs to the process, not to a thread; it is only handed out as raw pointers.
 unsafe impl Send for Mapping {}
@@ -29,15 +34,28 @@ impl Mapping {
         // SAFETY: a new mapping at an address of the kernel's choosing touches no memory that is in use.
         let start = unsafe { mmap_anonymous(None, bytes, protection, MapFlags::MAP_PRIVATE) }
             .map_err(|errno| Error::os(errno as i32, format_args!("mapping {length} bytes for {what}")))?;
-        Ok(Self { start, length: bytes })
+        Ok(Self { start, length: bytes, usable: length })
     }
 
+    /// Maps `length` bytes for huge pages, as far as the host has any: aligned to one.
+    pub fn new_huge(length: usize, what: &str) -> Result<Self> {
+        let length = length.next_multiple_of(HUGE_PAGE);
+        let mut mapping = Self::new(length + HUGE_PAGE, what)?;
+        mapping.usable = length;
+        // Without huge pages it is slower, and nothing else.
+        // SAFETY: a mapping of our own, whose contents this advice leaves alone.
+        let _ = unsafe { madvise(mapping.start, mapping.length.get(), MmapAdvise::MADV_HUGEPAGE) };
+        Ok(mapping)
+    }
+
+    /// Aligned to a huge page, if it is for huge pages.
     pub fn as_ptr(&self) -> *mut u8 {
-        self.start.as_ptr().cast()
+        let start: *mut u8 = self.start.as_ptr().cast();
+        if self.usable == self.length.get() { start } else { start.wrapping_add(start.align_offset(HUGE_PAGE)) }
     }
 
     pub fn len(&self) -> usize {
-        self.length.get()
+        self.usable
     }
 }
 

@@ -12,12 +12,12 @@ mod userfaultfd;
 
 pub(crate) use backing::check_private_files_are_empty;
 pub(crate) use eventfd::EventFd;
-pub(crate) use mapping::{Mapping, empty_memory, is_locked, is_mapped};
+pub(crate) use mapping::{HUGE_PAGE, Mapping, empty_memory, is_locked, is_mapped};
 pub(crate) use poll::{Poll, Readiness};
 pub use probe::{Host, probe};
 pub(crate) use thread::with_signals_blocked;
 pub use userfaultfd::SharedMessage;
-pub(crate) use userfaultfd::{BATCH, Message, Opening, Userfaultfd, set_nonblocking, wake};
+pub(crate) use userfaultfd::{Abilities, BATCH, Message, Opening, Userfaultfd, set_nonblocking, wake};
 
 /// The host's page size in bytes.
 pub fn page_size() -> usize {

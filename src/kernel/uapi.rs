@@ -6,5 +6,21 @@ pub(super) const USERFAULTFD_IOC_NEW: nix::sys::ioctl::ioctl_num_type = nix::req
 /// Flag of the system call and of `USERFAULTFD_IOC_NEW`, Linux 5.11.
 pub(super) const UFFD_USER_MODE_ONLY: i32 = 1;
 
+/// `_UFFDIO_MOVE`, Linux 6.8: the number of the ioctl, and its bit in what a registration answers.
+pub(super) const _UFFDIO_MOVE: u8 = 0x05;
+
+/// `struct uffdio_move`, Linux 6.8.
+#[allow(non_camel_case_types)]
+#[repr(C)]
+pub(super) struct uffdio_move {
+    pub dst: u64,
+    pub src: u64,
+    pub len: u64,
+    pub mode: u64,
+    /// Out: the bytes that were moved, or a negative errno value.
+    pub moved: i64,
+}
+
+const _: () = assert!(size_of::<uffdio_move>() == 40);
 const _: () = assert!(size_of::<userfaultfd_sys::uffd_msg>() == 32);
 const _: () = assert!(userfaultfd_sys::UFFDIO_COPY == nix::request_code_readwrite!(0xAA, 0x03, 40) as u32);

@@ -23,6 +23,7 @@ mod ioctls {
     nix::ioctl_read!(wake, UFFDIO, _UFFDIO_WAKE, uffdio_range);
     nix::ioctl_readwrite!(copy, UFFDIO, _UFFDIO_COPY, uffdio_copy);
     nix::ioctl_readwrite!(zeropage, UFFDIO, _UFFDIO_ZEROPAGE, uffdio_zeropage);
+    nix::ioctl_readwrite!(move_pages, UFFDIO, super::uapi::_UFFDIO_MOVE, super::uapi::uffdio_move);
 }
 
 /// How to come by a userfaultfd.
@@ -43,6 +44,15 @@ pub(crate) struct Userfaultfd(OwnedFd);
 pub(crate) struct Placed {
     pub bytes: usize,
     pub stopped: Option<Errno>,
+}
+
+/// What can be done in a registered range beside copying.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Abilities {
+    /// Zero pages can be placed: everywhere but in hugetlbfs.
+    pub zeropage: bool,
+    /// The kernel knows UFFDIO_MOVE (Linux 6.8). Whether it moves into this memory shows when it is tried.
+    pub moving: bool,
 }
 
 /// A fault: which address, on which thread.
@@ -138,14 +148,17 @@ impl Userfaultfd {
         Ok(api.features)
     }
 
-    /// Registers a range for missing pages; says whether zero pages can be placed in it (hugetlbfs: no).
-    pub fn register(&self, start: usize, length: usize) -> nix::Result<bool> {
+    /// Registers a range for missing pages.
+    pub fn register(&self, start: usize, length: usize) -> nix::Result<Abilities> {
         let range = sys::uffdio_range { start: start as u64, len: length as u64 };
         let mut register = sys::uffdio_register { range, mode: sys::UFFDIO_REGISTER_MODE_MISSING, ioctls: 0 };
         // SAFETY: `register` lives through the call, which reads and writes just it. Memory that is registered reads
         // the same as before, only later.
         unsafe { ioctls::register(self.raw(), &mut register) }?;
-        Ok(register.ioctls & (1 << sys::_UFFDIO_ZEROPAGE) != 0)
+        Ok(Abilities {
+            zeropage: register.ioctls & (1 << sys::_UFFDIO_ZEROPAGE) != 0,
+            moving: register.ioctls & (1 << uapi::_UFFDIO_MOVE) != 0,
+        })
     }
 
     /// Unregisters a range, and wakes who waits in it: what is missing now reads as zeros.
@@ -178,6 +191,19 @@ impl Userfaultfd {
         // SAFETY: `zeropage` lives through the call, which reads and writes just it; only missing pages are filled.
         let result = unsafe { ioctls::zeropage(self.raw(), &mut zeropage) };
         placed(result, zeropage.zeropage, length)
+    }
+
+    /// Fills missing private anonymous pages with pages of ours, which are missing here afterwards: nothing is copied, and
+    /// a huge page stays one.
+    ///
+    /// # Safety
+    /// `from .. from + length` is private anonymous memory of our own that may become zeros, and nobody refers to it.
+    pub unsafe fn move_pages(&self, to: usize, from: *mut u8, length: usize) -> Placed {
+        let mut request =
+            uapi::uffdio_move { dst: to as u64, src: from.addr() as u64, len: length as u64, mode: 0, moved: 0 };
+        // SAFETY: `request` lives through the call, which reads and writes just it; for the memory see above.
+        let result = unsafe { ioctls::move_pages(self.raw(), &mut request) };
+        placed(result, request.moved, length)
     }
 
     /// Reads the faults that wait, at most as many as there is room; none is 0.

@@ -3,7 +3,7 @@
 use std::sync::{Arc, OnceLock};
 
 use super::file::Snapshot;
-use super::loader::{self, UNIT, Units};
+use super::loader::{self, Units};
 use super::pages::Pages;
 use crate::error::{Result, ensure, error};
 use crate::incoming::{Config, Engine, Fault, Incoming, Load, PageHandler, Plan};
@@ -78,9 +78,7 @@ impl PageHandler for SnapshotLoad {
 
 impl Load for SnapshotLoad {
     fn prepare(&self, table: &BlockTable, fault_threads: usize) -> Result<()> {
-        let page = table.largest_page_size();
-        let buffers = (0..fault_threads).map(|_| page).chain((0..self.threads).map(|_| page.max(UNIT)));
-        let pages = Pages::new(self.snapshot.clone(), table, buffers)?;
+        let pages = Pages::new(self.snapshot.clone(), table, fault_threads, self.threads)?;
         let prepared = self.prepared.set((pages, Units::new(table)));
         prepared.map_err(|_| error!(ENOTRECOVERABLE, "a load was prepared twice"))
     }

@@ -5,26 +5,47 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use parking_lot::Mutex;
 
-use super::pages::Pages;
+use super::pages::{Pages, UNIT};
 use crate::error::Result;
 use crate::incoming::{Ending, Engine};
-use crate::memory::BlockTable;
-
-/// How many bytes are loaded at once; a host page if that is larger. A pause waits for a unit at most.
-pub(super) const UNIT: usize = 2 << 20;
+use crate::memory::{BlockTable, RamBlock};
 
 /// The units of all RAM, handed out one after the other.
 pub(super) struct Units {
     next: AtomicUsize,
     /// Those that a worker has given back.
     returned: Mutex<Vec<(usize, Range<usize>)>>,
-    /// For each block: how many pages it has, and how many of them a unit has.
-    blocks: Box<[(usize, usize)]>,
+    blocks: Box<[Division]>,
+}
+
+/// How a block is divided: into units whose addresses are aligned, but for the first and the last.
+struct Division {
+    pages: usize,
+    /// Pages a unit.
+    unit: usize,
+    /// How many pages of the first unit lie before the block.
+    before: usize,
+}
+
+impl Division {
+    fn new(block: &RamBlock) -> Self {
+        let unit = block.page_of(UNIT).max(1);
+        Self { pages: block.pages(), unit, before: block.page_of(block.host()) % unit }
+    }
+
+    fn units(&self) -> usize {
+        (self.before + self.pages).div_ceil(self.unit)
+    }
+
+    fn unit(&self, number: usize) -> Range<usize> {
+        let end = (number + 1) * self.unit - self.before;
+        (number * self.unit).saturating_sub(self.before)..end.min(self.pages)
+    }
 }
 
 impl Units {
     pub fn new(table: &BlockTable) -> Self {
-        let blocks = table.blocks().iter().map(|block| (block.pages(), block.page_of(UNIT).max(1)));
+        let blocks = table.blocks().iter().map(|block| Division::new(block));
         Self { next: AtomicUsize::new(0), returned: Mutex::default(), blocks: blocks.collect() }
     }
 
@@ -34,12 +55,11 @@ impl Units {
             return Some(unit);
         }
         let mut number = self.next.fetch_add(1, Relaxed);
-        for (index, (pages, unit)) in self.blocks.iter().enumerate() {
-            let units = pages.div_ceil(*unit);
-            if number < units {
-                return Some((index, number * unit..(number * unit + unit).min(*pages)));
+        for (index, block) in self.blocks.iter().enumerate() {
+            if number < block.units() {
+                return Some((index, block.unit(number)));
             }
-            number -= units;
+            number -= block.units();
         }
         None
     }
@@ -80,6 +100,9 @@ fn load_unit(pages: &Pages, engine: &Engine, worker: usize, index: usize, unit: 
 }
 
 fn place_missing(pages: &Pages, engine: &Engine, worker: usize, index: usize, unit: Range<usize>) -> Result<()> {
+    if pages.place_huge(engine, worker, index, unit.clone())? {
+        return Ok(());
+    }
     let received = engine.block(index).received();
     let mut from = unit.start;
     while let Some(missing) = received.find(from..unit.end, false) {
@@ -92,19 +115,19 @@ fn place_missing(pages: &Pages, engine: &Engine, worker: usize, index: usize, un
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::memory::{BlockId, RamBlock, RamBlockSpec};
+    use crate::memory::{BlockId, RamBlockSpec};
 
     #[test]
     fn units_cover_every_page_once() {
         let mut table = BlockTable::default();
         for (id, host, length, page_size) in
-            [(1, 0x4000_0000, (5 << 20) + 4096, 4096), (2, 0x8000_0000, 4096, 4096), (3, 0xc000_0000, 8 << 20, 4 << 20)]
+            [(1, 0x4000_1000, 5 << 20, 4096), (2, 0x8000_0000, 4096, 4096), (3, 0xc000_0000, 8 << 20, 4 << 20)]
         {
             let spec = RamBlockSpec { idstr: format!("block{id}"), host, length, page_size };
             table.add(RamBlock::new(BlockId(id), spec).unwrap()).unwrap();
         }
         let units = Units::new(&table);
         let taken: Vec<_> = std::iter::from_fn(|| units.take()).collect();
-        assert_eq!(taken, [(0, 0..512), (0, 512..1024), (0, 1024..1281), (1, 0..1), (2, 0..1), (2, 1..2)]);
+        assert_eq!(taken, [(0, 0..511), (0, 511..1023), (0, 1023..1280), (1, 0..1), (2, 0..1), (2, 1..2)]);
     }
 }

@@ -7,8 +7,11 @@ use super::block::Kind;
 use super::file::Snapshot;
 use crate::error::{Result, ensure, error};
 use crate::incoming::{Engine, Filling};
-use crate::kernel::Mapping;
+use crate::kernel::{HUGE_PAGE, Mapping};
 use crate::memory::BlockTable;
+
+/// How many bytes are loaded at once; a host page if that is larger. A pause waits for a unit at most.
+pub(super) const UNIT: usize = HUGE_PAGE;
 
 /// A snapshot matched with a machine's RAM blocks.
 pub(super) struct Pages {
@@ -20,11 +23,47 @@ pub(super) struct Pages {
 }
 
 impl Pages {
-    /// Matches the blocks. The workers' buffers have these sizes, each a host page of any block at least.
-    pub fn new(snapshot: Arc<Snapshot>, table: &BlockTable, buffers: impl Iterator<Item = usize>) -> Result<Self> {
+    /// Matches the blocks. A fault thread's buffer has room for a page of any block, a loader thread's for a unit, too.
+    pub fn new(snapshot: Arc<Snapshot>, table: &BlockTable, fault_threads: usize, loaders: usize) -> Result<Self> {
         let sources = match_blocks(&snapshot, table)?;
-        let buffers = buffers.map(|size| Mapping::new(size, "the pages of a worker")).collect::<Result<_>>()?;
+        let page = table.largest_page_size();
+        let for_faults = (0..fault_threads).map(|_| Mapping::new(page, "the page of a fault thread"));
+        let for_loaders = (0..loaders).map(|_| Mapping::new_huge(page.max(UNIT), "the pages of a loader thread"));
+        let buffers = for_faults.chain(for_loaders).collect::<Result<_>>()?;
         Ok(Self { snapshot, sources, buffers })
+    }
+
+    /// Places a unit as one huge page, if that can be and is worth the memory: nothing of it was received yet, and at
+    /// least half of it is data. False when it is not.
+    pub fn place_huge(&self, engine: &Engine, worker: usize, index: usize, unit: Range<usize>) -> Result<bool> {
+        let block = engine.block(index);
+        let (offset, length) = (block.offset_of(unit.start), block.offset_of(unit.len()));
+        let aligned = length == HUGE_PAGE && (block.host() + offset) % HUGE_PAGE == 0;
+        if !aligned
+            || !engine.registration.can_move(index)
+            || block.received().find(unit.clone(), true).is_some()
+            || self.data_bytes(self.sources[index], offset as u64, length as u64) < length as u64 / 2
+        {
+            return Ok(false);
+        }
+        let buffer = self.buffers[worker].as_ptr();
+        // SAFETY: each worker has a buffer to itself, a loader's has room for a unit, and it holds nothing else.
+        unsafe {
+            self.snapshot.read(self.sources[index], offset as u64, buffer, length)?;
+            engine.place_moving(index, unit, buffer)?;
+        }
+        Ok(true)
+    }
+
+    /// How much of a part of a snapshot's block is data.
+    fn data_bytes(&self, source: usize, offset: u64, length: u64) -> u64 {
+        let (mut at, mut data) = (offset, 0);
+        while at < offset + length {
+            let run = self.snapshot.run(source, at, offset + length - at);
+            data += if run.kind == Kind::Data { run.length } else { 0 };
+            at += run.length;
+        }
+        data
     }
 
     /// Places pages of a block, none of which was received yet, as far as anyone knows.
