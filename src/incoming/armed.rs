@@ -77,7 +77,7 @@ impl Armed {
     /// EBUSY while a snapshot load is incomplete: closing would turn what is missing into silent zeros.
     pub fn check_loaded(&self) -> Result<()> {
         ensure!(
-            !self.engine.loading || self.engine.gate.is_complete(),
+            self.engine.misses_nothing(),
             EBUSY,
             "a snapshot load is not complete: what is missing would read as zeros; wait for it (uffd_incoming_wait), or \
              abort (uffd_incoming_abort)"

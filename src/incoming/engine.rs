@@ -55,19 +55,19 @@ impl Engine {
         !block.received().get(page)
     }
 
-    /// Pages are in place: the received bits are set now, and no earlier.
+    /// Pages are in place: the received bits are set now, and no earlier; then other processes hear of it.
     pub fn receive(&self, index: usize, pages: Range<usize>) {
-        let block = self.block(index);
-        let newly = block.receive(pages, |first, mask| self.settle(index, first, mask));
+        let newly = self.block(index).receive(pages.clone(), |first, mask| self.settle_word(index, first, mask));
         if newly > 0 {
             self.check_complete();
         }
+        self.notify_shared(index, pages);
     }
 
     /// The caller vouches for pages, and they have been marked received: wakes who waits for them.
     pub fn vouched_for(&self, index: usize, pages: Range<usize>) -> Result<()> {
         let block = self.block(index);
-        words(pages.clone()).for_each(|(first, mask)| self.settle(index, first, mask));
+        self.settle(index, pages.clone());
         let (from, to) = (block.offset_of(pages.start), block.offset_of(pages.end));
         self.registration.wake(index, from, to).map_err(|errno| {
             Error::os(errno as i32, format_args!("{block}: waking who waits from offset {from:#x} to {to:#x}"))
@@ -88,7 +88,7 @@ impl Engine {
     }
 
     /// Tells other processes that map the same RAM that pages are in place.
-    pub fn notify_shared(&self, index: usize, pages: Range<usize>) {
+    fn notify_shared(&self, index: usize, pages: Range<usize>) {
         if self.shared.is_empty() {
             return;
         }
@@ -101,12 +101,17 @@ impl Engine {
         }
     }
 
+    /// Nobody waits any more for these pages.
+    pub fn settle(&self, index: usize, pages: Range<usize>) {
+        words(pages).for_each(|(first, mask)| self.settle_word(index, first, mask));
+    }
+
     /// Nobody waits any more for the pages that are set in `mask`, counted from `first`.
-    pub fn settle(&self, index: usize, first: usize, mask: u64) {
+    fn settle_word(&self, index: usize, first: usize, mask: u64) {
         let block = self.block(index);
         let settled = block.requested().take(first, mask);
         for page in bits(first, settled) {
-            self.waits.finish(block.host() + block.offset_of(page));
+            self.waits.finish(block.address_of(page));
         }
         let count = settled.count_ones() as usize;
         if count > 0 && self.requested.fetch_sub(count, SeqCst) == count {
@@ -120,6 +125,11 @@ impl Engine {
         if complete && self.gate.complete() {
             self.callbacks.event(&Event::Complete);
         }
+    }
+
+    /// Whether no snapshot load is incomplete: letting go of RAM then turns nothing of it into zeros.
+    pub fn misses_nothing(&self) -> bool {
+        !self.loading || self.gate.is_complete()
     }
 
     /// Writes down how far a load has come.
@@ -173,7 +183,7 @@ impl Engine {
     /// The caller takes a block back: no work in it begins any more.
     pub fn mark_removed(&self, block: &RamBlock) -> Result<()> {
         ensure!(
-            !self.loading || self.gate.is_complete(),
+            self.misses_nothing(),
             EBUSY,
             "a snapshot load is not complete: removing the RAM block would turn what is missing into zeros"
         );
@@ -184,10 +194,8 @@ impl Engine {
     /// Unregisters a removed block in which no work is under way any more; threads that wait in it go on.
     pub fn let_go(&self, index: usize) {
         self.registration.unregister(index);
-        for first in (0..self.block(index).pages()).step_by(u64::BITS as usize) {
-            self.settle(index, first, u64::MAX);
-        }
         let block = self.block(index);
+        self.settle(index, 0..block.pages());
         self.waits.forget(block.host()..block.end());
     }
 

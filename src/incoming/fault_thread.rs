@@ -146,8 +146,8 @@ impl<'a> FaultThread<'a> {
         let now = engine.waits.now();
         for message in messages.iter() {
             if let Some((index, page)) = locate(engine, message.address) {
-                let block = engine.block(index);
-                engine.waits.begin(block.host() + block.offset_of(page), vcpu_of(engine, message.thread_id), now);
+                let page = engine.block(index).address_of(page);
+                engine.waits.begin(page, vcpu_of(engine, message.thread_id), now);
             }
         }
         messages.sort_unstable_by_key(|message| message.address);
@@ -199,7 +199,7 @@ impl<'a> FaultThread<'a> {
         };
         let block = engine.block(index);
         let page = asked.page;
-        serve_page(&Fault { engine, worker, index, page, address: block.host() + block.offset_of(page) })?;
+        serve_page(&Fault { engine, worker, index, page, address: block.address_of(page) })?;
         // In place: the client goes on. Otherwise its waker is called when it will be.
         if block.received().get(page) {
             if let Err(error) = shared.wake(block, asked.client_addr) {
@@ -210,7 +210,7 @@ impl<'a> FaultThread<'a> {
     }
 }
 
-/// The block and page that an address lies in. None for a block that was removed: unregistering it wakes who waits.
+/// The block and page that an address lies in.
 fn locate(engine: &Engine, address: usize) -> Option<(usize, usize)> {
     let index = engine.table.by_address(address)?;
     let block = engine.block(index);

@@ -318,8 +318,7 @@ impl Incoming {
     pub fn page_received(&self, id: BlockId, offset: u64) -> Result<bool> {
         let table = self.table.read();
         let block = &table.blocks()[table.by_id(id)?];
-        ensure!(offset < block.length() as u64, EINVAL, "{block}: offset {offset:#x} lies beyond its end");
-        Ok(block.received().get(block.page_of(offset as usize)))
+        Ok(block.received().get(block.page_at(offset)?))
     }
 
     /// Marks whole pages received that are in place by other means; who waits for one of them goes on.
@@ -400,7 +399,7 @@ impl Incoming {
     pub fn remove_shared_fd(&self, fd: RawFd) -> Result<()> {
         let shared = self.shared.remove(fd)?;
         self.wake_threads();
-        if self.owner.refuse_inside("removing a shared descriptor").is_ok() {
+        if !self.owner.is_inside() {
             shared.wait_unused();
         }
         Ok(())
@@ -412,8 +411,7 @@ impl Incoming {
         self.with_engine(|engine| {
             self.shared.get(fd)?;
             let ram = engine.block(engine.table.by_id(block)?);
-            ensure!(offset < ram.length() as u64, EINVAL, "{ram}: offset {offset:#x} lies beyond its end");
-            self.shared.ask(Asked { block, page: ram.page_of(offset as usize), fd, client_addr });
+            self.shared.ask(Asked { block, page: ram.page_at(offset)?, fd, client_addr });
             engine.wakers[0].signal();
             Ok(())
         })
@@ -424,8 +422,7 @@ impl Incoming {
         // Held: a removal of the block waits for the wakers.
         let _engine = self.read_engine();
         let table = self.table.read().clone();
-        let ram = &table.blocks()[table.by_id(block)?];
-        ensure!(offset < ram.length() as u64, EINVAL, "{ram}: offset {offset:#x} lies beyond its end");
+        table.blocks()[table.by_id(block)?].page_at(offset)?;
         let callbacks = Callbacks { hooks: self.config.lock().hooks.clone(), owner: self.owner };
         self.shared.notify(&callbacks, block, offset)
     }

@@ -6,7 +6,6 @@ use nix::errno::Errno;
 
 use super::engine::Engine;
 use crate::error::{Error, Result, error};
-use crate::memory::words;
 use crate::stats::Stats;
 
 /// What to fill pages with.
@@ -92,7 +91,6 @@ impl Engine {
             // Whole pages only, and only now that they are in place.
             let whole = block.page_of(at);
             self.receive(index, tallied..whole);
-            self.notify_shared(index, tallied..whole);
             tallied = whole;
             if result.is_err() {
                 break;
@@ -124,7 +122,6 @@ impl Engine {
         let whole = pages.start + block.page_of(moved.bytes);
         Stats::count(&self.stats.pages_placed, (whole - pages.start) as u64);
         self.receive(index, pages.start..whole);
-        self.notify_shared(index, pages.start..whole);
         if whole == pages.end {
             return Ok(());
         }
@@ -135,9 +132,8 @@ impl Engine {
     /// the wake-up is missing.
     pub fn fill_discarded(&self, index: usize, page: usize) -> Result<()> {
         self.place(index, page..page + 1, Filling::Zeros)?;
-        words(page..page + 1).for_each(|(first, mask)| self.settle(index, first, mask));
-        let block = self.block(index);
-        self.waits.finish(block.host() + block.offset_of(page));
+        self.settle(index, page..page + 1);
+        self.waits.finish(self.block(index).address_of(page));
         Ok(())
     }
 

@@ -120,6 +120,17 @@ impl RamBlock {
         page << self.page_shift
     }
 
+    /// The host address at which a page starts.
+    pub fn address_of(&self, page: usize) -> usize {
+        self.host + self.offset_of(page)
+    }
+
+    /// The page that holds the byte at a caller's offset, or why there is none.
+    pub fn page_at(&self, offset: u64) -> Result<usize> {
+        ensure!(offset < self.length as u64, EINVAL, "{self}: offset {offset:#x} lies beyond its end");
+        Ok(self.page_of(offset as usize))
+    }
+
     /// The whole pages of `length` bytes at an offset, or why they are none.
     pub fn whole_pages(&self, offset: u64, length: u64) -> Result<Range<usize>> {
         let mask = self.page_size() as u64 - 1;

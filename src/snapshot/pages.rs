@@ -76,7 +76,7 @@ impl Pages {
             let offset = block.offset_of(page) as u64;
             let run = self.snapshot.run(source, offset, block.offset_of(pages.end - page) as u64);
             let zeros = if run.kind == Kind::Zero { block.page_of(run.length as usize) } else { 0 };
-            let end = if zeros > 0 {
+            page = if zeros > 0 {
                 engine.place(index, page..page + zeros, Filling::Zeros)?;
                 page + zeros
             } else {
@@ -87,7 +87,6 @@ impl Pages {
                 engine.place(index, page..page + count, Filling::Bytes(buffer.as_ptr()))?;
                 page + count
             };
-            page = end;
         }
         Ok(())
     }
