@@ -169,3 +169,36 @@ class Vm:
         capabilities = {"events": True, "mapped-ram": True, "multifd": multifd, "postcopy-ram": lazy}
         self.command("migrate-set-capabilities", capabilities=[
             {"capability": name, "state": True} for name, state in capabilities.items() if state])
+
+    def follow(self, until, timeout):
+        """Takes lines and events until one is what was awaited, or fails; every check on the way has to be good. How many there were."""
+        deadline = time.monotonic() + timeout
+        good = 0
+        while happening := self.next(deadline):
+            good += self._good_check(happening)
+            if until(happening, good):
+                return good
+        raise VmError(f"what was awaited has not come within {timeout} s")
+
+    def watch(self, seconds):
+        """Takes what comes for a while; every check has to be good. How many there were."""
+        end = time.monotonic() + seconds
+        good = 0
+        while happening := self.next(end):
+            good += self._good_check(happening)
+        return good
+
+    @staticmethod
+    def _good_check(happening):
+        if not isinstance(happening, Line):
+            return False
+        match = CHECK.fullmatch(happening.text)
+        if match and match[3] != "ok":
+            raise VmError(f"the guest says: {happening.text}")
+        return bool(match)
+
+
+def migration_is(status):
+    """For follow(): the migration has come to this status."""
+    return lambda happening, _: (isinstance(happening, Event) and happening.name == "MIGRATION"
+                                 and happening.data["status"] == status)
