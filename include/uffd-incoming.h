@@ -224,8 +224,9 @@ typedef struct UffdIncomingConfig {
      */
     uint32_t fault_threads;
     /**
-     * How long, in microseconds, a fault thread looks for the next fault before it sleeps. 0: it sleeps at once.
-     * At most 1000.
+     * How long, in microseconds, a fault thread looks for the next fault before it sleeps, at most: less where that finds
+     * nothing, and never on one CPU, or at the CPU of a pinned thread that faults alone, where a fault thread goes by
+     * itself. 0: it sleeps at once. At most 1000.
      */
     uint32_t spin_us;
     /**

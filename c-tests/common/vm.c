@@ -2,23 +2,52 @@
 #define _GNU_SOURCE
 #include "vm.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "refuse.h"
+
+/* A setting of the environment; 0 when it is not set. */
+static unsigned setting(const char *name)
+{
+    const char *value = getenv(name);
+
+    return value == NULL ? 0 : (unsigned)strtoul(value, NULL, 10);
+}
+
+/* As Linux before 6.8: an ioctl that a userfaultfd does not know is EINVAL. */
+static void do_without_move(void)
+{
+    static bool done;
+
+    if (!done) {
+        refuse_ioctl(0xc028aa05 /* UFFDIO_MOVE */, EINVAL);
+        done = true;
+    }
+}
+
 MigrationIncomingState *vm_new(void)
 {
-    const char *user_mode_only = getenv("UFFD_TEST_USER_MODE_ONLY");
     MigrationIncomingState *vm = calloc(1, sizeof(*vm));
 
     CHECK(vm != NULL);
     vm->config.size = sizeof(vm->config);
     vm->config.page_handler = vm_serve_page;
     vm->config.event = vm_record_event;
-    if (user_mode_only != NULL && strcmp(user_mode_only, "1") == 0) {
-        vm->config.flags = UFFD_INCOMING_USER_MODE_ONLY;
+    vm->config.flags = setting("UFFD_TEST_USER_MODE_ONLY") ? UFFD_INCOMING_USER_MODE_ONLY : 0;
+    vm->config.fault_threads = setting("UFFD_TEST_FAULT_THREADS");
+    vm->config.spin_us = setting("UFFD_TEST_SPIN_US");
+    if (setting("UFFD_TEST_WITHOUT_MOVE")) {
+        do_without_move();
     }
     pthread_mutex_init(&vm->event_lock, NULL);
     return vm;
+}
+
+unsigned vm_fault_threads(const MigrationIncomingState *vm)
+{
+    return vm->config.fault_threads > 1 ? vm->config.fault_threads : 1;
 }
 
 void vm_attach(MigrationIncomingState *vm)

@@ -10,7 +10,7 @@ static int setup_done(MigrationIncomingState *vm)
 {
     int returned = result;
 
-    CHECK_EQ(vm_stats(vm).fault_threads, 1);
+    CHECK_EQ(vm_stats(vm).fault_threads, vm_fault_threads(vm));
     result = 0;
     return returned;
 }

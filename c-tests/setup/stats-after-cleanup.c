@@ -16,7 +16,7 @@ int main(void)
         CHECK_PAGE(ram, page);
     }
     CHECK_OK(uffd_incoming_place_zero_page(vm, ram, ram_page(ram, 3)));
-    CHECK_EQ(vm_stats(vm).fault_threads, 1);
+    CHECK_EQ(vm_stats(vm).fault_threads, vm_fault_threads(vm));
     CHECK_OK(uffd_incoming_cleanup(vm));
 
     CHECK_ERRNO(uffd_incoming_get_stats(vm, &stats), -EINVAL);

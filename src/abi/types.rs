@@ -118,8 +118,9 @@ pub struct UffdIncomingConfig {
     pub vcpus: u32,
     /// How many fault threads serve; the RAM is striped over them. 0 and 1: one. At most 64.
     pub fault_threads: u32,
-    /// How long, in microseconds, a fault thread looks for the next fault before it sleeps. 0: it sleeps at once.
-    /// At most 1000.
+    /// How long, in microseconds, a fault thread looks for the next fault before it sleeps, at most: less where that finds
+    /// nothing, and never on one CPU, or at the CPU of a pinned thread that faults alone, where a fault thread goes by
+    /// itself. 0: it sleeps at once. At most 1000.
     pub spin_us: u32,
     /// 0.
     pub reserved: u32,

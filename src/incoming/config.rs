@@ -24,7 +24,9 @@ pub struct Config {
     pub vcpus: u32,
     /// How many fault threads serve; 0 and 1: one. At most 64.
     pub fault_threads: u32,
-    /// How long, in microseconds, a fault thread looks for the next fault before it sleeps.
+    /// How long, in microseconds, a fault thread looks for the next fault before it sleeps, at most: less where that finds
+    /// nothing, and never on one CPU, or at the CPU of a pinned thread that faults alone, where a fault thread goes by
+    /// itself.
     pub spin_us: u32,
     /// The callbacks.
     pub hooks: Arc<dyn Hooks>,

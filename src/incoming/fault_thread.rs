@@ -3,13 +3,16 @@
 
 use std::os::fd::AsFd;
 use std::sync::Arc;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use super::config::LogLevel;
 use super::engine::Engine;
 use super::fault::Fault;
+use super::following::Following;
 use super::gate::{Ending, NO_BLOCK};
 use super::shared::{Asked, SharedFd};
+use super::spin::Spin;
 use crate::error::{Error, Result};
 use crate::kernel::{BATCH, Message, Poll, Readiness};
 use crate::stats::Stats;
@@ -52,6 +55,8 @@ struct FaultThread<'a> {
     engine: &'a Engine,
     worker: usize,
     messages: [Message; BATCH],
+    spin: Spin,
+    following: Following,
     /// The userfaultfd, the waker, and then the shared descriptors.
     poll: Poll,
     shared: Arc<[Arc<SharedFd>]>,
@@ -68,13 +73,18 @@ impl<'a> FaultThread<'a> {
         let mut poll = Poll::default();
         poll.add(engine.registration.uffds()[worker].as_fd());
         poll.add(engine.wakers[worker].as_fd());
-        // An older version than any list has.
+        // On one CPU a fault can only come while we sleep.
+        let may_spin = thread::available_parallelism().is_ok_and(|cpus| cpus.get() > 1);
+        let spin_us = if may_spin { engine.spin_us } else { 0 };
         Self {
             engine,
             worker,
             messages: [Message::default(); BATCH],
+            spin: Spin::new(Duration::from_micros(spin_us.into())),
+            following: Following::default(),
             poll,
             shared: Arc::default(),
+            // An older version than any list has.
             shared_version: u64::MAX,
         }
     }
@@ -84,7 +94,8 @@ impl<'a> FaultThread<'a> {
         if self.worker == 0 {
             self.watch_shared();
         }
-        let spun = self.spin()?;
+        let start = Instant::now();
+        let spun = self.look()?;
         if spun > 0 {
             return Ok(self.serve(spun)?);
         }
@@ -94,6 +105,9 @@ impl<'a> FaultThread<'a> {
         }
         if self.poll.readiness(USERFAULTFD) != Readiness::Nothing {
             let count = self.engine.registration.uffds()[self.worker].read(&mut self.messages)?;
+            if count > 0 {
+                self.spin.slept(start.elapsed());
+            }
             self.serve(count)?;
         }
         if self.worker == 0 {
@@ -119,19 +133,23 @@ impl<'a> FaultThread<'a> {
         self.shared.iter().for_each(|shared| self.poll.add_raw(shared.fd()));
     }
 
-    /// Looks for faults for a while without sleeping, if so configured. Not with shared descriptors: as long as there are
+    /// Looks for faults for a while without sleeping, where that pays. Not with shared descriptors: as long as there are
     /// faults of our own, these would have to wait.
-    fn spin(&mut self) -> Result<usize> {
-        if self.engine.spin_us > 0 && self.shared.is_empty() {
-            let start = Instant::now();
-            while start.elapsed() < Duration::from_micros(self.engine.spin_us.into()) && !self.engine.gate.is_ending() {
-                let count = self.engine.registration.uffds()[self.worker].read(&mut self.messages)?;
-                if count > 0 {
-                    return Ok(count);
-                }
-                std::hint::spin_loop();
-            }
+    fn look(&mut self) -> Result<usize> {
+        let time = self.spin.time();
+        if time.is_zero() || !self.shared.is_empty() || self.following.is_there() {
+            return Ok(0);
         }
+        let start = Instant::now();
+        while start.elapsed() < time && !self.engine.gate.is_ending() {
+            let count = self.engine.registration.uffds()[self.worker].read(&mut self.messages)?;
+            if count > 0 {
+                self.spin.hit();
+                return Ok(count);
+            }
+            std::hint::spin_loop();
+        }
+        self.spin.missed();
         Ok(0)
     }
 
@@ -143,22 +161,24 @@ impl<'a> FaultThread<'a> {
             return Ok(());
         }
         Stats::count(&engine.stats.faults, messages.len() as u64);
+        messages.sort_unstable_by_key(|message| message.address);
+        let mut pages = [None; BATCH];
         let now = engine.waits.now();
-        for message in messages.iter() {
-            if let Some((index, page)) = locate(engine, message.address) {
+        for (page, message) in pages.iter_mut().zip(&*messages) {
+            *page = locate(engine, message.address);
+            if let Some((index, page)) = *page {
                 let page = engine.block(index).address_of(page);
                 engine.waits.begin(page, vcpu_of(engine, message.thread_id), now);
             }
         }
-        messages.sort_unstable_by_key(|message| message.address);
         let mut before = None;
-        for message in messages.iter() {
-            let place = locate(engine, message.address);
-            if let (Some((index, page)), true) = (place, place != before) {
+        for (place, message) in pages.iter().zip(&*messages) {
+            if let (&Some((index, page)), true) = (place, *place != before) {
                 serve_page(&Fault { engine, worker, index, page, address: message.address })?;
             }
-            before = place;
+            before = *place;
         }
+        self.following.faulted(messages.iter().map(|message| message.thread_id));
         Ok(())
     }
 

@@ -7,12 +7,14 @@ mod config;
 mod engine;
 mod fault;
 mod fault_thread;
+mod following;
 mod gate;
 mod load;
 mod placing;
 mod registration;
 mod setup;
 mod shared;
+mod spin;
 mod threads;
 mod waits;
 

@@ -30,8 +30,7 @@ pub(crate) struct Registration {
 
 /// How a block is registered.
 struct Range {
-    /// Bytes served by one descriptor before it is the next one's turn.
-    stripe: usize,
+    stripes: Stripes,
     /// The kernel's page size there.
     unit: usize,
     zeropage: bool,
@@ -59,16 +58,16 @@ impl Registration {
             "{block}: not all of its {:#x} bytes are mapped",
             block.length()
         );
-        let stripe = stripe(block, self.uffds.len());
+        let stripes = Stripes::new(block, self.uffds.len());
         // Entered before the first stripe is registered, so that dropping undoes those that were: and only those, since
         // the memory may be registered with somebody else.
         let registered = AtomicUsize::new(0);
         let moving = AtomicBool::new(false);
-        self.ranges.push(Range { stripe, unit: kernel::page_size(), zeropage: true, moving, registered });
+        self.ranges.push(Range { stripes, unit: kernel::page_size(), zeropage: true, moving, registered });
         let range = &mut self.ranges[index];
         let (mut zeropage, mut moving) = (true, true);
-        for (uffd, start, length) in stripes(&self.uffds, block, stripe) {
-            let can: Abilities = uffd.register(start, length).map_err(|errno| refusal(block, errno))?;
+        for (number, start, length) in stripes.of(block) {
+            let can: Abilities = self.uffds[number].register(start, length).map_err(|errno| refusal(block, errno))?;
             zeropage &= can.zeropage;
             moving &= can.moving;
             *range.registered.get_mut() += 1;
@@ -92,8 +91,8 @@ impl Registration {
         let Some(range) = self.ranges.get(index) else { return };
         let registered = range.registered.swap(0, SeqCst);
         let block = &self.table.blocks()[index];
-        for (uffd, start, length) in stripes(&self.uffds, block, range.stripe).take(registered) {
-            if let Err(errno) = uffd.unregister(start, length) {
+        for (number, start, length) in range.stripes.of(block).take(registered) {
+            if let Err(errno) = self.uffds[number].unregister(start, length) {
                 let error =
                     Error::os(errno as i32, format_args!("{block}: unregistering {length} bytes at {start:#x}"));
                 self.callbacks.log(LogLevel::Warning, error.message());
@@ -119,9 +118,8 @@ impl Registration {
 
     /// The descriptor that serves an offset of a block, and the offset at which its stripe ends.
     pub fn serving(&self, index: usize, offset: usize) -> (&Userfaultfd, usize) {
-        let stripe = self.ranges[index].stripe;
-        let number = offset / stripe;
-        (&self.uffds[number % self.uffds.len()], (number + 1) * stripe)
+        let (number, end) = self.ranges[index].stripes.at(offset);
+        (&self.uffds[number], end)
     }
 
     /// The size of the kernel's pages in a block: what is present or missing as one.
@@ -151,26 +149,43 @@ impl Drop for Registration {
     }
 }
 
-/// How many bytes of a block one descriptor serves before it is the next one's turn.
-fn stripe(block: &RamBlock, uffds: usize) -> usize {
-    if uffds == 1 {
-        return block.length();
-    }
-    let smallest = SMALLEST_STRIPE.max(block.page_size());
-    block.length().div_ceil(uffds * STRIPES_A_THREAD).next_multiple_of(smallest)
+/// How a block is shared out among the descriptors: in stripes whose borders are multiples of their length in memory, so
+/// that no huge page lies across one.
+#[derive(Clone, Copy)]
+struct Stripes {
+    uffds: usize,
+    length: usize,
+    /// How many bytes of the first stripe lie before the block.
+    before: usize,
 }
 
-/// The stripes of a block: descriptor, start, length.
-fn stripes<'a>(
-    uffds: &'a [Userfaultfd],
-    block: &RamBlock,
-    stripe: usize,
-) -> impl Iterator<Item = (&'a Userfaultfd, usize, usize)> {
-    let (host, length) = (block.host(), block.length());
-    (0..length.div_ceil(stripe)).map(move |number| {
-        let offset = number * stripe;
-        (&uffds[number % uffds.len()], host + offset, stripe.min(length - offset))
-    })
+impl Stripes {
+    fn new(block: &RamBlock, uffds: usize) -> Self {
+        if uffds == 1 {
+            return Self { uffds, length: block.length(), before: 0 };
+        }
+        let smallest = SMALLEST_STRIPE.max(block.page_size());
+        let length = block.length().div_ceil(uffds * STRIPES_A_THREAD).next_multiple_of(smallest);
+        Self { uffds, length, before: block.host() % length }
+    }
+
+    /// The number of the descriptor that serves an offset, and the offset at which its stripe ends.
+    fn at(&self, offset: usize) -> (usize, usize) {
+        let stripe = (self.before + offset) / self.length;
+        (stripe % self.uffds, (stripe + 1) * self.length - self.before)
+    }
+
+    /// All stripes of a block: number of the descriptor, start, length.
+    fn of(self, block: &RamBlock) -> impl Iterator<Item = (usize, usize, usize)> + use<> {
+        let (host, length) = (block.host(), block.length());
+        let mut offset = 0;
+        std::iter::from_fn(move || {
+            let start = offset;
+            let (number, end) = self.at(start);
+            offset = end.min(length);
+            (start < length).then(|| (number, host + start, offset - start))
+        })
+    }
 }
 
 /// Why a block could not be registered.

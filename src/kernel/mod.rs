@@ -15,7 +15,7 @@ pub(crate) use eventfd::EventFd;
 pub(crate) use mapping::{HUGE_PAGE, Mapping, empty_memory, is_locked, is_mapped};
 pub(crate) use poll::{Poll, Readiness};
 pub use probe::{Host, probe};
-pub(crate) use thread::with_signals_blocked;
+pub(crate) use thread::{CpuSet, affinity, set_own_affinity, with_signals_blocked};
 pub use userfaultfd::SharedMessage;
 pub(crate) use userfaultfd::{Abilities, BATCH, Message, Opening, Userfaultfd, set_nonblocking, wake};
 
