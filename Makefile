@@ -3,7 +3,7 @@
 
 BUILD = build
 
-.PHONY: all deps test demo header install qemu-check clean help
+.PHONY: all deps test bench demo header install qemu-check clean help
 
 all: $(BUILD)/build.ninja
 	meson compile -C $(BUILD)
@@ -19,6 +19,11 @@ test: deps
 	cargo test --locked
 	$(MAKE) all
 	scripts/with-huge-pages.sh 64 scripts/meson-test.sh $(BUILD)
+
+bench:
+	scripts/deps.sh bench
+	$(MAKE) all
+	scripts/bench.sh $(BUILD)
 
 demo: deps
 	$(MAKE) all
@@ -41,6 +46,8 @@ help:
 	@echo 'make            build the libraries, the tests and the demo in $(BUILD)/'
 	@echo 'make deps       install what is missing to build and test (apt, as root), fetch the crates'
 	@echo 'make test       deps, then every check and test there is'
+	@echo 'make bench      deps, then measure the library beside what VMMs do without it; MIB=size of the RAM,'
+	@echo '                ROUNDS=number, ONLY=groups'
 	@echo 'make demo       deps, then restore a snapshot page by page; SNAPSHOT=path of yours, or'
 	@echo '                SYNTH=size (4G, say) of one to make up; REFERENCE=path of a file to compare with'
 	@echo 'make header     bring include/uffd-incoming.h up to date with the Rust sources'

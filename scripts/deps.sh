@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT OR Apache-2.0
-# Makes sure that all is there to build and test: installs what is missing with apt, or says what to install; then
-# fetches the crates, so that nothing later needs the network.
+# Makes sure that all is there to build and test, and with `bench` to measure: installs what is missing with apt, or says
+# what to install; then fetches the crates, so that nothing later needs the network.
 set -eu
 
 if ! command -v cargo >/dev/null || ! command -v rustc >/dev/null; then
@@ -21,6 +21,7 @@ need ninja ninja-build
 need pkg-config pkg-config
 need zstd zstd
 need setpriv util-linux
+[ "${1-}" != bench ] || need gnuplot gnuplot-nox
 [ -n "${LIBCLANG_PATH-}" ] || /sbin/ldconfig -p | grep -q 'libclang\(-[0-9]*\)\?\.so' || missing="$missing libclang-dev"
 
 if [ -n "$missing" ]; then

@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/*
+ * The groups of rows, each in a file of its name. `rounds` is how often what is compared runs, by turns: the
+ * machine's moods then touch all alike.
+ */
+#ifndef BENCH_H
+#define BENCH_H
+
+#include "image.h"
+
+void bench_latency(const struct image *image, int rounds);
+void bench_throughput(const struct image *image, int rounds);
+void bench_loading(struct image *image, int rounds);
+void bench_resume(const struct image *image, int rounds);
+void bench_arming(int rounds);
+void bench_idle(const struct image *image);
+
+#endif

@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+#include "faulting.h"
+
+#include <err.h>
+#include <stdlib.h>
+
+void served_start(struct served *served, const struct way *way, const struct image *image, int near_cpu,
+                  bool background)
+{
+    *served = (struct served){ .way = way, .image = image, .ram = ram_new(image->length, false) };
+    if (way->is_ours) {
+        struct ours how = way->ours;
+
+        how.background = background;
+        ours_attach(&served->ram, how);
+        ours_load(image, &served->ram, how);
+    } else {
+        baseline_start(&served->baseline, way->baseline, image, &served->ram, near_cpu, background);
+    }
+}
+
+bool served_background_done(const struct served *served)
+{
+    UffdIncomingStats stats = { .size = sizeof(stats) };
+
+    if (!served->way->is_ours) {
+        return atomic_load(&served->baseline.background_done);
+    }
+    OURS(uffd_incoming_get_stats(OURS_MIS(&served->ram), &stats));
+    return stats.complete;
+}
+
+void served_stop(struct served *served)
+{
+    if (served->way->is_ours) {
+        ours_stop(&served->ram);
+    } else {
+        baseline_stop(&served->baseline);
+    }
+    ram_free(&served->ram);
+}
+
+size_t *shuffled(size_t count, uint64_t seed)
+{
+    size_t *order = malloc(count * sizeof(*order));
+    uint64_t state = seed * 0x9e3779b97f4a7c15u | 1;
+
+    if (!order) {
+        err(2, "malloc");
+    }
+    for (size_t i = 0; i < count; i++) {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        size_t other = state % (i + 1);
+
+        order[i] = order[other];
+        order[other] = i;
+    }
+    return order;
+}

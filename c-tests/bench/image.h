@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/*
+ * The snapshot that everything here loads, the RAM it is loaded into, and what must then be in that RAM.
+ */
+#ifndef IMAGE_H
+#define IMAGE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "uffd-incoming.h"
+
+#define PAGE ((size_t)4096)
+#define HUGE ((size_t)2 << 20)
+
+struct image {
+    char *path;
+    int fd;
+    size_t length;       /* of the RAM */
+    off_t pages_at;      /* where its first page lies in the file */
+    uint8_t *in_memory;  /* a copy of all pages, for the baselines that copy from memory */
+    UffdSnapshot *snapshot;
+};
+
+struct ram {
+    uint8_t *host;
+    size_t length;
+    int memfd; /* or -1: private anonymous memory */
+};
+
+/* Writes a mapped-ram file of one block that has `length` bytes, none of its pages zeros. */
+struct image image_new(const char *directory, size_t length);
+/* Reopens the snapshot, too: what is mapped stays in the cache. */
+void image_drop_cache(struct image *image);
+void image_free(struct image *image);
+
+/*
+ * Before what is timed: gives the kernel much free memory in huge pages that the host of a virtual machine has backed
+ * already. Else a run would pay, or not, for what the one before it left behind.
+ */
+void level_memory(size_t length);
+
+/* Fresh and empty. Huge pages are asked for, as VMMs do. */
+struct ram ram_new(size_t length, bool memfd);
+void ram_free(struct ram *ram);
+
+/* Touches a page's first and last word; ends the program when they are not the image's. */
+void check_page(const uint8_t *host, size_t page);
+void check_all_pages(const uint8_t *host, size_t length);
+
+/* Exact, or exits. */
+void read_exactly(int fd, void *to, size_t length, off_t at);
+
+#endif
