@@ -44,13 +44,20 @@ QEMU_BUILD_BUG_ON(offsetof(struct PostCopyFD, handler) != offsetof(UffdSharedFd,
 QEMU_BUILD_BUG_ON(offsetof(struct PostCopyFD, waker) != offsetof(UffdSharedFd, waker));
 QEMU_BUILD_BUG_ON(offsetof(struct PostCopyFD, idstr) != offsetof(UffdSharedFd, idstr));
 
+/*
+ * How device state and RAM come together: once all device state is loaded the guest will run, and a page that cannot be
+ * read pauses the load; before that it fails the migration. Whichever comes first decides, once.
+ */
+enum { UNDECIDED = 0, GUEST_WILL_RUN = 1 /* negative: RAM failed, with this errno value */ };
+
 /* A fast snapshot load under way. Main thread, unless said otherwise. */
 static struct {
     uint64_t stream_offset;
+    int decision;  /* any thread, atomic */
     bool loading;  /* from the start of the load to its end */
     bool started;  /* the guest runs */
+    bool paused;   /* a page could not be read */
     bool complete; /* every page is in place */
-    int failed;    /* any thread, atomic: it failed before the guest ran, with this negative errno value */
 } load;
 
 static void report(const char *what)
@@ -416,8 +423,8 @@ int uffd_glue_load_ram(MigrationIncomingState *mis)
         return fail_load(uffd_incoming_error(), ret);
     }
     load.loading = true;
-    load.started = load.complete = false;
-    qatomic_set(&load.failed, 0);
+    load.started = load.paused = load.complete = false;
+    qatomic_set(&load.decision, UNDECIDED);
     ret = uffd_incoming_load_snapshot(mis, snapshot, NULL);
     if (ret) {
         load.loading = false;
@@ -429,9 +436,12 @@ int uffd_glue_load_ram(MigrationIncomingState *mis)
 
 int uffd_glue_state_loaded(MigrationIncomingState *mis, int ret)
 {
-    int failed = load.loading ? qatomic_read(&load.failed) : 0;
+    int failed = 0;
 
-    return ret >= 0 && failed ? failed : ret;
+    if (ret >= 0 && load.loading) {
+        failed = qatomic_cmpxchg(&load.decision, UNDECIDED, GUEST_WILL_RUN);
+    }
+    return failed ? failed : ret;
 }
 
 void uffd_glue_before_start(MigrationIncomingState *mis)
@@ -460,6 +470,9 @@ bool uffd_glue_completes_later(MigrationIncomingState *mis)
     }
     load.started = true;
     migrate_set_state(&mis->state, MIGRATION_STATUS_ACTIVE, MIGRATION_STATUS_POSTCOPY_ACTIVE);
+    if (load.paused) {
+        migrate_set_state(&mis->state, MIGRATION_STATUS_POSTCOPY_ACTIVE, MIGRATION_STATUS_POSTCOPY_PAUSED);
+    }
     return true;
 }
 
@@ -479,6 +492,7 @@ static void paused_bh(void *opaque)
 {
     MigrationIncomingState *mis = opaque;
 
+    load.paused = true;
     if (load.loading && load.started) {
         /* migrate-recover goes on. */
         migrate_set_state(&mis->state, MIGRATION_STATUS_POSTCOPY_ACTIVE, MIGRATION_STATUS_POSTCOPY_PAUSED);
@@ -509,14 +523,14 @@ static void on_event(MigrationIncomingState *mis, int what, int error)
         error_setg(&err, "fast snapshot load: a page of RAM cannot be read: %s", strerror(-error));
         migrate_set_error(migrate_get_current(), err);
         error_free(err);
-        if (load.started) {
+        switch (qatomic_cmpxchg(&load.decision, UNDECIDED, error)) {
+        case GUEST_WILL_RUN:
             aio_bh_schedule_oneshot(main_context, paused_bh, mis);
-        } else if (!qatomic_cmpxchg(&load.failed, 0, error)) {
-            /*
-             * The guest does not run yet, and the main thread may wait for this very page while it loads a device. It
-             * has to find out that it failed.
-             */
+            break;
+        case UNDECIDED:
+            /* The main thread may wait for this very page while it loads a device. It has to find out that it failed. */
             qemu_thread_create(&thread, "uffd/abort", abort_thread, mis, QEMU_THREAD_DETACHED);
+            break;
         }
     }
 }
