@@ -50,13 +50,17 @@ QEMU_BUILD_BUG_ON(offsetof(struct PostCopyFD, idstr) != offsetof(UffdSharedFd, i
  */
 enum { UNDECIDED = 0, GUEST_WILL_RUN = 1 /* negative: RAM failed, with this errno value */ };
 
-/* A fast snapshot load under way. Main thread, unless said otherwise. */
+/*
+ * A fast snapshot load under way. Main thread, unless said otherwise: it may be waiting for a page that cannot be read, and
+ * still the pause has to be seen, and migrate-recover (which the monitor's own thread runs) has to work.
+ */
 static struct {
     uint64_t stream_offset;
+    bool loading;  /* from the start of the load to its end; changes while nothing else is going on */
     int decision;  /* any thread, atomic */
-    bool loading;  /* from the start of the load to its end */
+    bool active;   /* any thread, atomic: postcopy-active or postcopy-paused */
+    bool paused;   /* any thread, atomic: a page could not be read */
     bool started;  /* the guest runs */
-    bool paused;   /* a page could not be read */
     bool complete; /* every page is in place */
 } load;
 
@@ -423,7 +427,9 @@ int uffd_glue_load_ram(MigrationIncomingState *mis)
         return fail_load(uffd_incoming_error(), ret);
     }
     load.loading = true;
-    load.started = load.paused = load.complete = false;
+    load.started = load.complete = false;
+    qatomic_set(&load.active, false);
+    qatomic_set(&load.paused, false);
     qatomic_set(&load.decision, UNDECIDED);
     ret = uffd_incoming_load_snapshot(mis, snapshot, NULL);
     if (ret) {
@@ -444,58 +450,56 @@ int uffd_glue_state_loaded(MigrationIncomingState *mis, int ret)
     return failed ? failed : ret;
 }
 
+/*
+ * Any thread, after a barrier. A pause comes to light as soon as both it and the load are known, whichever is the later.
+ */
+static void show_pause(MigrationIncomingState *mis)
+{
+    if (qatomic_read(&load.active) && qatomic_read(&load.paused)) {
+        migrate_set_state(&mis->state, MIGRATION_STATUS_POSTCOPY_ACTIVE, MIGRATION_STATUS_POSTCOPY_PAUSED);
+    }
+}
+
 void uffd_glue_before_start(MigrationIncomingState *mis)
 {
     if (load.loading) {
         /* Balloons and the like stay off the RAM, as during a postcopy. */
         postcopy_state_set(POSTCOPY_INCOMING_DISCARD);
+        migrate_set_state(&mis->state, MIGRATION_STATUS_ACTIVE, MIGRATION_STATUS_POSTCOPY_ACTIVE);
+        qatomic_set_mb(&load.active, true);
+        show_pause(mis);
     }
 }
 
+/* Once the guest runs and every page is in place. */
 static void finish_load(MigrationIncomingState *mis)
 {
     postcopy_ram_incoming_cleanup(mis);
     load.loading = false;
     postcopy_state_set(POSTCOPY_INCOMING_END);
+    /* Paused it may still be: the page that could not be read has come at another's attempt. */
+    migrate_set_state(&mis->state, MIGRATION_STATUS_POSTCOPY_PAUSED, MIGRATION_STATUS_POSTCOPY_ACTIVE);
+    migrate_set_state(&mis->state, MIGRATION_STATUS_POSTCOPY_ACTIVE, MIGRATION_STATUS_COMPLETED);
+    migration_incoming_state_destroy();
 }
 
-bool uffd_glue_completes_later(MigrationIncomingState *mis)
+bool uffd_glue_completes(MigrationIncomingState *mis)
 {
     if (!load.loading) {
         return false;
     }
+    load.started = true;
     if (load.complete) {
         finish_load(mis);
-        return false;
-    }
-    load.started = true;
-    migrate_set_state(&mis->state, MIGRATION_STATUS_ACTIVE, MIGRATION_STATUS_POSTCOPY_ACTIVE);
-    if (load.paused) {
-        migrate_set_state(&mis->state, MIGRATION_STATUS_POSTCOPY_ACTIVE, MIGRATION_STATUS_POSTCOPY_PAUSED);
     }
     return true;
 }
 
 static void complete_bh(void *opaque)
 {
-    MigrationIncomingState *mis = opaque;
-
     load.complete = true;
     if (load.loading && load.started) {
-        finish_load(mis);
-        migrate_set_state(&mis->state, MIGRATION_STATUS_POSTCOPY_ACTIVE, MIGRATION_STATUS_COMPLETED);
-        migration_incoming_state_destroy();
-    }
-}
-
-static void paused_bh(void *opaque)
-{
-    MigrationIncomingState *mis = opaque;
-
-    load.paused = true;
-    if (load.loading && load.started) {
-        /* migrate-recover goes on. */
-        migrate_set_state(&mis->state, MIGRATION_STATUS_POSTCOPY_ACTIVE, MIGRATION_STATUS_POSTCOPY_PAUSED);
+        finish_load(opaque);
     }
 }
 
@@ -525,7 +529,8 @@ static void on_event(MigrationIncomingState *mis, int what, int error)
         error_free(err);
         switch (qatomic_cmpxchg(&load.decision, UNDECIDED, error)) {
         case GUEST_WILL_RUN:
-            aio_bh_schedule_oneshot(main_context, paused_bh, mis);
+            qatomic_set_mb(&load.paused, true);
+            show_pause(mis);
             break;
         case UNDECIDED:
             /* The main thread may wait for this very page while it loads a device. It has to find out that it failed. */
@@ -540,6 +545,7 @@ bool uffd_glue_recover(MigrationIncomingState *mis)
     if (!load.loading) {
         return false;
     }
+    qatomic_set_mb(&load.paused, false);
     migrate_set_state(&mis->state, MIGRATION_STATUS_POSTCOPY_PAUSED, MIGRATION_STATUS_POSTCOPY_ACTIVE);
     uffd_glue_resume(mis);
     return true;

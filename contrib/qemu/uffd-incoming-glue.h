@@ -27,8 +27,8 @@ void uffd_glue_stream_starts_at(uint64_t offset);
 int uffd_glue_load_ram(MigrationIncomingState *mis);        /* the RAM blocks are known: 0 or a negative errno */
 int uffd_glue_state_loaded(MigrationIncomingState *mis, int ret); /* what became of loading, RAM considered */
 void uffd_glue_before_start(MigrationIncomingState *mis);   /* the guest is about to run */
-bool uffd_glue_completes_later(MigrationIncomingState *mis); /* the guest runs; true: RAM is still to come */
-bool uffd_glue_recover(MigrationIncomingState *mis);        /* migrate-recover; true: it was for a snapshot load */
+bool uffd_glue_completes(MigrationIncomingState *mis);      /* the guest runs; true: once RAM is there, the glue completes it */
+bool uffd_glue_recover(MigrationIncomingState *mis);        /* migrate-recover, any thread; true: it was for a snapshot load */
 void uffd_glue_forget(MigrationIncomingState *mis);         /* the incoming migration is over, one way or the other */
 
 #endif

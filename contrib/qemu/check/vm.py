@@ -76,7 +76,7 @@ class Vm:
 
     def __enter__(self):
         try:
-            self.command("qmp_capabilities")
+            self.command("qmp_capabilities", enable=["oob"])
         except BaseException:
             self.__exit__()
             raise
@@ -122,10 +122,10 @@ class Vm:
         # Not through our offset: it is QEMU's as well.
         return os.pread(self._stderr.fileno(), 1 << 20, 0).decode(errors="replace").strip()
 
-    def command(self, command, timeout=120, **arguments):
-        """A QMP command; what it returned."""
+    def command(self, command, timeout=120, oob=False, **arguments):
+        """A QMP command; what it returned. Out of band, it does not need QEMU's main thread."""
         arguments = {name.replace("_", "-"): value for name, value in arguments.items()}
-        request = {"execute": command, "arguments": arguments}
+        request = {"exec-oob" if oob else "execute": command, "arguments": arguments}
         try:
             self._qmp.sendall(json.dumps(request).encode())
         except BrokenPipeError:
