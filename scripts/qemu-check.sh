@@ -26,6 +26,17 @@ if ! [ -f "$QEMU_BUILD/build.ninja" ]; then
 fi
 ninja -C "$QEMU_BUILD" qemu-system-x86_64 tests/qtest/migration-test
 
+# A source tree without firmware, as distributions have it, runs on the installed one.
+firmware=$QEMU_BUILD/qemu-bundle/usr/local/share/qemu
+if ! [ -e "$src/pc-bios/bios-256k.bin" ]; then
+    mkdir -p "$firmware"
+    cp -n /usr/share/seabios/*.bin /usr/share/qemu/*.bin /usr/lib/ipxe/qemu/*.rom "$firmware/" 2>/dev/null || true
+    [ -e "$firmware/bios-256k.bin" ] || {
+        echo "No firmware in $src/pc-bios, nor installed: install seabios, qemu-system-data and ipxe-qemu." >&2
+        exit 1
+    }
+fi
+
 echo
 echo "postcopy_ram_incoming_setup in the binary, and where it is bound to:"
 nm -D "$QEMU_BUILD/qemu-system-x86_64" | grep postcopy_ram_incoming_setup || nm "$QEMU_BUILD/qemu-system-x86_64" | grep uffd_setup_incoming
@@ -35,11 +46,12 @@ suites="postcopy postcopy/recovery postcopy/recovery/double-failures postcopy/pr
         precopy/file/mapped-ram
         multifd/file/mapped-ram multifd/file/mapped-ram/fdset"
 
-# Prints passed/run of a suite on a build.
+# Prints passed/run of a suite on a build, and what a failure says on stderr.
 run_suite() { # BUILD SUITE
-    local log
+    local log failed=
     log=$(cd "$1" && QTEST_QEMU_BINARY=./qemu-system-x86_64 timeout 900 ./tests/qtest/migration-test --full \
-        -p "/x86_64/migration/$2" 2>&1) || true
+        -p "/x86_64/migration/$2" 2>&1) || failed=1
+    [ -z "$failed" ] || tail -n 20 <<<"$log" >&2
     printf '%s/%s' "$(grep -c '^ok ' <<<"$log" || true)" "$(grep -cE '^(not )?ok ' <<<"$log" || true)"
 }
 
