@@ -109,7 +109,7 @@ _Static_assert(sizeof(ram_addr_t) == sizeof(uintptr_t), "ram_addr_t must have th
 #define UFFD_LOAD_KEEP_PRESENT (1 << 0)
 
 /**
- * UffdLoadConfig.flags: no background loader; pages come on demand only. With UFFD_LOAD_KEEP_PRESENT, pages that are
+ * UffdLoadConfig.flags: no background loader; pages come on demand only, but for a replayed working set. With UFFD_LOAD_KEEP_PRESENT, pages that are
  * present never fault, and so the load is complete only if they are marked received.
  */
 #define UFFD_LOAD_NO_BACKGROUND (1 << 1)
@@ -340,6 +340,17 @@ typedef struct UffdLoadConfig {
      * How many temporary pages to allocate for the caller's own use. 0: one.
      */
     uint32_t channels;
+    /**
+     * The path of a file, or NULL: keeps there which pages were faulted on, in order. It is written by
+     * uffd_incoming_cleanup() or _abort(), and replaces what is there; a failure of that is logged, while a path that
+     * cannot be written to at all fails the load. What was replayed comes first in it, so that one file can be both.
+     */
+    const char *working_set_record;
+    /**
+     * The path of a file that was recorded in an earlier restore of the same snapshot, or NULL: its pages are loaded
+     * first. A file that is damaged or of another snapshot is logged and ignored.
+     */
+    const char *working_set_replay;
 } UffdLoadConfig;
 
 /**

@@ -2,13 +2,13 @@
 
 use std::ffi::{c_char, c_int};
 use std::os::fd::{BorrowedFd, RawFd};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::abi::boundary::{pointer, status, text};
 use crate::abi::handles::{incoming, insert_snapshot, remove_snapshot, snapshot};
 use crate::abi::structs;
 use crate::abi::types::*;
-use crate::error::{ensure, error};
+use crate::error::{Result, ensure, error};
 use crate::snapshot::{self, LoadConfig, Snapshot};
 
 /// Opens a snapshot: a file of QEMU's mapped-ram migration (QEMU 9.0 or newer), or the description of a flat image. All
@@ -104,9 +104,22 @@ pub unsafe extern "C" fn uffd_incoming_load_snapshot(
                 background: config.flags & UFFD_LOAD_NO_BACKGROUND == 0,
                 loader_threads: config.loader_threads,
                 channels: config.channels,
+                // SAFETY: the caller's paths are NULL or NUL-terminated strings.
+                working_set_record: unsafe { path(config.working_set_record, "working_set_record") }?,
+                // SAFETY: see above.
+                working_set_replay: unsafe { path(config.working_set_replay, "working_set_replay") }?,
             }
         };
         snapshot::load(&incoming, &open.snapshot, &config)?;
         Ok(0)
     })
+}
+
+/// A path that may be NULL.
+///
+/// # Safety
+/// `path` is NULL or points to a NUL-terminated string that stays as it is during the call.
+unsafe fn path(path: *const c_char, what: &str) -> Result<Option<PathBuf>> {
+    // SAFETY: this function's contract is the same.
+    if path.is_null() { Ok(None) } else { unsafe { text(path, what) }.map(|path| Some(path.into())) }
 }

@@ -244,7 +244,7 @@ pub struct UffdIncomingHost {
 /// received (uffd_incoming_mark_received()) are not loaded.
 pub const UFFD_LOAD_KEEP_PRESENT: u64 = 1 << 0;
 
-/// UffdLoadConfig.flags: no background loader; pages come on demand only. With UFFD_LOAD_KEEP_PRESENT, pages that are
+/// UffdLoadConfig.flags: no background loader; pages come on demand only, but for a replayed working set. With UFFD_LOAD_KEEP_PRESENT, pages that are
 /// present never fault, and so the load is complete only if they are marked received.
 pub const UFFD_LOAD_NO_BACKGROUND: u64 = 1 << 1;
 
@@ -260,6 +260,13 @@ pub struct UffdLoadConfig {
     pub loader_threads: u32,
     /// How many temporary pages to allocate for the caller's own use. 0: one.
     pub channels: u32,
+    /// The path of a file, or NULL: keeps there which pages were faulted on, in order. It is written by
+    /// uffd_incoming_cleanup() or _abort(), and replaces what is there; a failure of that is logged, while a path that
+    /// cannot be written to at all fails the load. What was replayed comes first in it, so that one file can be both.
+    pub working_set_record: *const c_char,
+    /// The path of a file that was recorded in an earlier restore of the same snapshot, or NULL: its pages are loaded
+    /// first. A file that is damaged or of another snapshot is logged and ignored.
+    pub working_set_replay: *const c_char,
 }
 
 /// A RAM block as a snapshot holds it: uffd_snapshot_block().

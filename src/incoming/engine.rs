@@ -12,6 +12,7 @@ use super::callbacks::Callbacks;
 use super::config::{Event, LogLevel};
 use super::fault::PageHandler;
 use super::gate::{Ending, Gate, NO_BLOCK, Pass, Verdict};
+use super::load::Load;
 use super::registration::Registration;
 use super::shared::SharedFds;
 use super::waits::Waits;
@@ -35,7 +36,7 @@ pub(crate) struct Engine {
     /// How many pages the handler was asked for and that have not been placed.
     pub requested: AtomicUsize,
     /// A snapshot is being loaded: all RAM is to be placed.
-    pub loading: bool,
+    pub load: Option<Arc<dyn Load>>,
     pub spin_us: u32,
 }
 
@@ -121,7 +122,7 @@ impl Engine {
 
     /// Is every page that is to be loaded in place?
     pub fn check_complete(&self) {
-        let complete = self.loading && self.table.blocks().iter().all(|block| block.is_fully_received());
+        let complete = self.load.is_some() && self.table.blocks().iter().all(|block| block.is_fully_received());
         if complete && self.gate.complete() {
             self.callbacks.event(&Event::Complete);
         }
@@ -129,12 +130,12 @@ impl Engine {
 
     /// Whether no snapshot load is incomplete: letting go of RAM then turns nothing of it into zeros.
     pub fn misses_nothing(&self) -> bool {
-        !self.loading || self.gate.is_complete()
+        self.load.is_none() || self.gate.is_complete()
     }
 
     /// Writes down how far a load has come.
     pub fn keep_account(&self) {
-        if self.loading {
+        if self.load.is_some() {
             let bytes = |block: &Arc<RamBlock>| block.received_pages() * block.page_size();
             let loaded: usize = self.table.blocks().iter().map(bytes).sum();
             self.stats.bytes_loaded.store(loaded as u64, Relaxed);

@@ -17,4 +17,7 @@ pub(crate) trait Load: Send + Sync {
 
     /// The body of a loader thread; returns when nothing is left to load, or all is ending.
     fn run(&self, engine: &Engine, worker: usize);
+
+    /// All threads have ended, and the RAM is about to be let go of.
+    fn finish(&self, engine: &Engine);
 }

@@ -184,7 +184,7 @@ impl Incoming {
             match self.start(&mut armed, &plan) {
                 Ok(()) => Ok(armed),
                 Err(error) => {
-                    self.disarm(armed);
+                    self.disarm(armed, |_| ());
                     Err(error)
                 }
             }
@@ -200,11 +200,13 @@ impl Incoming {
         result
     }
 
-    /// Ends the threads, waits until callers are out of the engine, unregisters the RAM and closes everything.
-    fn disarm(&self, armed: Armed) {
+    /// Ends the threads, waits until callers are out of the engine, unregisters the RAM and closes everything. `last` is
+    /// called before the RAM is let go of.
+    fn disarm(&self, armed: Armed, last: impl FnOnce(&Engine)) {
         drop(armed);
         if let Some(engine) = self.engine.write().take() {
             engine.keep_account();
+            last(&engine);
         }
         self.shared.forget_asked();
     }
@@ -259,7 +261,7 @@ impl Incoming {
     }
 
     fn finish_cleanup(&self, armed: Armed) {
-        self.disarm(armed);
+        self.disarm(armed, |engine| engine.load.iter().for_each(|load| load.finish(engine)));
         if self.config.lock().hooks.supplies_ram_blocks() {
             *self.table.write() = BlockTable::default();
         } else {
@@ -379,7 +381,7 @@ impl Incoming {
         self.owner.refuse_inside("waiting for a load")?;
         // Not from within the engine: an abort must be able to end this wait.
         let gate = self.with_engine(|engine| {
-            ensure!(engine.loading, EINVAL, "no snapshot is being loaded");
+            ensure!(engine.load.is_some(), EINVAL, "no snapshot is being loaded");
             Ok(engine.gate.clone())
         })?;
         gate.wait_complete(timeout)

@@ -75,7 +75,7 @@ impl Incoming {
             wakers,
             shared: self.shared.clone(),
             requested: AtomicUsize::new(0),
-            loading: plan.load.is_some(),
+            load: plan.load.clone(),
             spin_us: config.spin_us,
         };
         Ok(Arc::new(engine))

@@ -1,8 +1,12 @@
 //! Files as sources of pages: opening, exact positioned reads into raw memory, lengths and holes.
 
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write};
 use std::ops::Range;
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::process;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use libc::off_t;
 use nix::errno::Errno;
@@ -21,6 +25,44 @@ pub(crate) fn open_read_only(path: &Path) -> Result<OwnedFd> {
     // Non-blocking for the sake of a FIFO without a writer, which would hang in open(); regular files take no notice.
     let flags = OFlag::O_RDONLY | OFlag::O_CLOEXEC | OFlag::O_NONBLOCK | OFlag::O_NOCTTY;
     open(path, flags, Mode::empty()).map_err(|errno| Error::os(errno as i32, "opening"))
+}
+
+/// A file that is to take another's place (or to be the first of its name) once all of it is written. Until then, and if
+/// it never is, the other one stays.
+#[derive(Debug)]
+pub(crate) struct Replacement {
+    file: File,
+    temporary: PathBuf,
+    path: PathBuf,
+}
+
+impl Replacement {
+    pub fn new(path: &Path) -> Result<Self> {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        let mut temporary = path.as_os_str().to_owned();
+        temporary.push(format!(".{}.{}", process::id(), NEXT.fetch_add(1, Relaxed)));
+        let temporary = PathBuf::from(temporary);
+        let file = OpenOptions::new().write(true).create_new(true).open(&temporary);
+        let file = file.map_err(|error| failed(&error, &temporary, "creating"))?;
+        Ok(Self { file, temporary, path: path.to_owned() })
+    }
+
+    /// Fills it, and puts it in its place.
+    pub fn commit(mut self, bytes: &[u8]) -> Result<()> {
+        self.file.write_all(bytes).map_err(|error| failed(&error, &self.temporary, "writing"))?;
+        fs::rename(&self.temporary, &self.path).map_err(|error| failed(&error, &self.path, "replacing"))
+    }
+}
+
+impl Drop for Replacement {
+    fn drop(&mut self) {
+        // Once it has been put in its place, there is nothing of this name.
+        let _ = fs::remove_file(&self.temporary);
+    }
+}
+
+fn failed(error: &io::Error, path: &Path, what: &str) -> Error {
+    Error::os(error.raw_os_error().unwrap_or(libc::EIO), format_args!("'{}': {what}", path.display()))
 }
 
 /// The length of a regular file or block device; anything else is no source of pages.

@@ -55,6 +55,11 @@ impl DataPages {
         self.words[(page / 64) as usize] >> (page % 64) & 1 != 0
     }
 
+    /// All bits in words, as many as it takes.
+    pub(super) fn words(&self) -> &[u64] {
+        &self.words
+    }
+
     /// How many pages the file holds.
     pub(super) fn count(&self) -> u64 {
         self.words.iter().map(|word| u64::from(word.count_ones())).sum()

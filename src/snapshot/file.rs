@@ -5,9 +5,14 @@ use std::os::fd::BorrowedFd;
 use std::path::Path;
 
 use super::block::{Kind, Run, SnapshotBlock};
+use super::checksum::Checksum;
 use super::image::Image;
 use super::{flat, mapped_ram};
 use crate::error::{Result, ensure, error};
+
+/// How many samples of a block its identity takes, and how many bytes each; the smallest target page has as many.
+const SAMPLES: u64 = 4;
+const SAMPLE: usize = 512;
 
 /// A snapshot of a machine's RAM: a mapped-ram file of QEMU, or a flat image with its description.
 ///
@@ -68,6 +73,34 @@ impl Snapshot {
     /// What messages call the snapshot: its path in quotes, or "descriptor N".
     pub(crate) fn name(&self) -> &str {
         self.image.name()
+    }
+
+    /// What tells this snapshot from others, wherever its file lies: a checksum of its blocks, of which pages it holds of
+    /// them, of samples of those, and of what lies behind them (where QEMU's file has the devices' state).
+    pub(super) fn identity(&self) -> Result<u64> {
+        let mut checksum = Checksum::new();
+        let sample = |at: u64, end: u64| {
+            let mut bytes = [0; SAMPLE];
+            let bytes = &mut bytes[..end.saturating_sub(at).min(SAMPLE as u64) as usize];
+            self.image.read(at, bytes).map(|()| Checksum::of(bytes)).map_err(|error| error.context(self.name()))
+        };
+        for block in &self.blocks {
+            checksum.add(block.idstr.as_bytes());
+            [block.length, block.page_size].into_iter().for_each(|number| checksum.add_number(number));
+            block.data.words().iter().for_each(|word| checksum.add_number(*word));
+            for number in 0..SAMPLES {
+                let start = block.length / SAMPLES * number / block.page_size * block.page_size;
+                let run = block.run(start, u64::MAX);
+                let at = start + if run.kind == Kind::Data { 0 } else { run.length };
+                if at < block.length {
+                    let at = block.pages_offset + at;
+                    checksum.add_number(sample(at, at + SAMPLE as u64)?);
+                }
+            }
+        }
+        let end = self.blocks.iter().map(|block| block.pages_offset + block.length).max().unwrap_or(0);
+        checksum.add_number(sample(end, self.image.length())?);
+        Ok(checksum.get())
     }
 
     /// What lies at byte `offset` of a block: at most `max` bytes, and no more than are of one kind. A run ends at a

@@ -1,13 +1,20 @@
 //! Restoring RAM from a snapshot: pages on demand, and the rest in the background.
 
+use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 
+use parking_lot::Mutex;
+
 use super::file::Snapshot;
-use super::loader::{self, Units};
+use super::loader::{self, Extent};
+use super::order::{Order, Piece};
 use super::pages::Pages;
+use super::recorder::Recorder;
+use super::working_set::{self, Touched};
 use crate::error::{Result, ensure, error};
-use crate::incoming::{Config, Engine, Fault, Incoming, Load, PageHandler, Plan};
-use crate::memory::BlockTable;
+use crate::incoming::{Config, Engine, Fault, Incoming, Load, LogLevel, PageHandler, Plan};
+use crate::kernel::file::Replacement;
+use crate::memory::{BlockTable, RamBlock};
 
 /// How to restore RAM.
 #[derive(Clone, Debug)]
@@ -20,11 +27,24 @@ pub struct LoadConfig {
     pub loader_threads: u32,
     /// How many temporary pages to allocate for the caller's own use. 0: one.
     pub channels: u32,
+    /// The file in which to keep which pages were faulted on, in order: written by the clean-up, or abort. What was
+    /// replayed comes first in it.
+    pub working_set_record: Option<PathBuf>,
+    /// The file of an earlier restore of the same snapshot, whose pages are to be loaded first; without `background`,
+    /// nothing else is loaded in the background. A file that cannot be used is reported and ignored.
+    pub working_set_replay: Option<PathBuf>,
 }
 
 impl Default for LoadConfig {
     fn default() -> Self {
-        Self { keep_present: false, background: true, loader_threads: 0, channels: 0 }
+        Self {
+            keep_present: false,
+            background: true,
+            loader_threads: 0,
+            channels: 0,
+            working_set_record: None,
+            working_set_replay: None,
+        }
     }
 }
 
@@ -40,9 +60,24 @@ pub fn load(incoming: &Arc<Incoming>, snapshot: &Arc<Snapshot>, config: &LoadCon
         config.loader_threads,
         Config::MOST_THREADS
     );
-    let threads = if config.background { config.loader_threads.max(1) as usize } else { 0 };
-    let keep_present = config.keep_present;
-    let load = Arc::new(SnapshotLoad { snapshot: snapshot.clone(), keep_present, threads, prepared: OnceLock::new() });
+    let extent = match (config.background, &config.working_set_replay) {
+        (true, _) => Some(Extent::All),
+        (false, Some(_)) => Some(Extent::WorkingSet),
+        (false, None) => None,
+    };
+    let record = config.working_set_record.as_deref().map(Replacement::new).transpose();
+    let record = record.map_err(|error| error.context("recording the working set"))?;
+    let load = Arc::new(SnapshotLoad {
+        snapshot: snapshot.clone(),
+        keep_present: config.keep_present,
+        extent,
+        threads: config.loader_threads.max(1) as usize,
+        replay: config.working_set_replay.clone(),
+        replayed: OnceLock::new(),
+        recorder: record.is_some().then(Recorder::new),
+        record: Mutex::new(record),
+        prepared: OnceLock::new(),
+    });
     let plan = Plan {
         handler: load.clone(),
         channels: config.channels.max(1),
@@ -58,28 +93,80 @@ pub fn load(incoming: &Arc<Incoming>, snapshot: &Arc<Snapshot>, config: &LoadCon
 struct SnapshotLoad {
     snapshot: Arc<Snapshot>,
     keep_present: bool,
+    /// What to load in the background.
+    extent: Option<Extent>,
     threads: usize,
+    replay: Option<PathBuf>,
+    /// The working set of an earlier restore, once it has been read.
+    replayed: OnceLock<Vec<Touched>>,
+    recorder: Option<Recorder>,
+    record: Mutex<Option<Replacement>>,
     /// What depends on the RAM blocks.
-    prepared: OnceLock<(Pages, Units)>,
+    prepared: OnceLock<(Pages, Order)>,
 }
 
 impl SnapshotLoad {
-    fn prepared(&self) -> Result<&(Pages, Units)> {
+    fn prepared(&self) -> Result<&(Pages, Order)> {
         self.prepared.get().ok_or_else(|| error!(ENOTRECOVERABLE, "a load was not prepared"))
     }
+
+    /// The working set of an earlier restore; nothing, if there is none that can be used.
+    fn replayed(&self, engine: &Engine) -> &[Touched] {
+        self.replayed.get_or_init(|| {
+            let read = self.replay.as_deref().map(|path| working_set::read(path, &self.snapshot));
+            read.transpose().map(Option::unwrap_or_default).unwrap_or_else(|error| {
+                let message = format!("the working set cannot be replayed, and is ignored: {error}");
+                engine.callbacks.log(LogLevel::Warning, &message);
+                Vec::new()
+            })
+        })
+    }
+
+    /// What to load first.
+    fn order(&self, engine: &Engine) -> Result<&Order> {
+        let (pages, order) = self.prepared()?;
+        order.put_first(self.replayed(engine).iter().map(|touched| {
+            let index = pages.index_of(touched.block);
+            Piece { index, pages: pages_of(engine.block(index), touched) }
+        }));
+        Ok(order)
+    }
+
+    fn keep_record(&self, engine: &Engine, record: Replacement, recorder: &Recorder) -> Result<()> {
+        let (pages, _) = self.prepared()?;
+        let noted = recorder.notes().map(|(index, noted)| {
+            let block = engine.block(index);
+            let bytes = block.offset_of(noted.start) as u64..block.offset_of(noted.end) as u64;
+            Touched { block: pages.source_of(index), bytes }
+        });
+        let mut all: Vec<_> = self.replayed(engine).iter().cloned().chain(noted).collect();
+        all.truncate(working_set::MOST_RUNS);
+        record.commit(&working_set::encode(self.snapshot.identity()?, &all))
+    }
+}
+
+/// The pages of a block that hold these bytes.
+fn pages_of(block: &RamBlock, touched: &Touched) -> std::ops::Range<usize> {
+    block.page_of(touched.bytes.start as usize)..block.page_of(touched.bytes.end as usize - 1) + 1
 }
 
 impl PageHandler for SnapshotLoad {
     fn page(&self, fault: &Fault<'_>) -> Result<()> {
-        let (pages, _) = self.prepared()?;
-        pages.place(fault.engine(), fault.worker(), fault.index(), fault.page()..fault.page() + 1)
+        let (pages, order) = self.prepared()?;
+        let placed = fault.page()..fault.page() + 1;
+        pages.place(fault.engine(), fault.worker(), fault.index(), placed.clone())?;
+        order.faulted(fault.index(), fault.page());
+        if let Some(recorder) = &self.recorder {
+            recorder.note(fault.index(), &placed);
+        }
+        Ok(())
     }
 }
 
 impl Load for SnapshotLoad {
     fn prepare(&self, table: &BlockTable, fault_threads: usize) -> Result<()> {
-        let pages = Pages::new(self.snapshot.clone(), table, fault_threads, self.threads)?;
-        let prepared = self.prepared.set((pages, Units::new(table)));
+        let pages = Pages::new(self.snapshot.clone(), table, fault_threads, self.threads())?;
+        let prepared = self.prepared.set((pages, Order::new(table)?));
         prepared.map_err(|_| error!(ENOTRECOVERABLE, "a load was prepared twice"))
     }
 
@@ -88,12 +175,20 @@ impl Load for SnapshotLoad {
     }
 
     fn threads(&self) -> usize {
-        self.threads
+        if self.extent.is_some() { self.threads } else { 0 }
     }
 
     fn run(&self, engine: &Engine, worker: usize) {
-        if let Ok((pages, units)) = self.prepared() {
-            loader::run(pages, units, engine, worker);
+        if let (Ok((pages, _)), Ok(order), Some(extent)) = (self.prepared(), self.order(engine), self.extent) {
+            loader::run(pages, order, extent, engine, worker);
+        }
+    }
+
+    fn finish(&self, engine: &Engine) {
+        if let (Some(record), Some(recorder)) = (self.record.lock().take(), &self.recorder) {
+            if let Err(error) = self.keep_record(engine, record, recorder) {
+                engine.callbacks.log(LogLevel::Error, &format!("the working set was not recorded: {error}"));
+            }
         }
     }
 }

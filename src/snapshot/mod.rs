@@ -1,6 +1,7 @@
 //! Snapshots: what a file holds of a machine's RAM, and restoring RAM from it.
 
 mod block;
+mod checksum;
 mod cursor;
 mod data_pages;
 mod file;
@@ -9,9 +10,12 @@ mod image;
 mod load;
 mod loader;
 mod mapped_ram;
+mod order;
 mod pages;
+mod recorder;
 #[cfg(test)]
 mod tests;
+mod working_set;
 
 pub use block::SnapshotBlock;
 pub use file::Snapshot;

@@ -5,13 +5,11 @@ use std::sync::Arc;
 
 use super::block::Kind;
 use super::file::Snapshot;
+use super::order::UNIT;
 use crate::error::{Result, ensure, error};
 use crate::incoming::{Engine, Filling};
 use crate::kernel::{HUGE_PAGE, Mapping};
 use crate::memory::BlockTable;
-
-/// How many bytes are loaded at once; a host page if that is larger. A pause waits for a unit at most.
-pub(super) const UNIT: usize = HUGE_PAGE;
 
 /// A snapshot matched with a machine's RAM blocks.
 pub(super) struct Pages {
@@ -31,6 +29,17 @@ impl Pages {
         let for_loaders = (0..loaders).map(|_| Mapping::new_huge(page.max(UNIT), "the pages of a loader thread"));
         let buffers = for_faults.chain(for_loaders).collect::<Result<_>>()?;
         Ok(Self { snapshot, sources, buffers })
+    }
+
+    /// Which of the snapshot's blocks the RAM block with this index is.
+    pub fn source_of(&self, index: usize) -> usize {
+        self.sources[index]
+    }
+
+    /// Which RAM block a block of the snapshot is.
+    pub fn index_of(&self, source: usize) -> usize {
+        let index = self.sources.iter().position(|other| *other == source);
+        index.expect("both sides have the same blocks")
     }
 
     /// Places a unit as one huge page, if that can be and is worth the memory: nothing of it was received yet, and at

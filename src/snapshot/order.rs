@@ -1,0 +1,288 @@
+//! What the background loader loads next: the working set of an earlier restore, then around recent faults, then the rest
+//! in the order of addresses.
+
+use std::collections::HashMap;
+use std::ops::Range;
+use std::sync::OnceLock;
+use std::sync::atomic::{
+    AtomicUsize,
+    Ordering::{Relaxed, SeqCst},
+};
+
+use parking_lot::Mutex;
+
+use crate::error::Result;
+use crate::kernel::HUGE_PAGE;
+use crate::memory::{AtomicBitmap, BlockTable, RamBlock};
+
+/// How many bytes are loaded at once; a host page if that is larger. A pause waits for a unit at most.
+pub(super) const UNIT: usize = HUGE_PAGE;
+
+/// How many units that were faulted in are remembered.
+const RECENT: usize = 16;
+
+/// Of a unit whose pages belong to the working set by this share (1 / n), all is loaded: it costs less than its parts.
+const WORTH_A_UNIT: usize = 8;
+
+/// Pages of the block with this index, to be loaded at once.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Piece {
+    pub index: usize,
+    pub pages: Range<usize>,
+}
+
+/// All RAM in units, each handed out once.
+pub(super) struct Order {
+    blocks: Box<[Division]>,
+    /// Which units have been handed out.
+    taken: AtomicBitmap,
+    /// What workers have given back.
+    returned: Mutex<Vec<Piece>>,
+    working_set: OnceLock<Box<[Piece]>>,
+    /// How far it has been handed out.
+    next_of_set: AtomicUsize,
+    /// 1 + the number of the unit that a fault was in; 0: none.
+    recent: [AtomicUsize; RECENT],
+    next_recent: AtomicUsize,
+    /// From where on units have been handed out in the order of addresses.
+    next: AtomicUsize,
+    units: usize,
+}
+
+/// How a block is divided: into units whose addresses are aligned, but for the first and the last.
+struct Division {
+    /// The number of its first unit.
+    first: usize,
+    pages: usize,
+    /// Pages a unit.
+    unit: usize,
+    /// How many pages of the first unit lie before the block.
+    before: usize,
+}
+
+impl Division {
+    fn new(first: usize, block: &RamBlock) -> Self {
+        let unit = block.page_of(UNIT).max(1);
+        Self { first, pages: block.pages(), unit, before: block.page_of(block.host()) % unit }
+    }
+
+    fn units(&self) -> usize {
+        (self.before + self.pages).div_ceil(self.unit)
+    }
+
+    /// The number of the unit that a page lies in.
+    fn number(&self, page: usize) -> usize {
+        self.first + (self.before + page) / self.unit
+    }
+
+    /// The pages of a unit of this block.
+    fn pages(&self, number: usize) -> Range<usize> {
+        let number = number - self.first;
+        let end = (number + 1) * self.unit - self.before;
+        (number * self.unit).saturating_sub(self.before)..end.min(self.pages)
+    }
+}
+
+impl Order {
+    pub fn new(table: &BlockTable) -> Result<Self> {
+        let mut units = 0;
+        let blocks = table.blocks().iter().map(|block| {
+            let division = Division::new(units, block);
+            units += division.units();
+            division
+        });
+        let blocks = blocks.collect();
+        Ok(Self {
+            blocks,
+            taken: AtomicBitmap::new(units)?,
+            returned: Mutex::default(),
+            working_set: OnceLock::new(),
+            next_of_set: AtomicUsize::new(0),
+            recent: Default::default(),
+            next_recent: AtomicUsize::new(0),
+            next: AtomicUsize::new(0),
+            units,
+        })
+    }
+
+    /// What to load first, in the order in which it was touched before. Only the first call counts.
+    pub fn put_first(&self, touched: impl Iterator<Item = Piece>) {
+        self.working_set.get_or_init(|| self.by_units(touched));
+    }
+
+    /// Unit by unit in the order of the first touch of each: all of it, or the parts that belong to the working set.
+    fn by_units(&self, touched: impl Iterator<Item = Piece>) -> Box<[Piece]> {
+        let mut order = Vec::new();
+        let mut parts: HashMap<usize, Vec<Range<usize>>> = HashMap::new();
+        for Piece { index, pages } in touched {
+            let block = &self.blocks[index];
+            let mut at = pages.start;
+            while at < pages.end {
+                let number = block.number(at);
+                let end = block.pages(number).end.min(pages.end);
+                parts.entry(number).or_insert_with(|| {
+                    order.push((index, number));
+                    Vec::new()
+                });
+                parts.entry(number).or_default().push(at..end);
+                at = end;
+            }
+        }
+        let pieces = order.into_iter().flat_map(|(index, number)| {
+            let parts = merged(parts.remove(&number).unwrap_or_default());
+            let unit = self.blocks[index].pages(number);
+            let count: usize = parts.iter().map(Range::len).sum();
+            let whole = count * WORTH_A_UNIT >= unit.len();
+            let parts = if whole { vec![unit] } else { parts };
+            parts.into_iter().map(move |pages| Piece { index, pages })
+        });
+        pieces.collect()
+    }
+
+    /// A thread waits for this page: what is around it will be needed soon.
+    pub fn faulted(&self, index: usize, page: usize) {
+        let number = self.blocks[index].number(page) + 1;
+        let last = self.next_recent.load(Relaxed);
+        if self.recent[last % RECENT].load(Relaxed) != number {
+            self.recent[last.wrapping_add(1) % RECENT].store(number, Relaxed);
+            self.next_recent.store(last.wrapping_add(1), Relaxed);
+        }
+    }
+
+    /// The next piece that nobody has taken.
+    pub fn take(&self) -> Option<Piece> {
+        if let Some(piece) = self.returned.lock().pop() {
+            return Some(piece);
+        }
+        self.take_of_set().or_else(|| self.take_recent()).or_else(|| self.take_next())
+    }
+
+    pub fn give_back(&self, piece: Piece) {
+        self.returned.lock().push(piece);
+    }
+
+    /// The next piece of the working set.
+    pub fn take_of_set(&self) -> Option<Piece> {
+        let set = self.working_set.get()?;
+        loop {
+            let piece = set.get(self.next_of_set.load(Relaxed)).and(set.get(self.next_of_set.fetch_add(1, SeqCst)))?;
+            let block = &self.blocks[piece.index];
+            let number = block.number(piece.pages.start);
+            if block.pages(number) != piece.pages || self.take_unit(number) {
+                return Some(piece.clone());
+            }
+        }
+    }
+
+    /// The unit that a recent fault was in, or the one behind it.
+    fn take_recent(&self) -> Option<Piece> {
+        let last = self.next_recent.load(Relaxed);
+        (0..RECENT).find_map(|back| {
+            let number = self.recent[last.wrapping_sub(back) % RECENT].load(Relaxed).checked_sub(1)?;
+            let number = [number, number + 1].into_iter().find(|number| self.take_unit(*number))?;
+            Some(self.unit(number))
+        })
+    }
+
+    fn take_next(&self) -> Option<Piece> {
+        loop {
+            let from = self.next.load(SeqCst);
+            let number = self.taken.find(from..self.units, false)?;
+            self.next.fetch_max(number, SeqCst);
+            if self.take_unit(number) {
+                return Some(self.unit(number));
+            }
+        }
+    }
+
+    /// Whether the unit was there to be taken.
+    fn take_unit(&self, number: usize) -> bool {
+        let mut taken = false;
+        if number < self.units {
+            self.taken.set(number..number + 1, |_, _| taken = true);
+        }
+        taken
+    }
+
+    fn unit(&self, number: usize) -> Piece {
+        let index = self.blocks.partition_point(|block| block.first <= number) - 1;
+        Piece { index, pages: self.blocks[index].pages(number) }
+    }
+}
+
+/// The same pages in ascending order, and in as few ranges as can be.
+fn merged(mut ranges: Vec<Range<usize>>) -> Vec<Range<usize>> {
+    ranges.sort_unstable_by_key(|range| range.start);
+    ranges.into_iter().fold(Vec::new(), |mut merged: Vec<Range<usize>>, range| {
+        match merged.last_mut() {
+            Some(last) if range.start <= last.end => last.end = last.end.max(range.end),
+            _ => merged.push(range),
+        }
+        merged
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::memory::{BlockId, RamBlockSpec};
+
+    fn order(blocks: &[(usize, u64, u64)]) -> Order {
+        let mut table = BlockTable::default();
+        for (id, (host, length, page_size)) in blocks.iter().enumerate() {
+            let spec =
+                RamBlockSpec { idstr: format!("block{id}"), host: *host, length: *length, page_size: *page_size };
+            table.add(RamBlock::new(BlockId(id), spec).unwrap()).unwrap();
+        }
+        Order::new(&table).unwrap()
+    }
+
+    fn all(order: &Order) -> Vec<(usize, Range<usize>)> {
+        std::iter::from_fn(|| order.take()).map(|piece| (piece.index, piece.pages)).collect()
+    }
+
+    #[test]
+    fn units_cover_every_page_once() {
+        let order = order(&[(0x4000_1000, 5 << 20, 4096), (0x8000_0000, 4096, 4096), (0xc000_0000, 8 << 20, 4 << 20)]);
+        assert_eq!(all(&order), [(0, 0..511), (0, 511..1023), (0, 1023..1280), (1, 0..1), (2, 0..1), (2, 1..2)]);
+    }
+
+    #[test]
+    fn faults_go_first_and_what_is_behind_them() {
+        let order = order(&[(0x4000_0000, 12 << 20, 4096)]);
+        order.faulted(0, 3 * 512 + 7);
+        order.faulted(0, 512);
+        let units: Vec<_> = all(&order).into_iter().map(|(_, pages)| pages.start / 512).collect();
+        assert_eq!(units, [1, 2, 3, 4, 0, 5]);
+    }
+
+    #[test]
+    fn a_fault_in_the_last_unit_has_nothing_behind_it() {
+        let order = order(&[(0x4000_0000, 4 << 20, 4096)]);
+        order.faulted(0, 1023);
+        assert_eq!(all(&order), [(0, 512..1024), (0, 0..512)]);
+    }
+
+    #[test]
+    fn the_working_set_comes_first_and_then_all_else() {
+        let order = order(&[(0x4000_0000, 6 << 20, 4096)]);
+        let touched = [600..700, 1500..1501, 20..24, 1499..1502, 690..710];
+        order.put_first(touched.into_iter().map(|pages| Piece { index: 0, pages }));
+        // The second unit is worth loading whole; of the others only what was touched.
+        assert_eq!(all(&order), [(0, 512..1024), (0, 1499..1502), (0, 20..24), (0, 0..512), (0, 1024..1536)]);
+    }
+
+    #[test]
+    fn what_was_given_back_comes_again() {
+        let order = order(&[(0x4000_0000, 2 << 20, 4096)]);
+        let piece = order.take().unwrap();
+        assert_eq!(order.take(), None);
+        order.give_back(piece.clone());
+        assert_eq!(order.take(), Some(piece));
+    }
+
+    #[test]
+    fn ranges_merge() {
+        assert_eq!(merged(vec![5..6, 1..3, 3..4, 2..3]), [1..4, 5..6]);
+    }
+}

@@ -1,0 +1,79 @@
+//! Notes which pages are faulted on, in order, while a snapshot is being loaded.
+
+use std::ops::Range;
+use std::sync::OnceLock;
+use std::sync::atomic::{
+    AtomicU64, AtomicUsize,
+    Ordering::{Acquire, Relaxed, Release},
+};
+
+use super::working_set::MOST_RUNS;
+
+/// Notes are kept in chunks, so that memory is taken as they come.
+const CHUNK: usize = 4096;
+
+/// A note in 64 bits: 1 + the block's index, the first page, and how many follow it.
+const PAGE_BITS: u32 = 40;
+const MORE_BITS: u32 = 12;
+
+/// Written by fault threads without a lock.
+pub(super) struct Recorder {
+    chunks: Box<[OnceLock<Box<[AtomicU64]>>]>,
+    /// How many notes there are, or would be, were there room.
+    count: AtomicUsize,
+}
+
+impl Recorder {
+    pub fn new() -> Self {
+        Self { chunks: (0..MOST_RUNS / CHUNK).map(|_| OnceLock::new()).collect(), count: AtomicUsize::new(0) }
+    }
+
+    /// These pages of the block with this index were placed for a fault.
+    pub fn note(&self, index: usize, pages: &Range<usize>) {
+        let (block, page, more) = (index as u64 + 1, pages.start as u64, pages.len() as u64 - 1);
+        if block >> (u64::BITS - PAGE_BITS - MORE_BITS) != 0 || page >> PAGE_BITS != 0 || more >> MORE_BITS != 0 {
+            return;
+        }
+        let number = self.count.fetch_add(1, Relaxed);
+        if let Some(chunk) = self.chunks.get(number / CHUNK) {
+            let chunk = chunk.get_or_init(|| (0..CHUNK).map(|_| AtomicU64::new(0)).collect());
+            chunk[number % CHUNK].store((block << PAGE_BITS | page) << MORE_BITS | more, Release);
+        }
+    }
+
+    /// All notes in order: index of a block, and pages of it.
+    pub fn notes(&self) -> impl Iterator<Item = (usize, Range<usize>)> {
+        let chunks = self.chunks.iter().map_while(|chunk| chunk.get());
+        chunks.flat_map(|chunk| chunk.iter()).filter_map(|note| {
+            let note = note.load(Acquire);
+            let (pages, more) = (note >> MORE_BITS, note & ((1 << MORE_BITS) - 1));
+            let (block, page) = (pages >> PAGE_BITS, pages & ((1 << PAGE_BITS) - 1));
+            // 0: being written, or behind the last one.
+            (block != 0).then(|| (block as usize - 1, page as usize..(page + more + 1) as usize))
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn notes_come_back_in_order() {
+        let recorder = Recorder::new();
+        let notes = [(3, 7..8), (0, 0..4096), (4094, (1 << 40) - 1..1 << 40)];
+        notes.iter().for_each(|(index, pages)| recorder.note(*index, pages));
+        assert_eq!(recorder.notes().collect::<Vec<_>>(), notes);
+    }
+
+    #[test]
+    fn what_does_not_fit_is_left_out() {
+        let recorder = Recorder::new();
+        recorder.note(4095, &(0..1));
+        recorder.note(0, &(0..4097));
+        recorder.note(0, &(1 << 40..(1 << 40) + 1));
+        assert_eq!(recorder.notes().count(), 0);
+        (0..MOST_RUNS + 5).for_each(|page| recorder.note(0, &(page..page + 1)));
+        assert_eq!(recorder.notes().count(), MOST_RUNS);
+    }
+}

@@ -1,0 +1,97 @@
+//! Working sets: which pages a restore faulted on, in order, kept in a small file for the next restore to load first.
+//!
+//! The file, numbers big-endian: "UFFDWSET", version u32 = 1, identity of the snapshot u64, number of runs u32, then for
+//! each run: index of the RAM block in the snapshot u32, length u32 and offset u64 in bytes; at last a checksum u64 of all
+//! before. A file that is damaged, or is of another snapshot, costs time at worst: it only says what to load first.
+
+use std::ops::Range;
+use std::path::Path;
+
+use super::checksum::Checksum;
+use super::cursor::Cursor;
+use super::file::Snapshot;
+use super::image::Image;
+use crate::error::{Result, ensure};
+
+const MAGIC: &[u8; 8] = b"UFFDWSET";
+const VERSION: u32 = 1;
+const HEADER: u64 = 8 + 4 + 8 + 4;
+const RUN: u64 = 4 + 4 + 8;
+
+/// Any run is a multiple of this long.
+const GRAIN: u64 = 4096;
+
+/// The most runs of a working set; 4 GiB of RAM that were touched in single pages of 4 KiB have as many.
+pub(super) const MOST_RUNS: usize = 1 << 20;
+
+/// Bytes of a snapshot's RAM block that were faulted on together.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Touched {
+    /// The block's index in the snapshot.
+    pub block: usize,
+    pub bytes: Range<u64>,
+}
+
+/// The file that says this of a snapshot.
+pub(super) fn encode(identity: u64, runs: &[Touched]) -> Vec<u8> {
+    let mut file = Vec::with_capacity(HEADER as usize + runs.len() * RUN as usize + 8);
+    file.extend_from_slice(MAGIC);
+    file.extend_from_slice(&VERSION.to_be_bytes());
+    file.extend_from_slice(&identity.to_be_bytes());
+    file.extend_from_slice(&(runs.len() as u32).to_be_bytes());
+    for run in runs {
+        file.extend_from_slice(&(run.block as u32).to_be_bytes());
+        file.extend_from_slice(&((run.bytes.end - run.bytes.start) as u32).to_be_bytes());
+        file.extend_from_slice(&run.bytes.start.to_be_bytes());
+    }
+    let checksum = Checksum::of(&file);
+    file.extend_from_slice(&checksum.to_be_bytes());
+    file
+}
+
+/// Reads the working set of a snapshot from a file, or says why it is none.
+pub(super) fn read(path: &Path, snapshot: &Snapshot) -> Result<Vec<Touched>> {
+    let file = Image::open(path)?;
+    decode(&file, snapshot).map_err(|error| error.context(file.name()))
+}
+
+fn decode(file: &Image, snapshot: &Snapshot) -> Result<Vec<Touched>> {
+    let mut cursor = Cursor::new(file, 0);
+    let magic: [u8; 8] = cursor.array("a working set")?;
+    ensure!(magic == *MAGIC, EINVAL, "it is no working set: it starts with '{}'", magic.escape_ascii());
+    let version = cursor.u32("the version")?;
+    ensure!(version == VERSION, EINVAL, "the working set's version is {version}, not {VERSION}");
+    let identity = cursor.u64("the snapshot's identity")?;
+    let count = cursor.u32("the number of runs")? as usize;
+    ensure!(count <= MOST_RUNS, EINVAL, "{count} runs are more than {MOST_RUNS}");
+    let end = HEADER + count as u64 * RUN + 8;
+    ensure!(file.length() == end, EINVAL, "it has {} bytes, and {count} runs take {end}", file.length());
+
+    let mut bytes = vec![0; end as usize];
+    file.read(0, &mut bytes)?;
+    let (content, checksum) = bytes.split_at(bytes.len() - 8);
+    ensure!(Checksum::of(content).to_be_bytes() == checksum, EINVAL, "it is damaged: its checksum is wrong");
+    ensure!(
+        identity == snapshot.identity()?,
+        ESTALE,
+        "it is the working set of another snapshot than {}",
+        snapshot.name()
+    );
+    content[HEADER as usize..].chunks_exact(RUN as usize).map(|run| decode_run(run, snapshot)).collect()
+}
+
+/// Takes a run apart, which lies inside of its block.
+fn decode_run(run: &[u8], snapshot: &Snapshot) -> Result<Touched> {
+    let number = |range: Range<usize>| run[range].iter().fold(0, |number, byte| number << 8 | u64::from(*byte));
+    let (block, length, start) = (number(0..4) as usize, number(4..8), number(8..16));
+    let inside = snapshot
+        .blocks()
+        .get(block)
+        .is_some_and(|block| start.checked_add(length).is_some_and(|end| end <= block.length()));
+    ensure!(
+        inside && length > 0 && (start | length) % GRAIN == 0,
+        EINVAL,
+        "its run of {length:#x} bytes at offset {start:#x} of RAM block {block} is in no block"
+    );
+    Ok(Touched { block, bytes: start..start + length })
+}
