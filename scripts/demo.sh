@@ -4,6 +4,8 @@
 #   SNAPSHOT=path    restore this one; otherwise it is a real one that comes with the sources
 #   SYNTH=size       make one up (4G, say), restore it and remove it
 #   REFERENCE=path   compare with this snapshot instead
+#   RECORD=file      keep there which pages were waited for
+#   REPLAY=file      load those first that were waited for in an earlier run
 set -eu
 build=${1:-build}
 restore=$build/c-tests/demo/restore
@@ -19,4 +21,5 @@ if [ -n "${SYNTH:-}" ]; then
     echo "Writing a snapshot of $SYNTH to $SNAPSHOT"
     "$build/c-tests/demo/synth" "$SYNTH" "$SNAPSHOT"
 fi
-"$restore" ${REFERENCE:+--reference="$REFERENCE"} "${SNAPSHOT:-$build/c-tests/pc-firmware-16m.mapped-ram}"
+"$restore" ${REFERENCE:+--reference="$REFERENCE"} ${RECORD:+--record="$RECORD"} ${REPLAY:+--replay="$REPLAY"} \
+    "${SNAPSHOT:-$build/c-tests/pc-firmware-16m.mapped-ram}"

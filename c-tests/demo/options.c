@@ -20,6 +20,8 @@ static const char usage[] =
     "  --fault-threads=N   threads of the library that serve their faults (1)\n"
     "  --loader-threads=N  threads of the library that load the rest in the background (1)\n"
     "  --seed=N            other seed, other order of touching (1)\n"
+    "  --record=FILE       keep in FILE which pages were waited for\n"
+    "  --replay=FILE       load first what FILE says, from an earlier run with --record\n"
     "  --reference=PATH    compare with this snapshot instead\n"
     "  --help              this\n"
     "\n"
@@ -59,6 +61,8 @@ struct options options_parse(int argc, char **argv)
         { "fault-threads", required_argument, NULL, 'f' },
         { "loader-threads", required_argument, NULL, 'l' },
         { "seed", required_argument, NULL, 's' },
+        { "record", required_argument, NULL, 'w' },
+        { "replay", required_argument, NULL, 'p' },
         { "reference", required_argument, NULL, 'r' },
         { "help", no_argument, NULL, 'h' },
         { 0 },
@@ -88,6 +92,12 @@ struct options options_parse(int argc, char **argv)
             break;
         case 's':
             options.seed = number_or_exit(optarg, "--seed", 0, UINT64_MAX);
+            break;
+        case 'w':
+            options.record = optarg;
+            break;
+        case 'p':
+            options.replay = optarg;
             break;
         case 'r':
             options.reference = optarg;

@@ -14,6 +14,8 @@ struct options {
     uint32_t fault_threads;
     uint32_t loader_threads;
     uint64_t seed;
+    const char *record; /* files of a working set, or NULL */
+    const char *replay;
 };
 
 /* Exits after --help, and with a message when the command line makes no sense. */

@@ -82,6 +82,8 @@ static void load(struct MigrationIncomingState *guest, struct UffdSnapshot *snap
     const struct UffdLoadConfig config = {
         .size = sizeof(config),
         .loader_threads = options->loader_threads,
+        .working_set_record = options->record,
+        .working_set_replay = options->replay,
     };
 
     if (uffd_incoming_load_snapshot(guest, snapshot, &config) != 0) {

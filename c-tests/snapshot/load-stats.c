@@ -30,8 +30,12 @@ int main(void)
     CHECK_PAGE(rb, 3);
     AWAIT(vm_stats(vm).bytes_loaded > 0); /* counted after a thread was woken */
     check_total(vm, rb->page_size, 0);
-    CHECK_RAM(vm);
+    /* Each by a fault of its own: in an order in which no page is placed along with another. */
+    for (size_t i = 0; i < PAGES; i++) {
+        CHECK_PAGE(rb, i * 37 % PAGES);
+    }
     CHECK_OK(uffd_incoming_wait(vm, -1));
+    CHECK_RAM(vm);
     check_total(vm, rb->length, 1);
 
     CHECK_EQ(vm_stats(vm).fault_threads, vm_fault_threads(vm));

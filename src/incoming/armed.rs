@@ -46,7 +46,11 @@ impl Armed {
         let first = self.engine.wakers.len();
         for number in 0..load.threads() {
             let load = load.clone();
-            let body = move |engine: &Engine| guard(engine, first + number, |engine, worker| load.run(engine, worker));
+            let body = move |engine: &Engine| {
+                engine.loaders.fetch_add(1, SeqCst);
+                guard(engine, first + number, |engine, worker| load.run(engine, worker));
+                engine.loaders.fetch_sub(1, SeqCst);
+            };
             self.start(format!("uffd/load{number}"), body)?;
         }
         // All may have been marked received before.

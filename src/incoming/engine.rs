@@ -37,6 +37,8 @@ pub(crate) struct Engine {
     pub requested: AtomicUsize,
     /// A snapshot is being loaded: all RAM is to be placed.
     pub load: Option<Arc<dyn Load>>,
+    /// How many loader threads are at work.
+    pub loaders: AtomicUsize,
     pub spin_us: u32,
 }
 

@@ -23,6 +23,7 @@ pub struct Fault<'a> {
     pub(super) index: usize,
     pub(super) page: usize,
     pub(super) address: usize,
+    pub(super) crowded: bool,
 }
 
 impl Fault<'_> {
@@ -70,6 +71,11 @@ impl Fault<'_> {
     /// Where the block stands in the engine's table.
     pub(crate) fn index(&self) -> usize {
         self.index
+    }
+
+    /// Whether faults come faster than they are served one by one: others wait, too.
+    pub(crate) fn is_crowded(&self) -> bool {
+        self.crowded
     }
 
     pub(crate) fn page(&self) -> usize {

@@ -1,8 +1,10 @@
 //! A fault thread: reads the faults of its userfaultfd and has each served. The first one serves the shared descriptors,
 //! too.
 
+use std::num::NonZeroUsize;
 use std::os::fd::AsFd;
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -55,8 +57,10 @@ struct FaultThread<'a> {
     engine: &'a Engine,
     worker: usize,
     messages: [Message; BATCH],
+    cpus: usize,
     spin: Spin,
     following: Following,
+    crowd: Crowd,
     /// The userfaultfd, the waker, and then the shared descriptors.
     poll: Poll,
     shared: Arc<[Arc<SharedFd>]>,
@@ -73,15 +77,14 @@ impl<'a> FaultThread<'a> {
         let mut poll = Poll::default();
         poll.add(engine.registration.uffds()[worker].as_fd());
         poll.add(engine.wakers[worker].as_fd());
-        // On one CPU a fault can only come while we sleep.
-        let may_spin = thread::available_parallelism().is_ok_and(|cpus| cpus.get() > 1);
-        let spin_us = if may_spin { engine.spin_us } else { 0 };
         Self {
             engine,
             worker,
             messages: [Message::default(); BATCH],
-            spin: Spin::new(Duration::from_micros(spin_us.into())),
+            cpus: thread::available_parallelism().map_or(1, NonZeroUsize::get),
+            spin: Spin::new(Duration::from_micros(engine.spin_us.into())),
             following: Following::default(),
+            crowd: Crowd::default(),
             poll,
             shared: Arc::default(),
             // An older version than any list has.
@@ -133,11 +136,12 @@ impl<'a> FaultThread<'a> {
         self.shared.iter().for_each(|shared| self.poll.add_raw(shared.fd()));
     }
 
-    /// Looks for faults for a while without sleeping, where that pays. Not with shared descriptors: as long as there are
-    /// faults of our own, these would have to wait.
+    /// Looks for faults for a while without sleeping, where that pays: where a CPU is left for who faults. Not with shared
+    /// descriptors: as long as there are faults of our own, these would have to wait.
     fn look(&mut self) -> Result<usize> {
         let time = self.spin.time();
-        if time.is_zero() || !self.shared.is_empty() || self.following.is_there() {
+        let taken = self.engine.wakers.len() + self.engine.loaders.load(Relaxed);
+        if time.is_zero() || taken >= self.cpus || !self.shared.is_empty() || self.following.is_there() {
             return Ok(0);
         }
         let start = Instant::now();
@@ -171,10 +175,11 @@ impl<'a> FaultThread<'a> {
                 engine.waits.begin(page, vcpu_of(engine, message.thread_id), now);
             }
         }
+        let crowded = self.crowd.came(messages.len());
         let mut before = None;
         for (place, message) in pages.iter().zip(&*messages) {
             if let (&Some((index, page)), true) = (place, *place != before) {
-                serve_page(&Fault { engine, worker, index, page, address: message.address })?;
+                serve_page(&Fault { engine, worker, index, page, address: message.address, crowded })?;
             }
             before = *place;
         }
@@ -219,7 +224,7 @@ impl<'a> FaultThread<'a> {
         };
         let block = engine.block(index);
         let page = asked.page;
-        serve_page(&Fault { engine, worker, index, page, address: block.address_of(page) })?;
+        serve_page(&Fault { engine, worker, index, page, address: block.address_of(page), crowded: false })?;
         // In place: the client goes on. Otherwise its waker is called when it will be.
         if block.received().get(page) {
             if let Err(error) = shared.wake(block, asked.client_addr) {
@@ -227,6 +232,21 @@ impl<'a> FaultThread<'a> {
             }
         }
         Ok(())
+    }
+}
+
+/// How many faults wait at once, on average of late.
+#[derive(Default)]
+struct Crowd {
+    /// In sixteenths.
+    average: usize,
+}
+
+impl Crowd {
+    /// So many were read at once. Whether it is a crowd: more than one, most of the time.
+    fn came(&mut self, count: usize) -> bool {
+        self.average = (self.average * 7 + count * 16) / 8;
+        self.average >= 24
     }
 }
 

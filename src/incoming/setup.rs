@@ -76,6 +76,7 @@ impl Incoming {
             shared: self.shared.clone(),
             requested: AtomicUsize::new(0),
             load: plan.load.clone(),
+            loaders: AtomicUsize::new(0),
             spin_us: config.spin_us,
         };
         Ok(Arc::new(engine))

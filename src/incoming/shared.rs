@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, VecDeque};
 use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::SeqCst};
 
 use parking_lot::{Mutex, RwLock};
 
@@ -32,6 +32,8 @@ pub trait SharedClient: Send + Sync {
 #[derive(Default)]
 pub(crate) struct SharedFds {
     list: RwLock<Arc<[Arc<SharedFd>]>>,
+    /// How many there are.
+    count: AtomicUsize,
     /// Changes whenever the list does.
     version: AtomicU64,
     /// Pages that clients wait for, and that no fault thread has looked at yet.
@@ -81,7 +83,7 @@ impl SharedFds {
             waiting: Mutex::default(),
         };
         *list = list.iter().cloned().chain([Arc::new(shared)]).collect();
-        self.version.fetch_add(1, SeqCst);
+        self.changed(&list);
         Ok(())
     }
 
@@ -93,7 +95,7 @@ impl SharedFds {
         let shared = shared.ok_or_else(|| error!(ENOENT, "shared descriptor {fd} is not known here"))?;
         shared.removed.store(true, SeqCst);
         *list = list.iter().filter(|other| other.fd != fd).cloned().collect();
-        self.version.fetch_add(1, SeqCst);
+        self.changed(&list);
         // SAFETY: whoever added it keeps it open until the removal has returned.
         shared.wake_all(unsafe { BorrowedFd::borrow_raw(fd) });
         Ok(shared)
@@ -110,7 +112,12 @@ impl SharedFds {
     }
 
     pub fn is_empty(&self) -> bool {
-        self.list.read().is_empty()
+        self.count.load(SeqCst) == 0
+    }
+
+    fn changed(&self, list: &[Arc<SharedFd>]) {
+        self.count.store(list.len(), SeqCst);
+        self.version.fetch_add(1, SeqCst);
     }
 
     pub fn version(&self) -> u64 {

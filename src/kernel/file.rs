@@ -113,6 +113,24 @@ pub(crate) unsafe fn read_at(file: BorrowedFd<'_>, offset: u64, to: *mut u8, len
     Ok(done)
 }
 
+/// Reads `length` bytes at `offset` if all of them are in the page cache; false where they are not, or where that cannot
+/// be told. Never waits for a disk.
+///
+/// # Safety
+/// `to` is valid for writes of `length` bytes, and nothing else accesses them meanwhile.
+pub(crate) unsafe fn read_cached(file: BorrowedFd<'_>, offset: u64, to: *mut u8, length: usize) -> bool {
+    let Ok(offset) = off_t::try_from(offset) else { return false };
+    let buffer = libc::iovec { iov_base: to.cast(), iov_len: length };
+    // SAFETY: by this function's contract; the kernel reads just one iovec.
+    let read = unsafe { libc::preadv2(file.as_raw_fd(), &buffer, 1, offset, libc::RWF_NOWAIT) };
+    usize::try_from(read) == Ok(length)
+}
+
+/// Whether a regular file still has all bytes before `end`.
+pub(crate) fn reaches(file: BorrowedFd<'_>, end: u64) -> bool {
+    fstat(file).is_ok_and(|status| status.st_size as u64 >= end)
+}
+
 /// The first stretch of data that ends behind `offset`; `None` when only a hole follows. Where nothing is known of
 /// holes, as on block devices and some file systems, everything is data.
 pub(crate) fn next_data(file: BorrowedFd<'_>, offset: u64) -> nix::Result<Option<Range<u64>>> {

@@ -12,7 +12,7 @@ mod userfaultfd;
 
 pub(crate) use backing::check_private_files_are_empty;
 pub(crate) use eventfd::EventFd;
-pub(crate) use mapping::{HUGE_PAGE, Mapping, empty_memory, is_locked, is_mapped};
+pub(crate) use mapping::{FileMapping, HUGE_PAGE, Mapping, empty_memory, is_locked, is_mapped};
 pub(crate) use poll::{Poll, Readiness};
 pub use probe::{Host, probe};
 pub(crate) use thread::{CpuSet, affinity, set_own_affinity, with_signals_blocked};

@@ -118,6 +118,47 @@ impl Snapshot {
     /// `to` is valid for writes of `length` bytes, and nothing else accesses them meanwhile.
     pub(crate) unsafe fn read(&self, block: usize, offset: u64, to: *mut u8, length: usize) -> Result<()> {
         let source = &self.blocks[block];
+        self.check_inside(source, offset, length)?;
+        // SAFETY: this function's contract is the same, and so is the closure's for its part of the bytes.
+        unsafe {
+            read_runs(source, offset, to, length, |at, to, length| {
+                let read = self.image.read_raw(source.pages_offset + at, to, length);
+                read.map_err(|error| {
+                    error.context(format_args!("{}: RAM block '{}', offset {at:#x}", self.name(), source.idstr))
+                })
+            })
+        }
+    }
+
+    /// The same if all of it is in the page cache, and so without waiting for a disk; false where it is not.
+    ///
+    /// # Safety
+    /// As for [`Snapshot::read`].
+    pub(crate) unsafe fn read_cached(&self, block: usize, offset: u64, to: *mut u8, length: usize) -> bool {
+        let source = &self.blocks[block];
+        if self.check_inside(source, offset, length).is_err() {
+            return false;
+        }
+        // SAFETY: this function's contract is the same, and so is the closure's for its part of the bytes.
+        let read = unsafe {
+            read_runs(source, offset, to, length, |at, to, length| {
+                let cached = self.image.read_cached(source.pages_offset + at, to, length);
+                cached.then_some(()).ok_or(())
+            })
+        };
+        read.is_ok()
+    }
+
+    /// Where in memory the kernel can copy the block's bytes from `offset` on from, if all of them are data; see
+    /// `Image::in_memory`.
+    pub(crate) fn in_memory(&self, block: usize, offset: u64, length: usize) -> Option<*const u8> {
+        let source = &self.blocks[block];
+        let run = source.run(offset, length as u64);
+        let all_data = run.kind == Kind::Data && run.length == length as u64;
+        if all_data { self.image.in_memory(source.pages_offset + offset, length) } else { None }
+    }
+
+    fn check_inside(&self, source: &SnapshotBlock, offset: u64, length: usize) -> Result<()> {
         let inside = offset.checked_add(length as u64).is_some_and(|end| end <= source.length);
         ensure!(
             inside,
@@ -127,26 +168,32 @@ impl Snapshot {
             source.idstr,
             source.length
         );
-        let mut done = 0;
-        while done < length {
-            let at = offset + done as u64;
-            let run = source.run(at, (length - done) as u64);
-            // SAFETY: `done` is below `length`, and the run is not longer than what is left.
-            let result = unsafe {
-                let to = to.add(done);
-                match run.kind {
-                    Kind::Data => self.image.read_raw(source.pages_offset + at, to, run.length as usize),
-                    Kind::Zero => {
-                        to.write_bytes(0, run.length as usize);
-                        Ok(())
-                    }
-                }
-            };
-            result.map_err(|error| {
-                error.context(format_args!("{}: RAM block '{}', offset {at:#x}", self.name(), source.idstr))
-            })?;
-            done += run.length as usize;
-        }
         Ok(())
     }
+}
+
+/// Fills `length` bytes at `to` with those of a block from `offset` on, run by run: `read` fetches data, zeros are made.
+///
+/// # Safety
+/// `to` is valid for writes of `length` bytes, and nothing else accesses them meanwhile.
+unsafe fn read_runs<E>(
+    source: &SnapshotBlock,
+    offset: u64,
+    to: *mut u8,
+    length: usize,
+    mut read: impl FnMut(u64, *mut u8, usize) -> Result<(), E>,
+) -> Result<(), E> {
+    let mut done = 0;
+    while done < length {
+        let at = offset + done as u64;
+        let run = source.run(at, (length - done) as u64);
+        let to = to.wrapping_add(done);
+        match run.kind {
+            Kind::Data => read(at, to, run.length as usize)?,
+            // SAFETY: `done` is below `length`, and the run is not longer than what is left.
+            Kind::Zero => unsafe { to.write_bytes(0, run.length as usize) },
+        }
+        done += run.length as usize;
+    }
+    Ok(())
 }

@@ -4,7 +4,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
 use crate::error::{Error, Result, error};
-use crate::kernel::file;
+use crate::kernel::{FileMapping, file};
 
 /// An open file with its length and what messages call it.
 #[derive(Debug)]
@@ -12,6 +12,8 @@ pub(super) struct Image {
     descriptor: OwnedFd,
     name: String,
     length: u64,
+    /// A regular file's bytes in memory, where it can be mapped.
+    mapping: Option<FileMapping>,
 }
 
 impl Image {
@@ -32,7 +34,9 @@ impl Image {
 
     fn new(descriptor: OwnedFd, name: String) -> Result<Self> {
         let length = file::length(descriptor.as_fd()).map_err(|error| error.context(&name))?;
-        Ok(Self { descriptor, name, length })
+        let is_regular = file::reaches(descriptor.as_fd(), length);
+        let mapping = if is_regular { FileMapping::new(descriptor.as_fd(), length) } else { None };
+        Ok(Self { descriptor, name, length, mapping })
     }
 
     pub(super) fn descriptor(&self) -> BorrowedFd<'_> {
@@ -47,6 +51,24 @@ impl Image {
     /// The file's length when it was opened.
     pub(super) fn length(&self) -> u64 {
         self.length
+    }
+
+    /// Where in memory the kernel can copy the bytes at `offset` from; none where they have to be read. The copying fails
+    /// with EFAULT where they cannot be read, or the file has come to end before them.
+    pub(super) fn in_memory(&self, offset: u64, length: usize) -> Option<*const u8> {
+        let mapped = self.mapping.as_ref()?.at(offset, length)?;
+        // Of the page in which a truncated file ends, memory shows zeros for the rest.
+        file::reaches(self.descriptor(), offset + length as u64).then_some(mapped)
+    }
+
+    /// Fills `length` bytes at `to` with the bytes at `offset` if they are in the page cache: without waiting. False where
+    /// they are not.
+    ///
+    /// # Safety
+    /// `to` is valid for writes of `length` bytes, and nothing else accesses them meanwhile.
+    pub(super) unsafe fn read_cached(&self, offset: u64, to: *mut u8, length: usize) -> bool {
+        // SAFETY: this function's contract is the same.
+        unsafe { file::read_cached(self.descriptor(), offset, to, length) }
     }
 
     /// Fills `to` with the bytes at `offset`. Errors do not name the file.

@@ -1,14 +1,16 @@
 //! Restoring RAM from a snapshot: pages on demand, and the rest in the background.
 
+use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 
 use parking_lot::Mutex;
 
+use super::around::Around;
 use super::file::Snapshot;
 use super::loader::{self, Extent};
 use super::order::{Order, Piece};
-use super::pages::Pages;
+use super::pages::{From, Pages};
 use super::recorder::Recorder;
 use super::working_set::{self, Touched};
 use crate::error::{Result, ensure, error};
@@ -102,11 +104,18 @@ struct SnapshotLoad {
     recorder: Option<Recorder>,
     record: Mutex<Option<Replacement>>,
     /// What depends on the RAM blocks.
-    prepared: OnceLock<(Pages, Order)>,
+    prepared: OnceLock<Prepared>,
+}
+
+struct Prepared {
+    pages: Pages,
+    order: Order,
+    /// For each fault thread.
+    around: Box<[Around]>,
 }
 
 impl SnapshotLoad {
-    fn prepared(&self) -> Result<&(Pages, Order)> {
+    fn prepared(&self) -> Result<&Prepared> {
         self.prepared.get().ok_or_else(|| error!(ENOTRECOVERABLE, "a load was not prepared"))
     }
 
@@ -122,9 +131,16 @@ impl SnapshotLoad {
         })
     }
 
+    /// These pages were placed for a fault.
+    fn note(&self, index: usize, pages: &Range<usize>) {
+        if let Some(recorder) = &self.recorder {
+            recorder.note(index, pages);
+        }
+    }
+
     /// What to load first.
     fn order(&self, engine: &Engine) -> Result<&Order> {
-        let (pages, order) = self.prepared()?;
+        let Prepared { pages, order, .. } = self.prepared()?;
         order.put_first(self.replayed(engine).iter().map(|touched| {
             let index = pages.index_of(touched.block);
             Piece { index, pages: pages_of(engine.block(index), touched) }
@@ -133,7 +149,7 @@ impl SnapshotLoad {
     }
 
     fn keep_record(&self, engine: &Engine, record: Replacement, recorder: &Recorder) -> Result<()> {
-        let (pages, _) = self.prepared()?;
+        let Prepared { pages, .. } = self.prepared()?;
         let noted = recorder.notes().map(|(index, noted)| {
             let block = engine.block(index);
             let bytes = block.offset_of(noted.start) as u64..block.offset_of(noted.end) as u64;
@@ -146,27 +162,39 @@ impl SnapshotLoad {
 }
 
 /// The pages of a block that hold these bytes.
-fn pages_of(block: &RamBlock, touched: &Touched) -> std::ops::Range<usize> {
+fn pages_of(block: &RamBlock, touched: &Touched) -> Range<usize> {
     block.page_of(touched.bytes.start as usize)..block.page_of(touched.bytes.end as usize - 1) + 1
 }
 
 impl PageHandler for SnapshotLoad {
     fn page(&self, fault: &Fault<'_>) -> Result<()> {
-        let (pages, order) = self.prepared()?;
-        let placed = fault.page()..fault.page() + 1;
-        pages.place(fault.engine(), fault.worker(), fault.index(), placed.clone())?;
-        order.faulted(fault.index(), fault.page());
-        if let Some(recorder) = &self.recorder {
-            recorder.note(fault.index(), &placed);
+        let Prepared { pages, order, around } = self.prepared()?;
+        let (engine, worker, index, page) = (fault.engine(), fault.worker(), fault.index(), fault.page());
+        let mut placed = page..page + 1;
+        if self.extent == Some(Extent::All) && fault.is_crowded() {
+            // All of them are better off with a unit for each than with a page.
+            let Some(Piece { pages: unit, .. }) = order.untaken(index, page) else { return Ok(()) };
+            if pages.place_huge(engine, worker, index, unit.clone(), From::Cache)? {
+                self.note(index, &unit);
+                return Ok(());
+            }
         }
+        pages.place(engine, worker, index, placed.clone())?;
+        order.faulted(index, page);
+        let along = around[worker].faulted(index, page, engine.block(index).page_size());
+        if along > 0 && !fault.is_crowded() {
+            placed.end += pages.place_along(engine, worker, index, placed.end..placed.end + along)?;
+        }
+        self.note(index, &placed);
         Ok(())
     }
 }
 
 impl Load for SnapshotLoad {
     fn prepare(&self, table: &BlockTable, fault_threads: usize) -> Result<()> {
-        let pages = Pages::new(self.snapshot.clone(), table, fault_threads, self.threads())?;
-        let prepared = self.prepared.set((pages, Order::new(table)?));
+        let pages = Pages::new(self.snapshot.clone(), table, fault_threads + self.threads())?;
+        let around = (0..fault_threads).map(|_| Around::default()).collect();
+        let prepared = self.prepared.set(Prepared { pages, order: Order::new(table)?, around });
         prepared.map_err(|_| error!(ENOTRECOVERABLE, "a load was prepared twice"))
     }
 
@@ -179,8 +207,8 @@ impl Load for SnapshotLoad {
     }
 
     fn run(&self, engine: &Engine, worker: usize) {
-        if let (Ok((pages, _)), Ok(order), Some(extent)) = (self.prepared(), self.order(engine), self.extent) {
-            loader::run(pages, order, extent, engine, worker);
+        if let (Ok(prepared), Ok(order), Some(extent)) = (self.prepared(), self.order(engine), self.extent) {
+            loader::run(&prepared.pages, order, extent, engine, worker);
         }
     }
 

@@ -1,7 +1,7 @@
 //! The background loader: places what nobody has asked for yet, piece by piece.
 
 use super::order::{Order, Piece};
-use super::pages::Pages;
+use super::pages::{From, Pages};
 use crate::error::Result;
 use crate::incoming::{Ending, Engine};
 
@@ -54,7 +54,7 @@ fn load(pages: &Pages, engine: &Engine, worker: usize, piece: &Piece) -> Result<
 
 fn place_missing(pages: &Pages, engine: &Engine, worker: usize, piece: &Piece) -> Result<()> {
     let Piece { index, pages: unit } = piece;
-    if pages.place_huge(engine, worker, *index, unit.clone())? {
+    if pages.place_huge(engine, worker, *index, unit.clone(), From::Disk)? {
         return Ok(());
     }
     let received = engine.block(*index).received();

@@ -1,5 +1,6 @@
 //! Snapshots: what a file holds of a machine's RAM, and restoring RAM from it.
 
+mod around;
 mod block;
 mod checksum;
 mod cursor;

@@ -149,6 +149,12 @@ impl Order {
         }
     }
 
+    /// The unit that a page lies in, unless it has been taken: then a page of it that is missing is about to arrive.
+    pub fn untaken(&self, index: usize, page: usize) -> Option<Piece> {
+        let number = self.blocks[index].number(page);
+        (!self.taken.get(number)).then(|| self.unit(number))
+    }
+
     /// The next piece that nobody has taken.
     pub fn take(&self) -> Option<Piece> {
         if let Some(piece) = self.returned.lock().pop() {
@@ -279,6 +285,14 @@ mod tests {
         assert_eq!(order.take(), None);
         order.give_back(piece.clone());
         assert_eq!(order.take(), Some(piece));
+    }
+
+    #[test]
+    fn what_was_taken_is_known() {
+        let order = order(&[(0x4000_0000, 4 << 20, 4096)]);
+        assert_eq!(order.take().unwrap().pages, 0..512);
+        assert_eq!(order.untaken(0, 511), None);
+        assert_eq!(order.untaken(0, 600), Some(Piece { index: 0, pages: 512..1024 }));
     }
 
     #[test]

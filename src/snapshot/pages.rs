@@ -11,23 +11,47 @@ use crate::incoming::{Engine, Filling};
 use crate::kernel::{HUGE_PAGE, Mapping};
 use crate::memory::BlockTable;
 
+/// Up to this many bytes are copied straight from the file's mapping: for more, reading them is as fast, and reads ahead.
+const MOST_FROM_MAPPING: usize = 64 << 10;
+
 /// A snapshot matched with a machine's RAM blocks.
 pub(super) struct Pages {
     snapshot: Arc<Snapshot>,
     /// For each RAM block, by its index in the table: which of the snapshot's it is.
     sources: Box<[usize]>,
     /// Where each worker puts pages together.
-    buffers: Box<[Mapping]>,
+    buffers: Box<[Buffers]>,
+}
+
+/// A worker's own memory. It takes none as long as it is not used.
+struct Buffers {
+    /// Has room for a page of any block, and for [`UNIT`] bytes.
+    pages: Mapping,
+    /// A unit on a huge page, to be moved away.
+    unit: Mapping,
+}
+
+/// Where a unit's bytes may come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum From {
+    /// The page cache only.
+    Cache,
+    /// The disk, if need be.
+    Disk,
 }
 
 impl Pages {
-    /// Matches the blocks. A fault thread's buffer has room for a page of any block, a loader thread's for a unit, too.
-    pub fn new(snapshot: Arc<Snapshot>, table: &BlockTable, fault_threads: usize, loaders: usize) -> Result<Self> {
+    /// Matches the blocks.
+    pub fn new(snapshot: Arc<Snapshot>, table: &BlockTable, workers: usize) -> Result<Self> {
         let sources = match_blocks(&snapshot, table)?;
-        let page = table.largest_page_size();
-        let for_faults = (0..fault_threads).map(|_| Mapping::new(page, "the page of a fault thread"));
-        let for_loaders = (0..loaders).map(|_| Mapping::new_huge(page.max(UNIT), "the pages of a loader thread"));
-        let buffers = for_faults.chain(for_loaders).collect::<Result<_>>()?;
+        let room = table.largest_page_size().max(UNIT);
+        let buffers = (0..workers).map(|_| {
+            Ok(Buffers {
+                pages: Mapping::new(room, "the pages of a thread that loads")?,
+                unit: Mapping::new_huge(UNIT, "the unit of a thread that loads")?,
+            })
+        });
+        let buffers = buffers.collect::<Result<_>>()?;
         Ok(Self { snapshot, sources, buffers })
     }
 
@@ -44,21 +68,32 @@ impl Pages {
 
     /// Places a unit as one huge page, if that can be and is worth the memory: nothing of it was received yet, and at
     /// least half of it is data. False when it is not.
-    pub fn place_huge(&self, engine: &Engine, worker: usize, index: usize, unit: Range<usize>) -> Result<bool> {
-        let block = engine.block(index);
+    pub fn place_huge(
+        &self,
+        engine: &Engine,
+        worker: usize,
+        index: usize,
+        unit: Range<usize>,
+        from: From,
+    ) -> Result<bool> {
+        let (source, block) = (self.sources[index], engine.block(index));
         let (offset, length) = (block.offset_of(unit.start), block.offset_of(unit.len()));
         let aligned = length == HUGE_PAGE && (block.host() + offset) % HUGE_PAGE == 0;
         if !aligned
             || !engine.registration.can_move(index)
             || block.received().find(unit.clone(), true).is_some()
-            || self.data_bytes(self.sources[index], offset as u64, length as u64) < length as u64 / 2
+            || self.data_bytes(source, offset as u64, length as u64) < length as u64 / 2
         {
             return Ok(false);
         }
-        let buffer = self.buffers[worker].as_ptr();
-        // SAFETY: each worker has a buffer to itself, a loader's has room for a unit, and it holds nothing else.
+        let buffer = self.buffers[worker].unit.as_ptr();
+        // SAFETY: each worker has a buffer to itself, which has room for a unit and holds nothing else.
         unsafe {
-            self.snapshot.read(self.sources[index], offset as u64, buffer, length)?;
+            match from {
+                From::Disk => self.snapshot.read(source, offset as u64, buffer, length)?,
+                From::Cache if self.snapshot.read_cached(source, offset as u64, buffer, length) => {}
+                From::Cache => return Ok(false),
+            }
             engine.place_moving(index, unit, buffer)?;
         }
         Ok(true)
@@ -77,27 +112,76 @@ impl Pages {
 
     /// Places pages of a block, none of which was received yet, as far as anyone knows.
     pub fn place(&self, engine: &Engine, worker: usize, index: usize, pages: Range<usize>) -> Result<()> {
-        let (source, buffer) = (self.sources[index], &self.buffers[worker]);
-        let block = engine.block(index);
-        let most = block.page_of(buffer.len());
-        let mut page = pages.start;
-        while page < pages.end {
-            let offset = block.offset_of(page) as u64;
-            let run = self.snapshot.run(source, offset, block.offset_of(pages.end - page) as u64);
-            let zeros = if run.kind == Kind::Zero { block.page_of(run.length as usize) } else { 0 };
-            page = if zeros > 0 {
-                engine.place(index, page..page + zeros, Filling::Zeros)?;
-                page + zeros
+        let mut at = pages.start;
+        while at < pages.end {
+            let (run, zeros) = self.next_run(engine, worker, index, at..pages.end);
+            if zeros {
+                engine.place(index, run.clone(), Filling::Zeros)?;
             } else {
-                // A host page can hold target pages of both kinds.
-                let count = (run.length as usize).div_ceil(block.page_size()).min(most);
-                // SAFETY: each worker has a buffer to itself, and it has room for `most` pages.
-                unsafe { self.snapshot.read(source, offset, buffer.as_ptr(), block.offset_of(count)) }?;
-                engine.place(index, page..page + count, Filling::Bytes(buffer.as_ptr()))?;
-                page + count
-            };
+                self.place_data(engine, worker, index, run.clone())?;
+            }
+            at = run.end;
         }
         Ok(())
+    }
+
+    /// The first of these pages that are all zeros, or that are not and that fit into a buffer; whether they are zeros.
+    fn next_run(&self, engine: &Engine, worker: usize, index: usize, pages: Range<usize>) -> (Range<usize>, bool) {
+        let block = engine.block(index);
+        let (offset, length) = (block.offset_of(pages.start) as u64, block.offset_of(pages.len()) as u64);
+        let run = self.snapshot.run(self.sources[index], offset, length);
+        let zeros = if run.kind == Kind::Zero { block.page_of(run.length as usize) } else { 0 };
+        if zeros > 0 {
+            return (pages.start..pages.start + zeros, true);
+        }
+        // A host page can hold target pages of both kinds.
+        let most = block.page_of(self.buffers[worker].pages.len());
+        let count = (run.length as usize).div_ceil(block.page_size()).min(most);
+        (pages.start..pages.start + count, false)
+    }
+
+    /// Places pages that a buffer has room for.
+    fn place_data(&self, engine: &Engine, worker: usize, index: usize, pages: Range<usize>) -> Result<()> {
+        let (source, block) = (self.sources[index], engine.block(index));
+        let (offset, length) = (block.offset_of(pages.start) as u64, block.offset_of(pages.len()));
+        if length <= MOST_FROM_MAPPING {
+            if let Some(from) = self.snapshot.in_memory(source, offset, length) {
+                match engine.place(index, pages.clone(), Filling::Bytes(from)) {
+                    // Reading will tell what is wrong with the file.
+                    Err(error) if error.errno() == libc::EFAULT => {}
+                    done => return done,
+                }
+            }
+        }
+        let buffer = self.buffers[worker].pages.as_ptr();
+        // SAFETY: each worker has a buffer to itself, and these pages fit into it.
+        unsafe { self.snapshot.read(source, offset, buffer, length) }?;
+        engine.place(index, pages, Filling::Bytes(buffer))
+    }
+
+    /// Places pages that nobody waits for, from the first on, as long as they are missing and cost no time: what is not
+    /// in the page cache is left. How many were placed.
+    pub fn place_along(&self, engine: &Engine, worker: usize, index: usize, pages: Range<usize>) -> Result<usize> {
+        let block = engine.block(index);
+        let end = pages.end.min(block.pages()).max(pages.start);
+        let end = block.received().find(pages.start..end, true).unwrap_or(end);
+        let buffer = self.buffers[worker].pages.as_ptr();
+        let mut at = pages.start;
+        while at < end {
+            let (run, zeros) = self.next_run(engine, worker, index, at..end);
+            let (offset, length) = (block.offset_of(run.start) as u64, block.offset_of(run.len()));
+            let filling = if zeros {
+                Filling::Zeros
+            // SAFETY: each worker has a buffer to itself, and these pages fit into it.
+            } else if unsafe { self.snapshot.read_cached(self.sources[index], offset, buffer, length) } {
+                Filling::Bytes(buffer)
+            } else {
+                break;
+            };
+            engine.place(index, run.clone(), filling)?;
+            at = run.end;
+        }
+        Ok(at - pages.start)
     }
 }
 

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* One file can be replayed and recorded at once: what was in it stays, and what was faulted on besides is added. */
+#include <stdlib.h>
+
+#include "load.h"
+#include "scratch.h"
+#include "snapshot-file.h"
+#include "working-set.h"
+
+#define PAGES 1024
+
+int main(void)
+{
+    static const size_t first[] = { 1000, 17 };
+    static const size_t second[] = { 17, 500 };
+    MigrationIncomingState *vm = vm_with_ram(NULL, PAGES);
+    RAMBlock *rb = vm->blocks[0];
+    struct snapshot_file *file = snapshot_file_of(vm);
+    char *set = scratch_path("set");
+
+    record_working_set(vm, file->snapshot, set, NULL, first, 2);
+    record_working_set(vm, file->snapshot, set, set, second, 2);
+
+    load_working_set(vm, file->snapshot, UFFD_LOAD_NO_BACKGROUND, NULL, set);
+    AWAIT(pages_received(vm) == 3);
+    CHECK_EQ(vm_received(vm, rb, 1000), 1);
+    CHECK_EQ(vm_received(vm, rb, 17), 1);
+    CHECK_EQ(vm_received(vm, rb, 500), 1);
+    CHECK_OK(uffd_incoming_abort(vm));
+
+    vm_end(vm);
+    snapshot_file_free(file);
+    free(set);
+    return 0;
+}
