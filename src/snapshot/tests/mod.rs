@@ -2,6 +2,7 @@
 
 mod flat;
 mod mapped_ram;
+mod working_set;
 
 use std::fs::File;
 use std::io::Write;
