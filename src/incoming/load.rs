@@ -1,5 +1,7 @@
 //! A snapshot load as the set-up sees it.
 
+use std::ops::Range;
+
 use super::engine::Engine;
 use crate::error::Result;
 use crate::memory::BlockTable;
@@ -11,6 +13,9 @@ pub(crate) trait Load: Send + Sync {
 
     /// Whether what is present in RAM stays.
     fn keeps_present(&self) -> bool;
+
+    /// Bytes of the RAM block with this index that are to be zeros, in ascending order; short runs of them may be left out.
+    fn zeros(&self, index: usize) -> Vec<Range<usize>>;
 
     /// How many threads load in the background.
     fn threads(&self) -> usize;

@@ -5,6 +5,7 @@ use std::ops::Range;
 use nix::errno::Errno;
 
 use super::engine::Engine;
+use super::registration::Serving;
 use crate::error::{Error, Result, error};
 use crate::stats::Stats;
 
@@ -54,7 +55,14 @@ impl Engine {
         };
         let mut result = Ok(());
         while at < end {
-            let (uffd, stripe_end) = self.registration.serving(index, at);
+            let (uffd, stripe_end) = match self.registration.serving(index, at) {
+                Serving::By(uffd, stripe_end) => (uffd, stripe_end),
+                // It is received, and so it stays as it is.
+                Serving::Kernel(behind) => {
+                    (at, tallied) = (behind, block.page_of(behind));
+                    continue;
+                }
+            };
             let to = block.host() + at;
             let room = end.min(stripe_end) - at;
             let (length, placed) = match filling {
@@ -108,10 +116,10 @@ impl Engine {
     pub unsafe fn place_moving(&self, index: usize, pages: Range<usize>, from: *mut u8) -> Result<()> {
         let block = self.block(index);
         let (start, end) = (block.offset_of(pages.start), block.offset_of(pages.end));
-        let (uffd, stripe_end) = self.registration.serving(index, start);
-        if !self.registration.can_move(index) || end > stripe_end {
-            return self.place(index, pages, Filling::Bytes(from));
-        }
+        let uffd = match self.registration.serving(index, start) {
+            Serving::By(uffd, stripe_end) if end <= stripe_end && self.registration.can_move(index) => uffd,
+            Serving::By(..) | Serving::Kernel(_) => return self.place(index, pages, Filling::Bytes(from)),
+        };
         // SAFETY: by this function's contract.
         let moved = unsafe { uffd.move_pages(block.host() + start, from, end - start) };
         if moved.stopped == Some(Errno::EINVAL) && moved.bytes == 0 {

@@ -1,5 +1,7 @@
 //! Registration: which userfaultfd serves which range of RAM. The only place that registers and unregisters.
 
+use std::iter;
+use std::ops;
 use std::sync::atomic::{
     AtomicBool, AtomicUsize,
     Ordering::{Relaxed, SeqCst},
@@ -31,25 +33,41 @@ pub(crate) struct Registration {
 /// How a block is registered.
 struct Range {
     stripes: Stripes,
+    /// Offsets that are not registered, in ascending order, in whole huge pages.
+    left_alone: Box<[ops::Range<usize>]>,
     /// The kernel's page size there.
     unit: usize,
     zeropage: bool,
     /// Pages can be moved there, as far as is known.
     moving: AtomicBool,
-    /// How many stripes are registered, counted from the first.
+    /// How many of its parts are registered, counted from the first.
     registered: AtomicUsize,
 }
 
+/// Who serves a page, and to which offset on.
+pub(crate) enum Serving<'a> {
+    By(&'a Userfaultfd, usize),
+    /// The kernel: a load has left it alone.
+    Kernel(usize),
+}
+
 impl Registration {
-    pub fn new(uffds: Box<[Userfaultfd]>, table: BlockTable, callbacks: Callbacks) -> Result<Self> {
+    /// Registers all of the RAM but what is in `left_alone`: for each block, if it is not empty, offsets in ascending order.
+    pub fn new(
+        uffds: Box<[Userfaultfd]>,
+        table: BlockTable,
+        left_alone: Vec<Box<[ops::Range<usize>]>>,
+        callbacks: Callbacks,
+    ) -> Result<Self> {
         let mut registration = Self { uffds, table, ranges: Vec::new(), callbacks };
-        for index in 0..registration.table.blocks().len() {
-            registration.register(index)?;
+        let left_alone = left_alone.into_iter().chain(iter::repeat_with(Box::default));
+        for (index, left_alone) in (0..registration.table.blocks().len()).zip(left_alone) {
+            registration.register(index, left_alone)?;
         }
         Ok(registration)
     }
 
-    fn register(&mut self, index: usize) -> Result<()> {
+    fn register(&mut self, index: usize, left_alone: Box<[ops::Range<usize>]>) -> Result<()> {
         let block = &self.table.blocks()[index];
         // Linux registers what there is of a range, and passes over holes.
         ensure!(
@@ -59,18 +77,19 @@ impl Registration {
             block.length()
         );
         let stripes = Stripes::new(block, self.uffds.len());
-        // Entered before the first stripe is registered, so that dropping undoes those that were: and only those, since
+        // Entered before the first part is registered, so that dropping undoes those that were: and only those, since
         // the memory may be registered with somebody else.
         let registered = AtomicUsize::new(0);
         let moving = AtomicBool::new(false);
-        self.ranges.push(Range { stripes, unit: kernel::page_size(), zeropage: true, moving, registered });
+        let unit = kernel::page_size();
+        self.ranges.push(Range { stripes, left_alone, unit, zeropage: true, moving, registered });
         let range = &mut self.ranges[index];
         let (mut zeropage, mut moving) = (true, true);
-        for (number, start, length) in stripes.of(block) {
+        for (number, start, length) in range.parts(block) {
             let can: Abilities = self.uffds[number].register(start, length).map_err(|errno| refusal(block, errno))?;
             zeropage &= can.zeropage;
             moving &= can.moving;
-            *range.registered.get_mut() += 1;
+            range.registered.fetch_add(1, SeqCst);
         }
         // Only hugetlbfs knows no zero page, and it registers nothing smaller than a huge page.
         let registers = |length| self.uffds[0].register(block.host(), length).is_ok();
@@ -91,7 +110,7 @@ impl Registration {
         let Some(range) = self.ranges.get(index) else { return };
         let registered = range.registered.swap(0, SeqCst);
         let block = &self.table.blocks()[index];
-        for (number, start, length) in range.stripes.of(block).take(registered) {
+        for (number, start, length) in range.parts(block).take(registered) {
             if let Err(errno) = self.uffds[number].unregister(start, length) {
                 let error =
                     Error::os(errno as i32, format_args!("{block}: unregistering {length} bytes at {start:#x}"));
@@ -104,10 +123,13 @@ impl Registration {
     pub fn wake(&self, index: usize, from: usize, to: usize) -> nix::Result<()> {
         let mut at = from;
         while at < to {
-            let (uffd, stripe_end) = self.serving(index, at);
-            let end = stripe_end.min(to);
-            uffd.wake(self.table.blocks()[index].host() + at, end - at)?;
-            at = end;
+            at = match self.serving(index, at) {
+                Serving::By(uffd, end) => {
+                    uffd.wake(self.table.blocks()[index].host() + at, end.min(to) - at)?;
+                    end
+                }
+                Serving::Kernel(end) => end,
+            };
         }
         Ok(())
     }
@@ -116,10 +138,15 @@ impl Registration {
         &self.uffds
     }
 
-    /// The descriptor that serves an offset of a block, and the offset at which its stripe ends.
-    pub fn serving(&self, index: usize, offset: usize) -> (&Userfaultfd, usize) {
-        let (number, end) = self.ranges[index].stripes.at(offset);
-        (&self.uffds[number], end)
+    /// Who serves an offset of a block.
+    pub fn serving(&self, index: usize, offset: usize) -> Serving<'_> {
+        let range = &self.ranges[index];
+        let (number, end) = range.stripes.at(offset);
+        match range.left_alone_from(offset) {
+            Some(left_alone) if left_alone.start <= offset => Serving::Kernel(left_alone.end),
+            Some(left_alone) => Serving::By(&self.uffds[number], end.min(left_alone.start)),
+            None => Serving::By(&self.uffds[number], end),
+        }
     }
 
     /// The size of the kernel's pages in a block: what is present or missing as one.
@@ -149,6 +176,30 @@ impl Drop for Registration {
     }
 }
 
+impl Range {
+    /// What is left alone first behind an offset, or at it.
+    fn left_alone_from(&self, offset: usize) -> Option<&ops::Range<usize>> {
+        self.left_alone.get(self.left_alone.partition_point(|range| range.end <= offset))
+    }
+
+    /// What is registered of a block: number of the descriptor, start, length.
+    fn parts<'a>(&'a self, block: &RamBlock) -> impl Iterator<Item = (usize, usize, usize)> + use<'a> {
+        let (host, length) = (block.host(), block.length());
+        let mut offset = 0;
+        std::iter::from_fn(move || {
+            let mut next = self.left_alone_from(offset);
+            if let Some(left_alone) = next.filter(|left_alone| left_alone.start <= offset) {
+                offset = left_alone.end;
+                next = self.left_alone_from(offset);
+            }
+            let start = offset;
+            let (number, end) = self.stripes.at(start);
+            offset = end.min(length).min(next.map_or(length, |left_alone| left_alone.start));
+            (start < length).then(|| (number, host + start, offset - start))
+        })
+    }
+}
+
 /// How a block is shared out among the descriptors: in stripes whose borders are multiples of their length in memory, so
 /// that no huge page lies across one.
 #[derive(Clone, Copy)]
@@ -174,18 +225,6 @@ impl Stripes {
         let stripe = (self.before + offset) / self.length;
         (stripe % self.uffds, (stripe + 1) * self.length - self.before)
     }
-
-    /// All stripes of a block: number of the descriptor, start, length.
-    fn of(self, block: &RamBlock) -> impl Iterator<Item = (usize, usize, usize)> + use<> {
-        let (host, length) = (block.host(), block.length());
-        let mut offset = 0;
-        std::iter::from_fn(move || {
-            let start = offset;
-            let (number, end) = self.at(start);
-            offset = end.min(length);
-            (start < length).then(|| (number, host + start, offset - start))
-        })
-    }
 }
 
 /// Why a block could not be registered.
@@ -203,5 +242,47 @@ fn refusal(block: &RamBlock, errno: Errno) -> Error {
             error!(EBUSY, "{block} is registered with another userfaultfd already (UFFDIO_REGISTER: EBUSY)")
         }
         errno => Error::os(errno as i32, format_args!("{block}: registering it for missing pages (UFFDIO_REGISTER)")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::memory::{BlockId, RamBlockSpec};
+
+    const MIB: usize = 1 << 20;
+
+    /// What of a block of 64 MiB is registered, in MiB: number of the descriptor, from, to.
+    fn parts(uffds: usize, left_alone: &[ops::Range<usize>]) -> Vec<(usize, usize, usize)> {
+        let host = 0x4000_0000;
+        let spec = RamBlockSpec { idstr: "ram".to_owned(), host, length: 64 << 20, page_size: 4096 };
+        let block = RamBlock::new(BlockId(1), spec).unwrap();
+        let range = Range {
+            stripes: Stripes::new(&block, uffds),
+            left_alone: left_alone.iter().map(|range| range.start * MIB..range.end * MIB).collect(),
+            unit: 4096,
+            zeropage: true,
+            moving: AtomicBool::new(true),
+            registered: AtomicUsize::new(0),
+        };
+        let parts = range.parts(&block).map(|(number, start, length)| {
+            let from = start - host;
+            (number, from / MIB, (from + length) / MIB)
+        });
+        parts.collect()
+    }
+
+    #[test]
+    fn all_but_what_is_left_alone_is_registered() {
+        assert_eq!(parts(1, &[]), [(0, 0, 64)]);
+        assert_eq!(parts(1, &[0..64]), []);
+        assert_eq!(parts(1, &[0..2, 10..12, 60..64]), [(0, 2, 10), (0, 12, 60)]);
+        assert_eq!(parts(1, &[2..6, 8..10]), [(0, 0, 2), (0, 6, 8), (0, 10, 64)]);
+    }
+
+    #[test]
+    fn stripes_go_on_behind_what_is_left_alone() {
+        let striped = parts(2, &[3..12, 14..62]);
+        assert_eq!(striped, [(0, 0, 2), (1, 2, 3), (0, 12, 14), (1, 62, 64)]);
     }
 }

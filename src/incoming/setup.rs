@@ -8,6 +8,7 @@ use super::armed::Armed;
 use super::blocktime::Blocktime;
 use super::callbacks::Callbacks;
 use super::config::Config;
+use super::emptying::Emptying;
 use super::engine::Engine;
 use super::fault::PageHandler;
 use super::gate::Gate;
@@ -16,7 +17,7 @@ use super::registration::Registration;
 use super::waits::Waits;
 use super::{Incoming, Phase, Record, SETTING_UP};
 use crate::error::{Result, ensure};
-use crate::kernel::{EventFd, Opening, Userfaultfd, check_private_files_are_empty, empty_memory, is_locked};
+use crate::kernel::{EventFd, Opening, Userfaultfd};
 use crate::memory::{BlockTable, TempPages};
 use crate::stats::Stats;
 
@@ -56,9 +57,12 @@ impl Incoming {
         let wakers = uffds.iter().map(|_| EventFd::new()).collect::<Result<_>>()?;
         // Before the registration: temporary pages exist before the first fault can be delivered.
         let temp_pages = TempPages::new(plan.channels, table.largest_page_size())?;
-        let registration = Registration::new(uffds, table.clone(), callbacks.clone())?;
-        if plan.load.as_ref().is_some_and(|load| !load.keeps_present()) {
-            empty_ram(&registration, &table)?;
+        let emptying = plan.load.as_deref().filter(|load| !load.keeps_present());
+        let emptying = emptying.map(|load| Emptying::new(&table, load)).transpose()?;
+        let unregistered = emptying.as_ref().map_or(Vec::new(), Emptying::left_alone);
+        let registration = Registration::new(uffds, table.clone(), unregistered, callbacks.clone())?;
+        if let Some(emptying) = emptying {
+            emptying.carry_out(&registration, &table)?;
         }
 
         let record = Record::new(config, plan, &table);
@@ -122,21 +126,4 @@ fn open_userfaultfd(config: &Config, callbacks: &Callbacks) -> Result<Userfaultf
         None if config.user_mode_only => Userfaultfd::open(Opening::UserModeOnly),
         None => Userfaultfd::open(Opening::Full),
     }
-}
-
-/// Empties the RAM for a load. It is registered, so that nothing can touch it in between and make zeros of it; and first
-/// of all it is certain that all of it can be emptied.
-fn empty_ram(registration: &Registration, table: &BlockTable) -> Result<()> {
-    for (index, block) in table.blocks().iter().enumerate() {
-        // hugetlbfs is locked by nature, and can be emptied.
-        let locked = registration.has_zeropage(index) && is_locked(block.host(), block.length())?;
-        ensure!(!locked, EINVAL, "{block} cannot be emptied for a load: it is locked in memory (mlock)");
-        check_private_files_are_empty(block.host(), block.length()).map_err(|error| error.context(block))?;
-    }
-    for block in table.blocks() {
-        // SAFETY: the caller of `add_ram_block` vouched for the mapping, and asks for a load, which replaces its contents.
-        unsafe { empty_memory(block.host(), block.length()) }.map_err(|error| error.context(block))?;
-        block.forget_pages();
-    }
-    Ok(())
 }

@@ -1,6 +1,8 @@
-//! What is behind the caller's memory: whether the file of a private mapping holds data.
+//! What is behind the caller's memory: whether it is private and anonymous, and whether the file of a private mapping
+//! holds data.
 
 use std::fs;
+use std::ops::Range;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
@@ -10,10 +12,29 @@ use nix::sys::stat::{FileStat, fstat, major, minor};
 use super::file::{next_data, open_read_only};
 use crate::error::{Error, Result, ensure, error};
 
-/// A private mapping of a file, as /proc/self/maps tells it.
+/// The mappings of this process, as they were.
+#[derive(Debug)]
+pub(crate) struct Maps(Vec<Mapped>);
+
+/// A line of /proc/self/maps.
+#[derive(Debug)]
+struct Mapped {
+    range: Range<u64>,
+    what: What,
+}
+
+#[derive(Debug)]
+enum What {
+    PrivateAnonymous,
+    PrivateFile(PrivateFile),
+    Other,
+}
+
+/// A private mapping of a file that others could have written to.
+#[derive(Debug)]
 struct PrivateFile {
     /// Its name in /proc/self/map_files.
-    range: String,
+    name: String,
     length: u64,
     /// Where in the file it starts.
     offset: u64,
@@ -21,29 +42,53 @@ struct PrivateFile {
     inode: u64,
 }
 
-/// Refuses private mappings of a file that holds data: emptied, the memory shows that data instead of faulting.
-pub(crate) fn check_private_files_are_empty(start: usize, length: usize) -> Result<()> {
-    let maps = fs::read_to_string("/proc/self/maps");
-    let maps = maps.map_err(|error| Error::os(error.raw_os_error().unwrap_or(libc::EIO), "reading /proc/self/maps"))?;
-    let end = start as u64 + length as u64;
-    maps.lines().filter_map(|line| parse(line, start as u64, end)).try_for_each(|mapping| mapping.check_empty())
+impl Maps {
+    pub fn read() -> Result<Self> {
+        let maps = fs::read_to_string("/proc/self/maps");
+        let maps =
+            maps.map_err(|error| Error::os(error.raw_os_error().unwrap_or(libc::EIO), "reading /proc/self/maps"))?;
+        Ok(Self(maps.lines().filter_map(parse).collect()))
+    }
+
+    /// Whether memory is private and anonymous, and no hugetlbfs: then what is missing is zeros to the kernel, too.
+    pub fn are_private_anonymous(&self, start: usize, length: usize) -> bool {
+        self.within(start, length).all(|mapped| matches!(mapped.what, What::PrivateAnonymous))
+    }
+
+    /// Refuses private mappings of a file that holds data: emptied, the memory shows that data instead of faulting.
+    pub fn check_private_files_are_empty(&self, start: usize, length: usize) -> Result<()> {
+        self.within(start, length).try_for_each(|mapped| match &mapped.what {
+            What::PrivateFile(file) => file.check_empty(),
+            What::PrivateAnonymous | What::Other => Ok(()),
+        })
+    }
+
+    fn within(&self, start: usize, length: usize) -> impl Iterator<Item = &Mapped> {
+        let (start, end) = (start as u64, start as u64 + length as u64);
+        self.0.iter().filter(move |mapped| mapped.range.start < end && start < mapped.range.end)
+    }
 }
 
-/// A line of the form `START-END PERMISSIONS OFFSET DEVICE INODE PATH`, where it is a private mapping of a file that
-/// others could have written to, in a range.
-fn parse(line: &str, start: u64, end: u64) -> Option<PrivateFile> {
+/// A line of the form `START-END PERMISSIONS OFFSET DEVICE INODE PATH`.
+fn parse(line: &str) -> Option<Mapped> {
     let hex = |text: &str| u64::from_str_radix(text, 16).ok();
     let mut words = line.split_ascii_whitespace();
-    let (range, permissions, offset, device, inode) =
+    let (name, permissions, offset, device, inode) =
         (words.next()?, words.next()?, words.next()?, words.next()?, words.next()?);
-    let (from, to) = range.split_once('-').and_then(|(from, to)| Some((hex(from)?, hex(to)?)))?;
+    let range = name.split_once('-').and_then(|(from, to)| Some(hex(from)?..hex(to)?))?;
     let inode = inode.parse().ok()?;
-    let is_file = inode != 0 && words.next() != Some("/anon_hugepage");
-    if !(is_file && permissions.ends_with('p') && from < end && start < to) {
-        return None;
-    }
-    let device = device.split_once(':').and_then(|(major, minor)| Some((hex(major)?, hex(minor)?)))?;
-    Some(PrivateFile { range: range.to_owned(), length: to - from, offset: hex(offset)?, device, inode })
+    let path = words.next();
+    let what = match (permissions.ends_with('p'), inode, path) {
+        (true, 0, None) => What::PrivateAnonymous,
+        (true, 0, Some(path)) if path.starts_with("[anon:") || path == "[heap]" => What::PrivateAnonymous,
+        (false, ..) | (_, 0, _) | (.., Some("/anon_hugepage")) => What::Other,
+        (true, ..) => {
+            let device = device.split_once(':').and_then(|(major, minor)| Some((hex(major)?, hex(minor)?)))?;
+            let (name, length, offset) = (name.to_owned(), range.end - range.start, hex(offset)?);
+            What::PrivateFile(PrivateFile { name, length, offset, device, inode })
+        }
+    };
+    Some(Mapped { range, what })
 }
 
 impl PrivateFile {
@@ -71,7 +116,7 @@ impl PrivateFile {
 
     /// The file, as the kernel gives it to a privileged process, or as the process has it open itself.
     fn open(&self) -> Option<OwnedFd> {
-        let by_range = open_read_only(&Path::new("/proc/self/map_files").join(&self.range)).ok();
+        let by_range = open_read_only(&Path::new("/proc/self/map_files").join(&self.name)).ok();
         by_range.or_else(|| {
             let open = fs::read_dir("/proc/self/fd").ok()?;
             let numbers = open.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
@@ -97,17 +142,36 @@ mod tests {
 
     #[test]
     fn private_mappings_of_files_are_found() {
-        let found = parse("7f00-7f80 rw-p 00001000 00:0f 4711 /memfd:ram (deleted)", 0x7f00, 0x7f10).unwrap();
-        assert_eq!((found.range.as_str(), found.length, found.offset), ("7f00-7f80", 0x80, 0x1000));
-        assert_eq!((found.device, found.inode), ((0, 0xf), 4711));
-        for other in [
-            "7f00-7f80 rw-s 00001000 00:0f 4711 /memfd:ram (deleted)",
-            "7f00-7f80 rw-p 00000000 00:00 0 ",
-            "7f00-7f80 rw-p 00000000 00:10 4711 /anon_hugepage (deleted)",
-            "8000-8080 rw-p 00001000 00:0f 4711 /memfd:ram (deleted)",
-            "nonsense",
+        let found = parse("7f00-7f80 rw-p 00001000 00:0f 4711 /memfd:ram (deleted)").unwrap();
+        assert_eq!(found.range, 0x7f00..0x7f80);
+        let What::PrivateFile(file) = found.what else { panic!("a private file was expected: {found:?}") };
+        assert_eq!((file.name.as_str(), file.length, file.offset), ("7f00-7f80", 0x80, 0x1000));
+        assert_eq!((file.device, file.inode), ((0, 0xf), 4711));
+    }
+
+    #[test]
+    fn other_mappings_are_told_apart() {
+        for (line, private_anonymous) in [
+            ("7f00-7f80 rw-p 00000000 00:00 0 ", true),
+            ("7f00-7f80 rw-p 00000000 00:00 0   [anon:guest RAM]", true),
+            ("7f00-7f80 rw-p 00000000 00:00 0   [heap]", true),
+            ("7f00-7f80 r--p 00000000 00:00 0   [vvar]", false),
+            ("7f00-7f80 rw-s 00001000 00:0f 4711 /memfd:ram (deleted)", false),
+            ("7f00-7f80 rw-s 00001000 00:01 4711 /dev/zero (deleted)", false),
+            ("7f00-7f80 rw-p 00000000 00:10 4711 /anon_hugepage (deleted)", false),
         ] {
-            assert!(parse(other, 0x7f00, 0x7f10).is_none(), "{other}");
+            let found = parse(line).unwrap().what;
+            assert_eq!(matches!(found, What::PrivateAnonymous), private_anonymous, "{line}: {found:?}");
+            assert!(!matches!(found, What::PrivateFile(_)), "{line}: {found:?}");
         }
+        assert!(parse("nonsense").is_none());
+    }
+
+    #[test]
+    fn only_what_is_in_a_range_counts() {
+        let lines = ["1000-3000 rw-p 00000000 00:00 0 ", "3000-4000 rw-s 00000000 00:0f 4711 /memfd:ram"];
+        let maps = Maps(lines.into_iter().filter_map(parse).collect());
+        assert!(maps.are_private_anonymous(0x1000, 0x2000));
+        assert!(!maps.are_private_anonymous(0x2000, 0x1001));
     }
 }

@@ -10,7 +10,7 @@ mod thread;
 mod uapi;
 mod userfaultfd;
 
-pub(crate) use backing::check_private_files_are_empty;
+pub(crate) use backing::Maps;
 pub(crate) use eventfd::EventFd;
 pub(crate) use mapping::{FileMapping, HUGE_PAGE, Mapping, empty_memory, is_locked, is_mapped};
 pub(crate) use poll::{Poll, Readiness};

@@ -202,6 +202,10 @@ impl Load for SnapshotLoad {
         self.keep_present
     }
 
+    fn zeros(&self, index: usize) -> Vec<Range<usize>> {
+        self.prepared().map_or(Vec::new(), |prepared| prepared.pages.zeros(index))
+    }
+
     fn threads(&self) -> usize {
         if self.extent.is_some() { self.threads } else { 0 }
     }

@@ -66,6 +66,21 @@ impl Pages {
         index.expect("both sides have the same blocks")
     }
 
+    /// Bytes of the RAM block with this index that are zeros, in runs of a unit at least.
+    pub fn zeros(&self, index: usize) -> Vec<Range<usize>> {
+        let source = self.sources[index];
+        let length = self.snapshot.blocks()[source].length();
+        let (mut at, mut zeros) = (0, Vec::new());
+        while at < length {
+            let run = self.snapshot.run(source, at, length - at);
+            if run.kind == Kind::Zero && run.length >= UNIT as u64 {
+                zeros.push(at as usize..(at + run.length) as usize);
+            }
+            at += run.length;
+        }
+        zeros
+    }
+
     /// Places a unit as one huge page, if that can be and is worth the memory: nothing of it was received yet, and at
     /// least half of it is data. False when it is not.
     pub fn place_huge(

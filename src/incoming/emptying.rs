@@ -1,0 +1,87 @@
+//! Emptying the RAM for a load, so that every page of it is missing. What the load knows to be zeros, and the kernel fills
+//! with zeros by itself, is left to the kernel: it is not registered, and counts as received.
+
+use std::ops::Range;
+
+use super::load::Load;
+use super::registration::Registration;
+use crate::error::{Result, ensure};
+use crate::kernel::{HUGE_PAGE, Maps, empty_memory, is_locked};
+use crate::memory::BlockTable;
+
+/// A block is left alone in this many places at most: each costs two mappings more.
+const MOST_PLACES: usize = 512;
+
+/// What is going to be emptied.
+pub(super) struct Emptying {
+    maps: Maps,
+    /// For each block, offsets: whole huge pages of zeros.
+    left_alone: Vec<Box<[Range<usize>]>>,
+}
+
+impl Emptying {
+    /// Looks at the RAM, and changes nothing.
+    pub fn new(table: &BlockTable, load: &dyn Load) -> Result<Self> {
+        let maps = Maps::read()?;
+        let blocks = table.blocks().iter().enumerate();
+        let left_alone = blocks.map(|(index, block)| {
+            if block.page_size() > HUGE_PAGE || !maps.are_private_anonymous(block.host(), block.length()) {
+                return Box::default();
+            }
+            let least = HUGE_PAGE.max(block.length() / MOST_PLACES);
+            let zeros = load.zeros(index).into_iter().filter_map(|zeros| whole_huge_pages(block.host(), zeros));
+            zeros.filter(|zeros| zeros.len() >= least).collect()
+        });
+        let left_alone = left_alone.collect();
+        Ok(Self { maps, left_alone })
+    }
+
+    /// What is not to be registered: for each block, offsets in ascending order.
+    pub fn left_alone(&self) -> Vec<Box<[Range<usize>]>> {
+        self.left_alone.clone()
+    }
+
+    /// Empties the RAM. It is registered, so that nothing can touch it in between and make zeros of what is none; and
+    /// first of all it is certain that all of it can be emptied.
+    pub fn carry_out(self, registration: &Registration, table: &BlockTable) -> Result<()> {
+        for (index, block) in table.blocks().iter().enumerate() {
+            // hugetlbfs is locked by nature, and can be emptied.
+            let locked = registration.has_zeropage(index) && is_locked(block.host(), block.length())?;
+            ensure!(!locked, EINVAL, "{block} cannot be emptied for a load: it is locked in memory (mlock)");
+            let empty = self.maps.check_private_files_are_empty(block.host(), block.length());
+            empty.map_err(|error| error.context(block))?;
+        }
+        for (block, left_alone) in table.blocks().iter().zip(self.left_alone) {
+            // SAFETY: the caller of `add_ram_block` vouched for the mapping, and asks for a load, which replaces its
+            // contents.
+            unsafe { empty_memory(block.host(), block.length()) }.map_err(|error| error.context(block))?;
+            block.forget_pages();
+            for zeros in left_alone {
+                block.receive(block.page_of(zeros.start)..block.page_of(zeros.end), |_, _| ());
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The whole huge pages in a range of offsets of the memory at `host`, if there are any.
+fn whole_huge_pages(host: usize, range: Range<usize>) -> Option<Range<usize>> {
+    let start = (host + range.start).next_multiple_of(HUGE_PAGE) - host;
+    let end = ((host + range.end) / HUGE_PAGE * HUGE_PAGE).checked_sub(host)?;
+    (start < end).then_some(start..end)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_whole_huge_pages_count() {
+        let huge = HUGE_PAGE;
+        assert_eq!(whole_huge_pages(huge, 0..3 * huge), Some(0..3 * huge));
+        assert_eq!(whole_huge_pages(huge, 1..3 * huge - 1), Some(huge..2 * huge));
+        assert_eq!(whole_huge_pages(huge, 1..2 * huge - 1), None);
+        assert_eq!(whole_huge_pages(huge + 4096, 0..2 * huge), Some(huge - 4096..2 * huge - 4096));
+        assert_eq!(whole_huge_pages(huge + 4096, 0..4096), None);
+    }
+}
