@@ -43,16 +43,24 @@ static void *map(RAMBlock *rb, enum ram_kind kind, void *at)
 }
 
 /*
- * Between guard pages: else the kernel may merge the mapping with a neighbour, and registering it splits
- * that.
+ * Between guard pages: else the kernel may merge the mapping with a neighbour, and registering it splits that.
+ * It starts at a huge page, or with UFFD_TEST_UNALIGNED=1 a page behind that: where it lies is nothing to leave to chance.
  */
 static void *map_guarded(RAMBlock *rb, enum ram_kind kind)
 {
-    size_t guard = rb->page_size;
-    uint8_t *reserved = mmap(NULL, rb->length + 2 * guard, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    const size_t guard = rb->page_size;
+    const size_t length = rb->length + HUGE_PAGE + 3 * guard;
+    uint8_t *reserved = mmap(NULL, length, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    uint8_t *host;
 
     CHECK(reserved != MAP_FAILED);
-    return map(rb, kind, reserved + guard);
+    host = (uint8_t *)(((uintptr_t)reserved + guard + HUGE_PAGE - 1) & ~(HUGE_PAGE - 1));
+    host += getenv("UFFD_TEST_UNALIGNED") != NULL ? guard : 0;
+
+    uint8_t *end = host + rb->length + guard;
+    CHECK(host - guard == reserved || munmap(reserved, (size_t)(host - guard - reserved)) == 0);
+    CHECK(end == reserved + length || munmap(end, (size_t)(reserved + length - end)) == 0);
+    return map(rb, kind, host);
 }
 
 /* Tests that run at the same time may take the pages reserved here: hence several attempts. */
