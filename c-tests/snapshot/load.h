@@ -7,7 +7,10 @@
 
 #include "vm.h"
 
-/* uffd_incoming_load_snapshot() with these flags, which must succeed. */
+/*
+ * uffd_incoming_load_snapshot() with these flags, which must succeed. With UFFD_TEST_REPLAY=1 in the environment, a load
+ * that empties the RAM and has a background loader replays a working set.
+ */
 void load(MigrationIncomingState *vm, UffdSnapshot *snapshot, uint64_t flags);
 
 /* Opens the snapshot with this path, which must succeed. */

@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 #include "working-set.h"
 
+#include <stdio.h>
 #include <string.h>
+
+#include "scratch.h"
 
 #define MOST_WARNINGS 128
 
@@ -29,6 +32,60 @@ void record_working_set(MigrationIncomingState *vm, UffdSnapshot *snapshot, cons
         CHECK_PAGE(vm->blocks[0], pages[i]);
     }
     CHECK_OK(uffd_incoming_abort(vm));
+}
+
+/* Big-endian, as all numbers in the file. */
+static void put_number(uint8_t *at, size_t size, uint64_t number)
+{
+    for (size_t i = 0; i < size; i++) {
+        at[i] = (uint8_t)(number >> (8 * (size - 1 - i)));
+    }
+}
+
+/* FNV-1a. */
+static uint64_t checksum(const uint8_t *bytes, size_t length)
+{
+    uint64_t sum = 0xcbf29ce484222325u;
+
+    for (size_t i = 0; i < length; i++) {
+        sum = (sum ^ bytes[i]) * 0x100000001b3u;
+    }
+    return sum;
+}
+
+char *forged_working_set(MigrationIncomingState *vm, UffdSnapshot *snapshot)
+{
+    enum { HEADER = 24, RUN = 16, RUNS = 20, LENGTH = HEADER + RUNS * RUN + 8 };
+    const RAMBlock *rb = vm->blocks[0];
+    UffdSnapshotBlock block = { .size = sizeof(block) };
+    char *path = scratch_path("forged");
+    uint8_t file[LENGTH];
+    size_t index = 0;
+
+    while (uffd_snapshot_block(snapshot, index, &block) == 0 && strcmp(block.idstr, rb->idstr) != 0) {
+        index++;
+    }
+    /* A set of no runs, to know the snapshot's identity. */
+    record_working_set(vm, snapshot, path, NULL, NULL, 0);
+    FILE *open = fopen(path, "r+");
+    if (open == NULL) {
+        return path; /* a snapshot that cannot be read any more */
+    }
+    CHECK_EQ(fread(file, 1, HEADER, open), HEADER);
+    put_number(file + 20, 4, RUNS);
+    for (size_t i = 0; i < RUNS; i++) {
+        const size_t page = i * 7 % RUNS * (rb->pages / 4) / RUNS;
+        uint8_t *run = file + HEADER + i * RUN;
+
+        put_number(run, 4, index);
+        put_number(run + 4, 4, rb->page_size);
+        put_number(run + 8, 8, page * rb->page_size);
+    }
+    put_number(file + LENGTH - 8, 8, checksum(file, LENGTH - 8));
+    rewind(open);
+    CHECK_EQ(fwrite(file, 1, LENGTH, open), LENGTH);
+    CHECK_EQ(fclose(open), 0);
+    return path;
 }
 
 size_t pages_received(MigrationIncomingState *vm)
