@@ -5,20 +5,49 @@
 #include <err.h>
 #include <errno.h>
 #include <sched.h>
+#include <stdbool.h>
 
-int last_cpu(void)
+/* The CPUs that this process had when it was first asked. */
+static cpu_set_t all_cpus(void)
 {
-    cpu_set_t allowed;
+    static bool known;
+    static cpu_set_t all;
 
-    if (sched_getaffinity(0, sizeof(allowed), &allowed) != 0) {
+    if (!known && sched_getaffinity(0, sizeof(all), &all) != 0) {
         err(2, "sched_getaffinity");
     }
-    for (int cpu = CPU_SETSIZE - 1; cpu > 0; cpu--) {
-        if (CPU_ISSET(cpu, &allowed)) {
+    known = true;
+    return all;
+}
+
+int other_cpu(int than)
+{
+    cpu_set_t all = all_cpus();
+
+    for (int cpu = CPU_SETSIZE - 1; cpu >= 0; cpu--) {
+        if (cpu != than && CPU_ISSET(cpu, &all)) {
             return cpu;
         }
     }
-    return 0;
+    return than;
+}
+
+int last_cpu(void)
+{
+    return other_cpu(-1);
+}
+
+void run_on(int cpu)
+{
+    cpu_set_t cpus = all_cpus();
+
+    if (cpu >= 0) {
+        CPU_ZERO(&cpus);
+        CPU_SET(cpu, &cpus);
+    }
+    if (sched_setaffinity(0, sizeof(cpus), &cpus) != 0) {
+        err(2, "sched_setaffinity");
+    }
 }
 
 pthread_t thread_start(void *(*body)(void *), void *argument, int cpu)

@@ -34,6 +34,8 @@ void ours_load(const struct image *image, const struct ram *ram, struct ours how
     UffdLoadConfig load = {
         .size = sizeof(load),
         .flags = how.background ? 0 : UFFD_LOAD_NO_BACKGROUND,
+        .working_set_record = how.record,
+        .working_set_replay = how.replay,
     };
 
     OURS(uffd_incoming_load_snapshot(OURS_MIS(ram), image->snapshot, &load));

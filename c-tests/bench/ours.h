@@ -11,6 +11,8 @@ struct ours {
     uint32_t spin_us;
     uint32_t fault_threads;
     bool background;
+    const char *record; /* files of a working set, or NULL */
+    const char *replay;
 };
 
 /* Any address will do as a handle. */

@@ -2,9 +2,12 @@
 /*
  * How long a resumed guest takes, from the start of the restore until four vCPUs have read a quarter of the RAM.
  */
+#define _GNU_SOURCE
 #include "bench.h"
 
+#include <err.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "cpus.h"
 #include "faulting.h"
@@ -12,9 +15,17 @@
 
 #define VCPUS 4
 
-enum { OURS_ASLEEP, OURS_SPINNING, POLL, READ, LOOP4K, MMAP, WAYS };
+enum means { OURS_ASLEEP, OURS_SPINNING, OURS_REPLAYING, POLL, READ, LOOP4K, MMAP, WAYS };
 
-static const char *const names[WAYS] = { "ours", "ours, spin_us 50", "poll", "read", "loop4k", "mmap" };
+static const char *const names[WAYS] = {
+    [OURS_ASLEEP] = "ours",
+    [OURS_SPINNING] = "ours, spin_us 50",
+    [OURS_REPLAYING] = "ours, replayed",
+    [POLL] = "poll",
+    [READ] = "read",
+    [LOOP4K] = "loop4k",
+    [MMAP] = "mmap",
+};
 
 struct vcpu {
     const uint8_t *host;
@@ -58,13 +69,31 @@ static void run_vcpus(const struct ram *ram, size_t unit, const size_t *order)
     }
 }
 
-static double milliseconds_to_done(int way, const struct image *image, size_t unit, const size_t *order)
+/* As a guest does that starts from a snapshot, once: which pages it waited for. */
+static void record(const struct image *image, size_t unit, const size_t *order, const char *set)
+{
+    struct ram ram = ram_new(image->length, false);
+    struct ours how = { .record = set };
+
+    ours_attach(&ram, how);
+    ours_load(image, &ram, how);
+    run_vcpus(&ram, unit, order);
+    ours_stop(&ram);
+    ram_free(&ram);
+}
+
+static double milliseconds_to_done(enum means way, const struct image *image, size_t unit, const size_t *order,
+                                   const char *set)
 {
     level_memory(2 * image->length);
     struct ram ram = ram_new(image->length, false);
-    struct ours how = { .background = true, .spin_us = way == OURS_SPINNING ? 50 : 0 };
+    struct ours how = {
+        .background = true,
+        .spin_us = way == OURS_SPINNING ? 50 : 0,
+        .replay = way == OURS_REPLAYING ? set : NULL,
+    };
     struct baseline poll;
-    bool is_ours = way == OURS_ASLEEP || way == OURS_SPINNING;
+    bool is_ours = way <= OURS_REPLAYING;
 
     if (is_ours) {
         ours_attach(&ram, how);
@@ -90,45 +119,115 @@ static double milliseconds_to_done(int way, const struct image *image, size_t un
     return took;
 }
 
-void bench_resume(const struct image *image, int rounds)
+/* What the guest reads in random order. */
+struct access {
+    const char *name;
+    size_t unit;
+    double limits[WAYS]; /* of our time to each other's, and of the replaying one's to ours; 0: only told */
+};
+
+static const struct access accesses[] = {
+    { "random 4 KiB", PAGE, { [OURS_REPLAYING] = 1, [POLL] = 1, [READ] = 3, [MMAP] = 2 } },
+    { "random 2 MiB", HUGE, { [OURS_REPLAYING] = 1, [POLL] = 1, [READ] = 1, [LOOP4K] = 1, [MMAP] = 1 } },
+};
+
+#define ACCESSES (sizeof(accesses) / sizeof(*accesses))
+
+static void report(const struct access *access, const char *cache, struct series *took)
 {
-    static const double limits[2][WAYS] = {
-        { [POLL] = 1, [READ] = 3, [MMAP] = 2 },
-        { [POLL] = 1, [READ] = 1, [LOOP4K] = 1, [MMAP] = 1 },
-    };
-    struct series took[2][WAYS] = { 0 };
+    char name[64];
 
-    report_section("From restore to done: 4 threads read 25 % of the RAM");
-    for (int large = 0; large < 2; large++) {
-        size_t unit = large ? HUGE : PAGE;
-        size_t *order = shuffled(image->length / unit, 7);
-
-        for (int round = 0; round < rounds; round++) {
-            for (int way = 0; way < WAYS; way++) {
-                series_add(&took[large][way], milliseconds_to_done(way, image, unit, order));
-            }
-        }
-        free(order);
-        for (int way = OURS_ASLEEP; way <= OURS_SPINNING; way++) {
-            for (int other = POLL; other < WAYS; other++) {
-                char name[64];
-                double limit = limits[large][other];
-
-                snprintf(name, sizeof(name), "random %s, %s", large ? "2 MiB" : "4 KiB", names[way]);
-                report_row(name, &took[large][way], "ms", names[other], &took[large][other],
-                           limit > 0 ? goal_at_most(limit) : goal_none);
+    for (enum means way = OURS_ASLEEP; way <= OURS_SPINNING; way++) {
+        for (enum means other = POLL; other < WAYS && took[way].count > 0; other++) {
+            if (took[other].count > 0) {
+                snprintf(name, sizeof(name), "%s%s, %s", access->name, cache, names[way]);
+                report_row(name, &took[way], "ms", names[other], &took[other],
+                           access->limits[other] > 0 ? goal_at_most(access->limits[other]) : goal_none);
             }
         }
     }
+    snprintf(name, sizeof(name), "%s%s, %s", access->name, cache, names[OURS_REPLAYING]);
+    report_row(name, &took[OURS_REPLAYING], "ms", names[OURS_ASLEEP], &took[OURS_ASLEEP],
+               access->limits[OURS_REPLAYING] > 0 ? goal_at_most(access->limits[OURS_REPLAYING]) : goal_none);
+}
 
+static void write_bars(struct series took[ACCESSES][WAYS])
+{
     FILE *file = report_data_file("resume.dat");
 
     fprintf(file, "way \"random 4 KiB pages\" \"random 2 MiB regions\"\n");
-    for (int way = 0; way < WAYS; way++) {
+    for (enum means way = 0; way < WAYS; way++) {
         fprintf(file, "\"%s\" %.1f %.1f\n", names[way], series_at(&took[0][way], 0.5),
                 series_at(&took[1][way], 0.5));
-        series_free(&took[0][way]);
-        series_free(&took[1][way]);
     }
     fclose(file);
+}
+
+static void free_all(struct series took[ACCESSES][WAYS])
+{
+    for (size_t access = 0; access < ACCESSES; access++) {
+        for (enum means way = 0; way < WAYS; way++) {
+            series_free(&took[access][way]);
+        }
+    }
+}
+
+static void resume_warm(const struct image *image, int rounds, size_t *const *orders, char *const *sets)
+{
+    struct series took[ACCESSES][WAYS] = { 0 };
+
+    for (size_t i = 0; i < ACCESSES; i++) {
+        for (int round = 0; round < rounds; round++) {
+            for (enum means way = 0; way < WAYS; way++) {
+                series_add(&took[i][way], milliseconds_to_done(way, image, accesses[i].unit, orders[i], sets[i]));
+            }
+        }
+        report(&accesses[i], "", took[i]);
+    }
+    write_bars(took);
+    free_all(took);
+}
+
+static void resume_cold(struct image *image, int rounds, size_t *const *orders, char *const *sets)
+{
+    static const enum means ways[] = { OURS_ASLEEP, OURS_REPLAYING, POLL, READ, MMAP };
+    struct series took[ACCESSES][WAYS] = { 0 };
+
+    for (size_t i = 0; i < ACCESSES; i++) {
+        struct access access = { .name = accesses[i].name, .unit = accesses[i].unit };
+
+        for (int round = 0; round < rounds; round++) {
+            for (size_t way = 0; way < sizeof(ways) / sizeof(*ways); way++) {
+                image_drop_cache(image);
+                series_add(&took[i][ways[way]],
+                           milliseconds_to_done(ways[way], image, access.unit, orders[i], sets[i]));
+            }
+        }
+        report(&access, ", cold file", took[i]);
+    }
+    free_all(took);
+}
+
+void bench_resume(struct image *image, int rounds)
+{
+    size_t *orders[ACCESSES];
+    char *sets[ACCESSES];
+
+    for (size_t i = 0; i < ACCESSES; i++) {
+        orders[i] = shuffled(image->length / accesses[i].unit, 7);
+        if (asprintf(&sets[i], "%s.set%zu", image->path, i) < 0) {
+            err(2, "asprintf");
+        }
+        record(image, accesses[i].unit, orders[i], sets[i]);
+    }
+    report_section("From restore to done: 4 threads read 25 % of the RAM");
+    resume_warm(image, rounds, orders, sets);
+    resume_cold(image, rounds < 3 ? rounds : 3, orders, sets);
+    for (size_t i = 0; i < ACCESSES; i++) {
+        free(orders[i]);
+        if (unlink(sets[i]) != 0) {
+            err(2, "%s", sets[i]);
+        }
+        free(sets[i]);
+    }
 }

@@ -9,6 +9,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::config::LogLevel;
+use super::crowd::Crowd;
 use super::engine::Engine;
 use super::fault::Fault;
 use super::following::Following;
@@ -175,7 +176,7 @@ impl<'a> FaultThread<'a> {
                 engine.waits.begin(page, vcpu_of(engine, message.thread_id), now);
             }
         }
-        let crowded = self.crowd.came(messages.len());
+        let crowded = self.crowd.came(messages.iter().map(|message| message.thread_id), now);
         let mut before = None;
         for (place, message) in pages.iter().zip(&*messages) {
             if let (&Some((index, page)), true) = (place, *place != before) {
@@ -232,21 +233,6 @@ impl<'a> FaultThread<'a> {
             }
         }
         Ok(())
-    }
-}
-
-/// How many faults wait at once, on average of late.
-#[derive(Default)]
-struct Crowd {
-    /// In sixteenths.
-    average: usize,
-}
-
-impl Crowd {
-    /// So many were read at once. Whether it is a crowd: more than one, most of the time.
-    fn came(&mut self, count: usize) -> bool {
-        self.average = (self.average * 7 + count * 16) / 8;
-        self.average >= 24
     }
 }
 

@@ -4,6 +4,7 @@ mod armed;
 mod blocktime;
 mod callbacks;
 mod config;
+mod crowd;
 mod emptying;
 mod engine;
 mod fault;

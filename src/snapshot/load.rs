@@ -149,11 +149,13 @@ impl SnapshotLoad {
     }
 
     fn keep_record(&self, engine: &Engine, record: Replacement, recorder: &Recorder) -> Result<()> {
-        let Prepared { pages, .. } = self.prepared()?;
-        let noted = recorder.notes().map(|(index, noted)| {
-            let block = engine.block(index);
-            let bytes = block.offset_of(noted.start) as u64..block.offset_of(noted.end) as u64;
-            Touched { block: pages.source_of(index), bytes }
+        let Prepared { pages, order, .. } = self.prepared()?;
+        // Where much of a unit was touched, it is recorded whole: so is it loaded, and the next restore has less to read.
+        let noted = order.by_units(recorder.notes().map(|(index, pages)| Piece { index, pages }));
+        let noted = noted.iter().map(|noted| {
+            let block = engine.block(noted.index);
+            let bytes = block.offset_of(noted.pages.start) as u64..block.offset_of(noted.pages.end) as u64;
+            Touched { block: pages.source_of(noted.index), bytes }
         });
         let mut all: Vec<_> = self.replayed(engine).iter().cloned().chain(noted).collect();
         all.truncate(working_set::MOST_RUNS);

@@ -1,7 +1,6 @@
 //! What the background loader loads next: the working set of an earlier restore, then around recent faults, then the rest
 //! in the order of addresses.
 
-use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::OnceLock;
 use std::sync::atomic::{
@@ -110,26 +109,25 @@ impl Order {
         self.working_set.get_or_init(|| self.by_units(touched));
     }
 
-    /// Unit by unit in the order of the first touch of each: all of it, or the parts that belong to the working set.
-    fn by_units(&self, touched: impl Iterator<Item = Piece>) -> Box<[Piece]> {
+    /// The same pages unit by unit, in the order of the first touch of each: all of it, or the parts that were touched.
+    pub fn by_units(&self, touched: impl Iterator<Item = Piece>) -> Box<[Piece]> {
         let mut order = Vec::new();
-        let mut parts: HashMap<usize, Vec<Range<usize>>> = HashMap::new();
+        let mut parts = vec![Vec::new(); self.units];
         for Piece { index, pages } in touched {
             let block = &self.blocks[index];
             let mut at = pages.start;
             while at < pages.end {
                 let number = block.number(at);
                 let end = block.pages(number).end.min(pages.end);
-                parts.entry(number).or_insert_with(|| {
+                if parts[number].is_empty() {
                     order.push((index, number));
-                    Vec::new()
-                });
-                parts.entry(number).or_default().push(at..end);
+                }
+                parts[number].push(at..end);
                 at = end;
             }
         }
         let pieces = order.into_iter().flat_map(|(index, number)| {
-            let parts = merged(parts.remove(&number).unwrap_or_default());
+            let parts = merged(std::mem::take(&mut parts[number]));
             let unit = self.blocks[index].pages(number);
             let count: usize = parts.iter().map(Range::len).sum();
             let whole = count * WORTH_A_UNIT >= unit.len();
