@@ -5,9 +5,11 @@ use std::time::Duration;
 /// A fault that comes later than this after the one before is not in a crowd.
 const PAUSE: Duration = Duration::from_micros(200);
 
-/// Of the faults of late, counted in 1 / FULL, how many came right after one of another thread: half of them are a crowd.
-const FULL: u32 = 1 << 10;
-const WEIGHT: u32 = 8;
+/// How many faults come right after one of another thread, on average of late, in 1 / FULL. A crowd is known at once, and
+/// long after: while one thread has the CPU, the others cannot fault, and are there all the same.
+const FULL: u32 = 1 << 16;
+const RISE: u32 = 4;
+const FALL: u32 = 128;
 
 #[derive(Debug, Default)]
 pub(super) struct Crowd {
@@ -22,8 +24,11 @@ impl Crowd {
     pub fn came(&mut self, threads: impl Iterator<Item = u32>, now: u64) -> bool {
         let soon = now.saturating_sub(self.at) <= PAUSE.as_nanos() as u64;
         for thread in threads {
-            let by_turns = soon && thread != self.last;
-            self.share = (self.share * (WEIGHT - 1) + if by_turns { FULL } else { 0 }) / WEIGHT;
+            if soon && thread != self.last {
+                self.share += (FULL - self.share) / RISE;
+            } else {
+                self.share -= self.share / FALL;
+            }
             self.last = thread;
         }
         self.at = now;
@@ -59,11 +64,11 @@ mod tests {
     }
 
     #[test]
-    fn it_takes_some_to_begin_and_some_to_end() {
+    fn it_is_known_soon_and_long_after() {
         let mut crowd = Crowd::default();
         assert!(!crowd.came([1, 2].into_iter(), 0));
-        assert!(crowd.came([1, 2, 3, 4, 1, 2].into_iter(), 10));
-        assert!(crowd.came([2].into_iter(), 20));
-        assert!(!crowd.came([2; 8].into_iter(), 30));
+        assert!(crowd.came([1, 2].into_iter(), 10));
+        assert!(crowd.came([2; 16].into_iter(), 20));
+        assert!(!crowd.came([2; 128].into_iter(), 30));
     }
 }

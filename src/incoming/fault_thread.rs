@@ -177,6 +177,9 @@ impl<'a> FaultThread<'a> {
             }
         }
         let crowded = self.crowd.came(messages.iter().map(|message| message.thread_id), now);
+        if let Some(load) = engine.load.as_ref().filter(|_| crowded) {
+            pages.iter().flatten().skip(1).for_each(|(index, page)| load.queued(*index, *page));
+        }
         let mut before = None;
         for (place, message) in pages.iter().zip(&*messages) {
             if let (&Some((index, page)), true) = (place, *place != before) {

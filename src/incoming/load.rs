@@ -17,6 +17,9 @@ pub(crate) trait Load: Send + Sync {
     /// Bytes of the RAM block with this index that are to be zeros, in ascending order; short runs of them may be left out.
     fn zeros(&self, index: usize) -> Vec<Range<usize>>;
 
+    /// A thread waits for a page, and others are served before it: loader threads may help.
+    fn queued(&self, index: usize, page: usize);
+
     /// How many threads load in the background.
     fn threads(&self) -> usize;
 

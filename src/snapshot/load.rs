@@ -175,7 +175,7 @@ impl PageHandler for SnapshotLoad {
         let mut placed = page..page + 1;
         if self.extent == Some(Extent::All) && fault.is_crowded() {
             // All of them are better off with a unit for each than with a page.
-            let Some(Piece { pages: unit, .. }) = order.untaken(index, page) else { return Ok(()) };
+            let Some(Piece { pages: unit, .. }) = order.claim(index, page) else { return Ok(()) };
             if pages.place_huge(engine, worker, index, unit.clone(), From::Cache)? {
                 self.note(index, &unit);
                 return Ok(());
@@ -202,6 +202,12 @@ impl Load for SnapshotLoad {
 
     fn keeps_present(&self) -> bool {
         self.keep_present
+    }
+
+    fn queued(&self, index: usize, page: usize) {
+        if let Ok(prepared) = self.prepared() {
+            prepared.order.faulted(index, page);
+        }
     }
 
     fn zeros(&self, index: usize) -> Vec<Range<usize>> {
