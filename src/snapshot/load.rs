@@ -175,7 +175,7 @@ impl PageHandler for SnapshotLoad {
         let mut placed = page..page + 1;
         if self.extent == Some(Extent::All) && fault.is_crowded() {
             // All of them are better off with a unit for each than with a page.
-            let Some(Piece { pages: unit, .. }) = order.claim(index, page) else { return Ok(()) };
+            let Some(Piece { pages: unit, .. }) = order.untaken(index, page) else { return Ok(()) };
             if pages.place_huge(engine, worker, index, unit.clone(), From::Cache)? {
                 self.note(index, &unit);
                 return Ok(());

@@ -35,8 +35,6 @@ pub(super) struct Order {
     blocks: Box<[Division]>,
     /// Which units have been handed out.
     taken: AtomicBitmap,
-    /// Which units fault threads load, or have loaded.
-    claimed: AtomicBitmap,
     /// What workers have given back.
     returned: Mutex<Vec<Piece>>,
     working_set: OnceLock<Box<[Piece]>>,
@@ -96,7 +94,6 @@ impl Order {
         Ok(Self {
             blocks,
             taken: AtomicBitmap::new(units)?,
-            claimed: AtomicBitmap::new(units)?,
             returned: Mutex::default(),
             working_set: OnceLock::new(),
             next_of_set: AtomicUsize::new(0),
@@ -150,15 +147,10 @@ impl Order {
         }
     }
 
-    /// The unit that a page lies in, for a fault thread to load; unless it has been taken: then a page of it that is
-    /// missing is about to arrive. A claim promises nothing: what becomes of it is seen to when all else has been taken.
-    pub fn claim(&self, index: usize, page: usize) -> Option<Piece> {
+    /// The unit that a page lies in, unless it has been taken: then a page of it that is missing is about to arrive.
+    pub fn untaken(&self, index: usize, page: usize) -> Option<Piece> {
         let number = self.blocks[index].number(page);
-        if self.taken.get(number) {
-            return None;
-        }
-        self.claimed.set(number..number + 1, |_, _| ());
-        Some(self.unit(number))
+        (!self.taken.get(number)).then(|| self.unit(number))
     }
 
     /// The next piece that nobody has taken.
@@ -166,7 +158,7 @@ impl Order {
         if let Some(piece) = self.returned.lock().pop() {
             return Some(piece);
         }
-        self.take_of_set().or_else(|| self.take_recent()).or_else(|| self.take_next()).or_else(|| self.take_claimed())
+        self.take_of_set().or_else(|| self.take_recent()).or_else(|| self.take_next())
     }
 
     pub fn give_back(&self, piece: Piece) {
@@ -200,31 +192,19 @@ impl Order {
         loop {
             let from = self.next.load(SeqCst);
             let number = self.taken.find(from..self.units, false)?;
-            self.next.fetch_max(number + 1, SeqCst);
+            self.next.fetch_max(number, SeqCst);
             if self.take_unit(number) {
                 return Some(self.unit(number));
             }
         }
     }
 
-    /// When nothing else is left: what fault threads have claimed and may have failed to load.
-    fn take_claimed(&self) -> Option<Piece> {
-        while let Some(number) = self.taken.find(0..self.units, false) {
-            if self.set_taken(number) {
-                return Some(self.unit(number));
-            }
-        }
-        None
-    }
-
     /// Whether the unit was there to be taken.
     fn take_unit(&self, number: usize) -> bool {
-        number < self.units && !self.claimed.get(number) && self.set_taken(number)
-    }
-
-    fn set_taken(&self, number: usize) -> bool {
         let mut taken = false;
-        self.taken.set(number..number + 1, |_, _| taken = true);
+        if number < self.units {
+            self.taken.set(number..number + 1, |_, _| taken = true);
+        }
         taken
     }
 
@@ -306,13 +286,11 @@ mod tests {
     }
 
     #[test]
-    fn what_is_taken_cannot_be_claimed_and_what_is_claimed_comes_last() {
-        let order = order(&[(0x4000_0000, 8 << 20, 4096)]);
+    fn what_was_taken_is_known() {
+        let order = order(&[(0x4000_0000, 4 << 20, 4096)]);
         assert_eq!(order.take().unwrap().pages, 0..512);
-        assert_eq!(order.claim(0, 511), None);
-        assert_eq!(order.claim(0, 600), Some(Piece { index: 0, pages: 512..1024 }));
-        order.faulted(0, 512);
-        assert_eq!(all(&order), [(0, 1024..1536), (0, 1536..2048), (0, 512..1024)]);
+        assert_eq!(order.untaken(0, 511), None);
+        assert_eq!(order.untaken(0, 600), Some(Piece { index: 0, pages: 512..1024 }));
     }
 
     #[test]
