@@ -109,8 +109,9 @@ _Static_assert(sizeof(ram_addr_t) == sizeof(uintptr_t), "ram_addr_t must have th
 #define UFFD_LOAD_KEEP_PRESENT (1 << 0)
 
 /**
- * UffdLoadConfig.flags: no background loader; pages come on demand only, but for a replayed working set. With UFFD_LOAD_KEEP_PRESENT, pages that are
- * present never fault, and so the load is complete only if they are marked received.
+ * UffdLoadConfig.flags: no background loader; pages come on demand only, but for a replayed working set. With
+ * UFFD_LOAD_KEEP_PRESENT, pages that are present never fault, and so the load is complete only if they are marked
+ * received.
  */
 #define UFFD_LOAD_NO_BACKGROUND (1 << 1)
 
@@ -225,8 +226,8 @@ typedef struct UffdIncomingConfig {
     uint32_t fault_threads;
     /**
      * How long, in microseconds, a fault thread looks for the next fault before it sleeps, at most: less where that finds
-     * nothing, and never on one CPU, or at the CPU of a pinned thread that faults alone, where a fault thread goes by
-     * itself. 0: it sleeps at once. At most 1000.
+     * nothing, and never where fault threads and loader threads at work are as many as there are CPUs, or at the CPU of a
+     * pinned thread that faults alone, where a fault thread goes by itself. 0: it sleeps at once. At most 1000.
      */
     uint32_t spin_us;
     /**

@@ -133,22 +133,26 @@ static const struct access accesses[] = {
 
 #define ACCESSES (sizeof(accesses) / sizeof(*accesses))
 
+static struct goal goal_for(const struct access *access, enum means way)
+{
+    return access->limits[way] > 0 ? goal_at_most(access->limits[way]) : goal_none;
+}
+
 static void report(const struct access *access, const char *cache, struct series *took)
 {
     char name[64];
 
     for (enum means way = OURS_ASLEEP; way <= OURS_SPINNING; way++) {
-        for (enum means other = POLL; other < WAYS && took[way].count > 0; other++) {
-            if (took[other].count > 0) {
+        for (enum means other = POLL; other < WAYS; other++) {
+            if (took[way].count > 0 && took[other].count > 0) {
                 snprintf(name, sizeof(name), "%s%s, %s", access->name, cache, names[way]);
-                report_row(name, &took[way], "ms", names[other], &took[other],
-                           access->limits[other] > 0 ? goal_at_most(access->limits[other]) : goal_none);
+                report_row(name, &took[way], "ms", names[other], &took[other], goal_for(access, other));
             }
         }
     }
     snprintf(name, sizeof(name), "%s%s, %s", access->name, cache, names[OURS_REPLAYING]);
     report_row(name, &took[OURS_REPLAYING], "ms", names[OURS_ASLEEP], &took[OURS_ASLEEP],
-               access->limits[OURS_REPLAYING] > 0 ? goal_at_most(access->limits[OURS_REPLAYING]) : goal_none);
+               goal_for(access, OURS_REPLAYING));
 }
 
 static void write_bars(struct series took[ACCESSES][WAYS])

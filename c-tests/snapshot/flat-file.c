@@ -7,16 +7,12 @@
 #include <unistd.h>
 
 #include "check.h"
+#include "scratch.h"
 
 struct flat_file flat_file_new(uint64_t length)
 {
-    const char *tmp = getenv("TMPDIR");
-    struct flat_file file;
+    struct flat_file file = { .description = scratch_path("snapshot"), .image = scratch_path("image") };
 
-    snprintf(file.directory, sizeof(file.directory), "%s/uffd-incoming-XXXXXX", tmp != NULL ? tmp : "/tmp");
-    CHECK(mkdtemp(file.directory) != NULL);
-    snprintf(file.description, sizeof(file.description), "%s/snapshot", file.directory);
-    snprintf(file.image, sizeof(file.image), "%s/image", file.directory);
     file.image_fd = open(file.image, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
     CHECK(file.image_fd >= 0);
     CHECK_EQ(ftruncate(file.image_fd, (off_t)length), 0);
@@ -35,7 +31,6 @@ void flat_file_describe(const struct flat_file *file, const char *text)
 void flat_file_remove(const struct flat_file *file)
 {
     close(file->image_fd);
-    unlink(file->image);
-    unlink(file->description);
-    rmdir(file->directory);
+    free(file->image);
+    free(file->description);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * A flat image and its description, in a directory of their own that vanishes when the test passes.
+ * A flat image and its description, in the test's scratch directory: one of them in a test.
  */
 #ifndef FLAT_FILE_H
 #define FLAT_FILE_H
@@ -9,9 +9,8 @@
 #include <stdint.h>
 
 struct flat_file {
-    char directory[64];
-    char description[80]; /* its path */
-    char image[80];
+    char *description; /* its path */
+    char *image;
     int image_fd;
 };
 

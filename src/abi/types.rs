@@ -119,8 +119,8 @@ pub struct UffdIncomingConfig {
     /// How many fault threads serve; the RAM is striped over them. 0 and 1: one. At most 64.
     pub fault_threads: u32,
     /// How long, in microseconds, a fault thread looks for the next fault before it sleeps, at most: less where that finds
-    /// nothing, and never on one CPU, or at the CPU of a pinned thread that faults alone, where a fault thread goes by
-    /// itself. 0: it sleeps at once. At most 1000.
+    /// nothing, and never where fault threads and loader threads at work are as many as there are CPUs, or at the CPU of a
+    /// pinned thread that faults alone, where a fault thread goes by itself. 0: it sleeps at once. At most 1000.
     pub spin_us: u32,
     /// 0.
     pub reserved: u32,
@@ -244,8 +244,9 @@ pub struct UffdIncomingHost {
 /// received (uffd_incoming_mark_received()) are not loaded.
 pub const UFFD_LOAD_KEEP_PRESENT: u64 = 1 << 0;
 
-/// UffdLoadConfig.flags: no background loader; pages come on demand only, but for a replayed working set. With UFFD_LOAD_KEEP_PRESENT, pages that are
-/// present never fault, and so the load is complete only if they are marked received.
+/// UffdLoadConfig.flags: no background loader; pages come on demand only, but for a replayed working set. With
+/// UFFD_LOAD_KEEP_PRESENT, pages that are present never fault, and so the load is complete only if they are marked
+/// received.
 pub const UFFD_LOAD_NO_BACKGROUND: u64 = 1 << 1;
 
 /// How to load a snapshot: uffd_incoming_load_snapshot().

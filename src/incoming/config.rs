@@ -25,8 +25,8 @@ pub struct Config {
     /// How many fault threads serve; 0 and 1: one. At most 64.
     pub fault_threads: u32,
     /// How long, in microseconds, a fault thread looks for the next fault before it sleeps, at most: less where that finds
-    /// nothing, and never on one CPU, or at the CPU of a pinned thread that faults alone, where a fault thread goes by
-    /// itself.
+    /// nothing, and never where fault threads and loader threads at work are as many as there are CPUs, or at the CPU of a
+    /// pinned thread that faults alone, where a fault thread goes by itself.
     pub spin_us: u32,
     /// The callbacks.
     pub hooks: Arc<dyn Hooks>,

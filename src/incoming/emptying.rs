@@ -12,33 +12,27 @@ use crate::memory::BlockTable;
 /// A block is left alone in this many places at most: each costs two mappings more.
 const MOST_PLACES: usize = 512;
 
-/// What is going to be emptied.
-pub(super) struct Emptying {
-    maps: Maps,
-    /// For each block, offsets: whole huge pages of zeros.
-    left_alone: Vec<Box<[Range<usize>]>>,
-}
+/// What is known of RAM that is going to be emptied.
+pub(super) struct Emptying(Maps);
 
 impl Emptying {
     /// Looks at the RAM, and changes nothing.
-    pub fn new(table: &BlockTable, load: &dyn Load) -> Result<Self> {
-        let maps = Maps::read()?;
+    pub fn new() -> Result<Self> {
+        Maps::read().map(Self)
+    }
+
+    /// What is not to be registered: for each block, offsets in ascending order, whole huge pages of zeros.
+    pub fn left_alone(&self, table: &BlockTable, load: &dyn Load) -> Vec<Box<[Range<usize>]>> {
         let blocks = table.blocks().iter().enumerate();
         let left_alone = blocks.map(|(index, block)| {
-            if block.page_size() > HUGE_PAGE || !maps.are_private_anonymous(block.host(), block.length()) {
+            if block.page_size() > HUGE_PAGE || !self.0.are_private_anonymous(block.host(), block.length()) {
                 return Box::default();
             }
             let least = HUGE_PAGE.max(block.length() / MOST_PLACES);
             let zeros = load.zeros(index).into_iter().filter_map(|zeros| whole_huge_pages(block.host(), zeros));
             zeros.filter(|zeros| zeros.len() >= least).collect()
         });
-        let left_alone = left_alone.collect();
-        Ok(Self { maps, left_alone })
-    }
-
-    /// What is not to be registered: for each block, offsets in ascending order.
-    pub fn left_alone(&self) -> Vec<Box<[Range<usize>]>> {
-        self.left_alone.clone()
+        left_alone.collect()
     }
 
     /// Empties the RAM. It is registered, so that nothing can touch it in between and make zeros of what is none; and
@@ -48,15 +42,15 @@ impl Emptying {
             // hugetlbfs is locked by nature, and can be emptied.
             let locked = registration.has_zeropage(index) && is_locked(block.host(), block.length())?;
             ensure!(!locked, EINVAL, "{block} cannot be emptied for a load: it is locked in memory (mlock)");
-            let empty = self.maps.check_private_files_are_empty(block.host(), block.length());
+            let empty = self.0.check_private_files_are_empty(block.host(), block.length());
             empty.map_err(|error| error.context(block))?;
         }
-        for (block, left_alone) in table.blocks().iter().zip(self.left_alone) {
+        for (index, block) in table.blocks().iter().enumerate() {
             // SAFETY: the caller of `add_ram_block` vouched for the mapping, and asks for a load, which replaces its
             // contents.
             unsafe { empty_memory(block.host(), block.length()) }.map_err(|error| error.context(block))?;
             block.forget_pages();
-            for zeros in left_alone {
+            for zeros in registration.left_alone(index) {
                 block.receive(block.page_of(zeros.start)..block.page_of(zeros.end), |_, _| ());
             }
         }

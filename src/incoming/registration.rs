@@ -149,6 +149,11 @@ impl Registration {
         }
     }
 
+    /// What is not registered of a block: offsets in ascending order.
+    pub fn left_alone(&self, index: usize) -> &[ops::Range<usize>] {
+        &self.ranges[index].left_alone
+    }
+
     /// The size of the kernel's pages in a block: what is present or missing as one.
     pub fn unit(&self, index: usize) -> usize {
         self.ranges[index].unit

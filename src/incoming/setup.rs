@@ -58,10 +58,10 @@ impl Incoming {
         // Before the registration: temporary pages exist before the first fault can be delivered.
         let temp_pages = TempPages::new(plan.channels, table.largest_page_size())?;
         let emptying = plan.load.as_deref().filter(|load| !load.keeps_present());
-        let emptying = emptying.map(|load| Emptying::new(&table, load)).transpose()?;
-        let unregistered = emptying.as_ref().map_or(Vec::new(), Emptying::left_alone);
-        let registration = Registration::new(uffds, table.clone(), unregistered, callbacks.clone())?;
-        if let Some(emptying) = emptying {
+        let emptying = emptying.map(|load| Ok((Emptying::new()?, load))).transpose()?;
+        let left_alone = emptying.as_ref().map_or(Vec::new(), |(emptying, load)| emptying.left_alone(&table, *load));
+        let registration = Registration::new(uffds, table.clone(), left_alone, callbacks.clone())?;
+        if let Some((emptying, _)) = emptying {
             emptying.carry_out(&registration, &table)?;
         }
 

@@ -15,20 +15,16 @@ impl Checksum {
     }
 
     pub(super) fn add(&mut self, bytes: &[u8]) {
-        bytes.iter().for_each(|byte| self.step((*byte).into()));
+        bytes.iter().for_each(|byte| self.add_number((*byte).into()));
     }
 
-    /// Adds a number as one.
+    /// Adds a number in one step.
     pub(super) fn add_number(&mut self, number: u64) {
-        self.step(number);
+        self.0 = (self.0 ^ number).wrapping_mul(0x0100_0000_01b3);
     }
 
     pub(super) fn get(&self) -> u64 {
         self.0
-    }
-
-    fn step(&mut self, value: u64) {
-        self.0 = (self.0 ^ value).wrapping_mul(0x0100_0000_01b3);
     }
 }
 

@@ -34,6 +34,7 @@ impl Image {
 
     fn new(descriptor: OwnedFd, name: String) -> Result<Self> {
         let length = file::length(descriptor.as_fd()).map_err(|error| error.context(&name))?;
+        // A block device has no length that could be compared with later.
         let is_regular = file::reaches(descriptor.as_fd(), length);
         let mapping = if is_regular { FileMapping::new(descriptor.as_fd(), length) } else { None };
         Ok(Self { descriptor, name, length, mapping })

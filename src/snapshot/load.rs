@@ -8,8 +8,8 @@ use parking_lot::Mutex;
 
 use super::around::Around;
 use super::file::Snapshot;
-use super::loader::{self, Extent};
-use super::order::{Order, Piece};
+use super::loader;
+use super::order::{Extent, Order, Piece};
 use super::pages::{From, Pages};
 use super::recorder::Recorder;
 use super::working_set::{self, Touched};

@@ -1,24 +1,13 @@
 //! The background loader: places what nobody has asked for yet, piece by piece.
 
-use super::order::{Order, Piece};
+use super::order::{Extent, Order, Piece};
 use super::pages::{From, Pages};
 use crate::error::Result;
 use crate::incoming::{Ending, Engine};
 
-/// How much a loader thread loads.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Extent {
-    WorkingSet,
-    All,
-}
-
 /// The body of a loader thread.
 pub(super) fn run(pages: &Pages, order: &Order, extent: Extent, engine: &Engine, worker: usize) {
-    let next = || match extent {
-        Extent::WorkingSet => order.take_of_set(),
-        Extent::All => order.take(),
-    };
-    while let Some(piece) = next() {
+    while let Some(piece) = order.take(extent) {
         let mut taken = Taken { order, piece: Some(piece.clone()) };
         if let Err(Ending) = load(pages, engine, worker, &piece) {
             return;

@@ -30,6 +30,13 @@ pub(super) struct Piece {
     pub pages: Range<usize>,
 }
 
+/// How much is loaded in the background.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Extent {
+    WorkingSet,
+    All,
+}
+
 /// All RAM in units, each handed out once.
 pub(super) struct Order {
     blocks: Box<[Division]>,
@@ -154,11 +161,13 @@ impl Order {
     }
 
     /// The next piece that nobody has taken.
-    pub fn take(&self) -> Option<Piece> {
-        if let Some(piece) = self.returned.lock().pop() {
-            return Some(piece);
+    pub fn take(&self, extent: Extent) -> Option<Piece> {
+        let returned = self.returned.lock().pop();
+        let of_set = returned.or_else(|| self.take_of_set());
+        match extent {
+            Extent::WorkingSet => of_set,
+            Extent::All => of_set.or_else(|| self.take_recent()).or_else(|| self.take_next()),
         }
-        self.take_of_set().or_else(|| self.take_recent()).or_else(|| self.take_next())
     }
 
     pub fn give_back(&self, piece: Piece) {
@@ -166,10 +175,10 @@ impl Order {
     }
 
     /// The next piece of the working set.
-    pub fn take_of_set(&self) -> Option<Piece> {
+    fn take_of_set(&self) -> Option<Piece> {
         let set = self.working_set.get()?;
         loop {
-            let piece = set.get(self.next_of_set.load(Relaxed)).and(set.get(self.next_of_set.fetch_add(1, SeqCst)))?;
+            let piece = set.get(self.next_of_set.fetch_add(1, Relaxed))?;
             let block = &self.blocks[piece.index];
             let number = block.number(piece.pages.start);
             if block.pages(number) != piece.pages || self.take_unit(number) {
@@ -242,7 +251,7 @@ mod tests {
     }
 
     fn all(order: &Order) -> Vec<(usize, Range<usize>)> {
-        std::iter::from_fn(|| order.take()).map(|piece| (piece.index, piece.pages)).collect()
+        std::iter::from_fn(|| order.take(Extent::All)).map(|piece| (piece.index, piece.pages)).collect()
     }
 
     #[test]
@@ -279,16 +288,16 @@ mod tests {
     #[test]
     fn what_was_given_back_comes_again() {
         let order = order(&[(0x4000_0000, 2 << 20, 4096)]);
-        let piece = order.take().unwrap();
-        assert_eq!(order.take(), None);
+        let piece = order.take(Extent::All).unwrap();
+        assert_eq!(order.take(Extent::All), None);
         order.give_back(piece.clone());
-        assert_eq!(order.take(), Some(piece));
+        assert_eq!(order.take(Extent::All), Some(piece));
     }
 
     #[test]
     fn what_was_taken_is_known() {
         let order = order(&[(0x4000_0000, 4 << 20, 4096)]);
-        assert_eq!(order.take().unwrap().pages, 0..512);
+        assert_eq!(order.take(Extent::All).unwrap().pages, 0..512);
         assert_eq!(order.untaken(0, 511), None);
         assert_eq!(order.untaken(0, 600), Some(Piece { index: 0, pages: 512..1024 }));
     }
