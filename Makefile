@@ -54,5 +54,5 @@ help:
 	@echo 'make header     bring include/uffd-incoming.h up to date with the Rust sources'
 	@echo 'make install    install libraries, header and pkg-config file; DESTDIR=path for a staged install'
 	@echo 'make qemu-check QEMU_SRC=path QEMU_BUILD=path   QEMU 10.0 on the library, and its own migration tests;'
-	@echo '                QEMU_PLAIN=path of an unmodified build to run them on, too'
+	@echo '                QEMU_PLAIN=path of an unmodified build to run them on, too; QEMU_STATIC=1 links the archive'
 	@echo 'make clean      remove all that was built'

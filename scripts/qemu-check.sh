@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
 # Applies contrib/qemu to a QEMU 10.0 source tree, builds it, and runs its own migration tests: qemu-check.sh BUILD_DIR
 # Environment: QEMU_SRC, QEMU_BUILD (made if missing), QEMU_PLAIN (optional: the build directory of an unmodified QEMU, to run
-# the same tests on), ROUNDS (default 1).
+# the same tests on), QEMU_STATIC (optional: set to link QEMU with the archive), ROUNDS (default 1).
 set -euo pipefail
 build=$(realpath "$1")
 : "${QEMU_SRC:?set QEMU_SRC to a QEMU 10.0 source tree}" "${QEMU_BUILD:?set QEMU_BUILD to its build directory}"
@@ -18,7 +18,7 @@ prefix=$(sed -n 's/^prefix=//p' "$pc")
 sed -i "s|^prefix=.*|prefix=$stage$prefix|" "$pc"
 export PKG_CONFIG_PATH=${pc%/*} LD_LIBRARY_PATH=${pc%/pkgconfig/*}
 
-"$here/contrib/qemu/apply" "$src"
+"$here/contrib/qemu/apply" ${QEMU_STATIC:+--static} "$src"
 mkdir -p "$QEMU_BUILD"
 if ! [ -f "$QEMU_BUILD/build.ninja" ]; then
     (cd "$QEMU_BUILD" && "$src/configure" --target-list=x86_64-softmmu --without-default-features --enable-tcg --enable-system \
