@@ -50,6 +50,15 @@ _Static_assert(sizeof(ram_addr_t) == sizeof(uintptr_t), "ram_addr_t must have th
 #define UFFD_INCOMING_USER_MODE_ONLY (1 << 2)
 
 /**
+ * UffdIncomingConfig.flags: pages of private anonymous RAM that cannot be had (the handler fails, or the snapshot cannot
+ * be read) are poisoned (Linux 6.6): whoever touches one, or waits for it, gets SIGBUS at its address, and all else goes
+ * on. Placing the page heals it; discarding it makes it missing again. Other RAM, older kernels, and failures of the host
+ * (no memory for a page) pause as without this flag. A read() into a poisoned page fails with EFAULT; a vCPU that touches
+ * one leaves KVM_RUN with EHWPOISON or EFAULT.
+ */
+#define UFFD_INCOMING_POISON (1 << 4)
+
+/**
  * `event`: the fault threads and loader threads stopped; faults queue until uffd_incoming_resume(). `error` says
  * why: a negative errno value, or 0 after uffd_incoming_pause().
  */
@@ -62,8 +71,8 @@ _Static_assert(sizeof(ram_addr_t) == sizeof(uintptr_t), "ram_addr_t must have th
 #define UFFD_INCOMING_EVENT_RESUMED 2
 
 /**
- * `event`: a page could not be had from its source; `error` is the negative errno value. The page stays missing
- * and is asked for again after uffd_incoming_resume().
+ * `event`: pages could not be had from their source; `error` is the negative errno value. They stay missing and are asked
+ * for again after uffd_incoming_resume(), or are poisoned (UFFD_INCOMING_POISON).
  */
 #define UFFD_INCOMING_EVENT_SOURCE_ERROR 3
 
@@ -71,6 +80,12 @@ _Static_assert(sizeof(ram_addr_t) == sizeof(uintptr_t), "ram_addr_t must have th
  * `event`: a snapshot load has placed every page.
  */
 #define UFFD_INCOMING_EVENT_COMPLETE 4
+
+/**
+ * `event`: a snapshot load has nothing left to load, and is not complete: it has poisoned pages (UFFD_INCOMING_POISON).
+ * `error` is -EIO. Cleanup is allowed; poisoned pages stay poisoned. Should all of them be placed, the load is complete.
+ */
+#define UFFD_INCOMING_EVENT_POISONED 5
 
 /**
  * `log`: something failed, and the message says what and where.
@@ -162,7 +177,7 @@ typedef struct UffdIncomingConfig {
      */
     size_t size;
     /**
-     * UFFD_INCOMING_BLOCKTIME, _PREEMPT, _USER_MODE_ONLY, or'ed. Any other bit is -EINVAL.
+     * UFFD_INCOMING_BLOCKTIME, _PREEMPT, _USER_MODE_ONLY, _POISON, or'ed. Any other bit is -EINVAL.
      */
     uint64_t flags;
     /**
@@ -383,7 +398,7 @@ typedef struct UffdIncomingStats {
      */
     uint64_t source_errors;
     /**
-     * 0 in this version.
+     * Pages that have been poisoned (UFFD_INCOMING_POISON); those that have been placed later are still counted.
      */
     uint64_t pages_poisoned;
     /**
@@ -678,7 +693,8 @@ int uffd_incoming_foreach_requested(struct MigrationIncomingState *mis,
 /**
  * Waits until a snapshot load has placed every page of RAM. 0 when it has, -ETIMEDOUT after `timeout_ms` milliseconds
  * (negative: never), the reason as a negative errno value as soon as the load stands paused because of a failure
- * (uffd_incoming_resume() goes on), -ECANCELED when it is aborted. -EINVAL when no snapshot is being loaded, -EDEADLK
+ * (uffd_incoming_resume() goes on), -ECANCELED when it is aborted, -EIO when nothing is left to load and pages have been
+ * poisoned (UFFD_INCOMING_POISON). -EINVAL when no snapshot is being loaded, -EDEADLK
  * from a callback.
  */
 int uffd_incoming_wait(struct MigrationIncomingState *mis,
@@ -766,8 +782,9 @@ void uffd_snapshot_close(struct UffdSnapshot *snap);
  * anything is changed. So it is for memory that cannot be emptied: locked (mlock), or a private mapping of a file that
  * holds data or is not open in this process. A later failure leaves the mis as it was, with the RAM emptied.
  *
- * A page that cannot be read pauses all (`event`, uffd_incoming_wait() say why) until uffd_incoming_resume(): it is
- * never taken for zeros. uffd_incoming_cleanup() is refused until every page is in place.
+ * A page that cannot be read pauses all (`event`, uffd_incoming_wait() say why) until uffd_incoming_resume(), or is poisoned
+ * (UFFD_INCOMING_POISON): it is never taken for zeros. uffd_incoming_cleanup() is refused until every page is in place,
+ * or poisoned.
  */
 int uffd_incoming_load_snapshot(struct MigrationIncomingState *mis,
                                 struct UffdSnapshot *snap,

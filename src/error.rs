@@ -7,6 +7,8 @@ use std::fmt;
 pub struct Error {
     errno: i32,
     message: String,
+    /// See [`Error::is_of_host`].
+    of_host: bool,
 }
 
 /// The result of everything here that can fail.
@@ -15,17 +17,27 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 impl Error {
     /// An error with a positive errno value (`libc::EINVAL`) and a message that says what and where.
     pub fn new(errno: i32, message: impl Into<String>) -> Self {
-        Self { errno, message: message.into() }
+        Self { errno, message: message.into(), of_host: false }
     }
 
     /// A failed system call: the message gets the errno's own words appended.
     pub fn os(errno: i32, what: impl fmt::Display) -> Self {
-        Self { errno, message: format!("{what}: {}", Errno(errno)) }
+        Self::new(errno, format!("{what}: {}", Errno(errno)))
     }
 
     /// The same error with what was being done put in front.
     pub fn context(self, what: impl fmt::Display) -> Self {
-        Self { errno: self.errno, message: format!("{what}: {}", self.message) }
+        Self { message: format!("{what}: {}", self.message), ..self }
+    }
+
+    /// The same error, known to be the host's: see [`Error::is_of_host`].
+    pub(crate) fn of_host(self) -> Self {
+        Self { of_host: true, ..self }
+    }
+
+    /// Whether the host could not do its part (it has no memory, say): then nothing is wrong with a page's source.
+    pub(crate) fn is_of_host(&self) -> bool {
+        self.of_host
     }
 
     /// The positive errno value.

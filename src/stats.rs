@@ -13,6 +13,7 @@ pub(crate) struct Stats {
     pub zero_pages_placed: AtomicU64,
     pub pages_requested: AtomicU64,
     pub source_errors: AtomicU64,
+    pub pages_poisoned: AtomicU64,
     pub bytes_total: AtomicU64,
     pub bytes_loaded: AtomicU64,
     latency_ns_sum: AtomicU64,
@@ -39,6 +40,7 @@ impl Stats {
             zero_pages_placed: get(&self.zero_pages_placed),
             pages_requested: get(&self.pages_requested),
             source_errors: get(&self.source_errors),
+            pages_poisoned: get(&self.pages_poisoned),
             bytes_total: get(&self.bytes_total),
             bytes_loaded: get(&self.bytes_loaded),
             fault_latency_ns_sum: get(&self.latency_ns_sum),
@@ -67,6 +69,8 @@ pub struct Statistics {
     pub pages_requested: u64,
     /// Calls of the handler, and reads of the snapshot, that failed.
     pub source_errors: u64,
+    /// Pages that have been poisoned; those that have been placed later are still counted.
+    pub pages_poisoned: u64,
     /// Bytes of RAM a snapshot load is to place; 0 without one.
     pub bytes_total: u64,
     /// How many of them have been placed.

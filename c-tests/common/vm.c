@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 
 #include "refuse.h"
 
@@ -40,6 +41,9 @@ MigrationIncomingState *vm_new(void)
     vm->config.spin_us = setting("UFFD_TEST_SPIN_US");
     if (setting("UFFD_TEST_WITHOUT_MOVE")) {
         do_without_move();
+    }
+    if (setting("UFFD_TEST_WITHOUT_HUGE_PAGES")) {
+        CHECK_EQ(prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0), 0);
     }
     pthread_mutex_init(&vm->event_lock, NULL);
     return vm;

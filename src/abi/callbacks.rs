@@ -137,6 +137,7 @@ impl Hooks for CHooks {
             Event::Resumed => (UFFD_INCOMING_EVENT_RESUMED, 0),
             Event::SourceError(error) => (UFFD_INCOMING_EVENT_SOURCE_ERROR, -error.errno()),
             Event::Complete => (UFFD_INCOMING_EVENT_COMPLETE, 0),
+            Event::Poisoned(error) => (UFFD_INCOMING_EVENT_POISONED, -error.errno()),
         };
         // SAFETY: see above.
         unsafe { callback(self.mis.0, what, error) }

@@ -72,7 +72,8 @@ pub unsafe extern "C" fn uffd_incoming_foreach_requested(
 
 /// Waits until a snapshot load has placed every page of RAM. 0 when it has, -ETIMEDOUT after `timeout_ms` milliseconds
 /// (negative: never), the reason as a negative errno value as soon as the load stands paused because of a failure
-/// (uffd_incoming_resume() goes on), -ECANCELED when it is aborted. -EINVAL when no snapshot is being loaded, -EDEADLK
+/// (uffd_incoming_resume() goes on), -ECANCELED when it is aborted, -EIO when nothing is left to load and pages have been
+/// poisoned (UFFD_INCOMING_POISON). -EINVAL when no snapshot is being loaded, -EDEADLK
 /// from a callback.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn uffd_incoming_wait(mis: *mut MigrationIncomingState, timeout_ms: c_int) -> c_int {

@@ -25,7 +25,7 @@ pub unsafe extern "C" fn uffd_incoming_get_stats(
             zero_pages_placed: snapshot.zero_pages_placed,
             pages_requested: snapshot.pages_requested,
             source_errors: snapshot.source_errors,
-            pages_poisoned: 0,
+            pages_poisoned: snapshot.pages_poisoned,
             bytes_total: snapshot.bytes_total,
             bytes_loaded: snapshot.bytes_loaded,
             fault_latency_ns_sum: snapshot.fault_latency_ns_sum,

@@ -81,8 +81,9 @@ pub unsafe extern "C" fn uffd_snapshot_close(snap: *mut UffdSnapshot) {
 /// anything is changed. So it is for memory that cannot be emptied: locked (mlock), or a private mapping of a file that
 /// holds data or is not open in this process. A later failure leaves the mis as it was, with the RAM emptied.
 ///
-/// A page that cannot be read pauses all (`event`, uffd_incoming_wait() say why) until uffd_incoming_resume(): it is
-/// never taken for zeros. uffd_incoming_cleanup() is refused until every page is in place.
+/// A page that cannot be read pauses all (`event`, uffd_incoming_wait() say why) until uffd_incoming_resume(), or is poisoned
+/// (UFFD_INCOMING_POISON): it is never taken for zeros. uffd_incoming_cleanup() is refused until every page is in place,
+/// or poisoned.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn uffd_incoming_load_snapshot(
     mis: *mut MigrationIncomingState,

@@ -49,6 +49,13 @@ pub const UFFD_INCOMING_PREEMPT: u64 = 1 << 1;
 /// accesses that the kernel makes (KVM's own, or a read() into missing RAM) then fail with EFAULT instead of waiting.
 pub const UFFD_INCOMING_USER_MODE_ONLY: u64 = 1 << 2;
 
+/// UffdIncomingConfig.flags: pages of private anonymous RAM that cannot be had (the handler fails, or the snapshot cannot
+/// be read) are poisoned (Linux 6.6): whoever touches one, or waits for it, gets SIGBUS at its address, and all else goes
+/// on. Placing the page heals it; discarding it makes it missing again. Other RAM, older kernels, and failures of the host
+/// (no memory for a page) pause as without this flag. A read() into a poisoned page fails with EFAULT; a vCPU that touches
+/// one leaves KVM_RUN with EHWPOISON or EFAULT.
+pub const UFFD_INCOMING_POISON: u64 = 1 << 4;
+
 /// `event`: the fault threads and loader threads stopped; faults queue until uffd_incoming_resume(). `error` says
 /// why: a negative errno value, or 0 after uffd_incoming_pause().
 pub const UFFD_INCOMING_EVENT_PAUSED: c_int = 1;
@@ -57,12 +64,16 @@ pub const UFFD_INCOMING_EVENT_PAUSED: c_int = 1;
 /// tells how things stand.
 pub const UFFD_INCOMING_EVENT_RESUMED: c_int = 2;
 
-/// `event`: a page could not be had from its source; `error` is the negative errno value. The page stays missing
-/// and is asked for again after uffd_incoming_resume().
+/// `event`: pages could not be had from their source; `error` is the negative errno value. They stay missing and are asked
+/// for again after uffd_incoming_resume(), or are poisoned (UFFD_INCOMING_POISON).
 pub const UFFD_INCOMING_EVENT_SOURCE_ERROR: c_int = 3;
 
 /// `event`: a snapshot load has placed every page.
 pub const UFFD_INCOMING_EVENT_COMPLETE: c_int = 4;
+
+/// `event`: a snapshot load has nothing left to load, and is not complete: it has poisoned pages (UFFD_INCOMING_POISON).
+/// `error` is -EIO. Cleanup is allowed; poisoned pages stay poisoned. Should all of them be placed, the load is complete.
+pub const UFFD_INCOMING_EVENT_POISONED: c_int = 5;
 
 /// `log`: something failed, and the message says what and where.
 pub const UFFD_INCOMING_LOG_ERROR: c_int = 0;
@@ -83,7 +94,7 @@ pub const UFFD_INCOMING_LOG_INFO: c_int = 2;
 pub struct UffdIncomingConfig {
     /// sizeof(UffdIncomingConfig).
     pub size: usize,
-    /// UFFD_INCOMING_BLOCKTIME, _PREEMPT, _USER_MODE_ONLY, or'ed. Any other bit is -EINVAL.
+    /// UFFD_INCOMING_BLOCKTIME, _PREEMPT, _USER_MODE_ONLY, _POISON, or'ed. Any other bit is -EINVAL.
     pub flags: u64,
     /// The handler that postcopy_ram_incoming_setup() installs.
     pub page_handler: PostcopyPageHandler,
@@ -160,7 +171,7 @@ pub struct UffdIncomingStats {
     pub pages_requested: u64,
     /// Calls of the handler, and reads of the snapshot, that failed.
     pub source_errors: u64,
-    /// 0 in this version.
+    /// Pages that have been poisoned (UFFD_INCOMING_POISON); those that have been placed later are still counted.
     pub pages_poisoned: u64,
     /// Bytes of RAM a snapshot load is to place; 0 without one.
     pub bytes_total: u64,

@@ -18,6 +18,9 @@ pub struct Config {
     pub preempt: bool,
     /// Serve faults of user mode only (Linux 5.11), which any user may.
     pub user_mode_only: bool,
+    /// Poison pages of private anonymous memory that cannot be had (Linux 6.6): who touches one gets SIGBUS, and all else
+    /// goes on. Without, and elsewhere, everything pauses.
+    pub poison: bool,
     /// What [`Incoming::postcopy_setup`] installs.
     pub page_handler: Option<Arc<dyn PageHandler>>,
     /// How many vCPUs blocktime is kept for.
@@ -73,6 +76,7 @@ impl Default for Config {
             blocktime: false,
             preempt: false,
             user_mode_only: false,
+            poison: false,
             page_handler: None,
             vcpus: 0,
             fault_threads: 0,
@@ -157,10 +161,13 @@ pub enum Event {
     Paused(Option<Error>),
     /// A pause has ended.
     Resumed,
-    /// A page could not be had from its source. It stays missing, and is asked for again after [`Incoming::resume`].
+    /// Pages could not be had from their source. They stay missing, and are asked for again after [`Incoming::resume`]; or
+    /// they are poisoned, if the configuration says so.
     SourceError(Error),
     /// A snapshot load has placed every page.
     Complete,
+    /// A snapshot load has nothing left to load, and is not complete: it has poisoned pages. Placing them heals them.
+    Poisoned(Error),
 }
 
 /// How much a message matters.

@@ -7,55 +7,41 @@ use super::load::Load;
 use super::registration::Registration;
 use crate::error::{Result, ensure};
 use crate::kernel::{HUGE_PAGE, Maps, empty_memory, is_locked};
-use crate::memory::BlockTable;
+use crate::memory::{BlockTable, RamBlock};
 
 /// A block is left alone in this many places at most: each costs two mappings more.
 const MOST_PLACES: usize = 512;
 
-/// What is known of RAM that is going to be emptied.
-pub(super) struct Emptying(Maps);
-
-impl Emptying {
-    /// Looks at the RAM, and changes nothing.
-    pub fn new() -> Result<Self> {
-        Maps::read().map(Self)
+/// What is not to be registered of a block of private anonymous memory that is going to be emptied: offsets in ascending
+/// order, whole huge pages of zeros.
+pub(super) fn left_alone(block: &RamBlock, index: usize, load: &dyn Load) -> Box<[Range<usize>]> {
+    if block.page_size() > HUGE_PAGE {
+        return Box::default();
     }
+    let least = HUGE_PAGE.max(block.length() / MOST_PLACES);
+    let zeros = load.zeros(index).into_iter().filter_map(|zeros| whole_huge_pages(block.host(), zeros));
+    zeros.filter(|zeros| zeros.len() >= least).collect()
+}
 
-    /// What is not to be registered: for each block, offsets in ascending order, whole huge pages of zeros.
-    pub fn left_alone(&self, table: &BlockTable, load: &dyn Load) -> Vec<Box<[Range<usize>]>> {
-        let blocks = table.blocks().iter().enumerate();
-        let left_alone = blocks.map(|(index, block)| {
-            if block.page_size() > HUGE_PAGE || !self.0.are_private_anonymous(block.host(), block.length()) {
-                return Box::default();
-            }
-            let least = HUGE_PAGE.max(block.length() / MOST_PLACES);
-            let zeros = load.zeros(index).into_iter().filter_map(|zeros| whole_huge_pages(block.host(), zeros));
-            zeros.filter(|zeros| zeros.len() >= least).collect()
-        });
-        left_alone.collect()
+/// Empties the RAM. It is registered, so that nothing can touch it in between and make zeros of what is none; and first of
+/// all it is certain that all of it can be emptied.
+pub(super) fn empty(registration: &Registration, table: &BlockTable, maps: &Maps) -> Result<()> {
+    for (index, block) in table.blocks().iter().enumerate() {
+        // hugetlbfs is locked by nature, and can be emptied.
+        let locked = registration.has_zeropage(index) && is_locked(block.host(), block.length())?;
+        ensure!(!locked, EINVAL, "{block} cannot be emptied for a load: it is locked in memory (mlock)");
+        let empty = maps.check_private_files_are_empty(block.host(), block.length());
+        empty.map_err(|error| error.context(block))?;
     }
-
-    /// Empties the RAM. It is registered, so that nothing can touch it in between and make zeros of what is none; and
-    /// first of all it is certain that all of it can be emptied.
-    pub fn carry_out(self, registration: &Registration, table: &BlockTable) -> Result<()> {
-        for (index, block) in table.blocks().iter().enumerate() {
-            // hugetlbfs is locked by nature, and can be emptied.
-            let locked = registration.has_zeropage(index) && is_locked(block.host(), block.length())?;
-            ensure!(!locked, EINVAL, "{block} cannot be emptied for a load: it is locked in memory (mlock)");
-            let empty = self.0.check_private_files_are_empty(block.host(), block.length());
-            empty.map_err(|error| error.context(block))?;
+    for (index, block) in table.blocks().iter().enumerate() {
+        // SAFETY: the caller of `add_ram_block` vouched for the mapping, and asks for a load, which replaces its contents.
+        unsafe { empty_memory(block.host(), block.length()) }.map_err(|error| error.context(block))?;
+        block.forget_pages();
+        for zeros in registration.left_alone(index) {
+            block.receive(block.page_of(zeros.start)..block.page_of(zeros.end), |_, _| ());
         }
-        for (index, block) in table.blocks().iter().enumerate() {
-            // SAFETY: the caller of `add_ram_block` vouched for the mapping, and asks for a load, which replaces its
-            // contents.
-            unsafe { empty_memory(block.host(), block.length()) }.map_err(|error| error.context(block))?;
-            block.forget_pages();
-            for zeros in registration.left_alone(index) {
-                block.receive(block.page_of(zeros.start)..block.page_of(zeros.end), |_, _| ());
-            }
-        }
-        Ok(())
     }
+    Ok(())
 }
 
 /// The whole huge pages in a range of offsets of the memory at `host`, if there are any.

@@ -122,17 +122,21 @@ impl Engine {
         }
     }
 
-    /// Is every page that is to be loaded in place?
+    /// Is every page that is to be loaded in place, or is there nothing left to be had?
     pub fn check_complete(&self) {
-        let complete = self.load.is_some() && self.table.blocks().iter().all(|block| block.is_fully_received());
-        if complete && self.gate.complete() {
-            self.callbacks.event(&Event::Complete);
+        if self.load.is_none() || !self.table.blocks().iter().all(|block| block.is_settled()) {
+            return;
+        }
+        match self.poisoned_pages() {
+            None if self.gate.loaded(Ok(())) => self.callbacks.event(&Event::Complete),
+            Some(error) if self.gate.loaded(Err(error.clone())) => self.callbacks.event(&Event::Poisoned(error)),
+            _ => {}
         }
     }
 
-    /// Whether no snapshot load is incomplete: letting go of RAM then turns nothing of it into zeros.
+    /// Whether no snapshot load is under way: letting go of RAM then turns nothing of it into zeros.
     pub fn misses_nothing(&self) -> bool {
-        self.load.is_none() || self.gate.is_complete()
+        self.load.is_none() || self.gate.is_loaded()
     }
 
     /// Writes down how far a load has come.

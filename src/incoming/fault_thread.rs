@@ -274,10 +274,11 @@ fn serve_page(fault: &Fault<'_>) -> Result<(), Ending> {
             Ok(()) => return Ok(()),
             Err(error) => {
                 let offset = block.offset_of(fault.page);
-                engine.fail(
-                    pass,
-                    error.context(format_args!("{block}, offset {offset:#x}, address {:#x}", fault.address)),
-                );
+                let error = error.context(format_args!("{block}, offset {offset:#x}, address {:#x}", fault.address));
+                match engine.poison(fault.index, &[fault.page], error) {
+                    Ok(()) => return Ok(()),
+                    Err(error) => engine.fail(pass, error),
+                }
             }
         }
     }

@@ -37,7 +37,8 @@ struct Busy(AtomicUsize);
 struct State {
     paused: Option<Pause>,
     ending: bool,
-    complete: bool,
+    /// Nothing is left to load: every page is in place, or why some are not.
+    loaded: Option<Result<()>>,
     /// Nobody waits for urgent pages any more.
     hurried: bool,
 }
@@ -169,12 +170,18 @@ impl Gate {
         self.close(state);
     }
 
-    /// Every page has been placed. True the first time.
-    pub fn complete(&self) -> bool {
+    /// Nothing is left to load: every page is in place, or why some are not, which may yet change. True when that is news.
+    pub fn loaded(&self, outcome: Result<()>) -> bool {
         let mut state = self.state.lock();
-        let first = !std::mem::replace(&mut state.complete, true);
-        self.changed.notify_all();
-        first
+        let news = match &state.loaded {
+            None => true,
+            Some(before) => before.is_err() && outcome.is_ok(),
+        };
+        if news {
+            state.loaded = Some(outcome);
+            self.changed.notify_all();
+        }
+        news
     }
 
     fn close(&self, state: MutexGuard<'_, State>) {
@@ -213,14 +220,14 @@ impl Gate {
         self.watchers.fetch_sub(1, SeqCst);
     }
 
-    /// Waits until [`Gate::complete`]: ETIMEDOUT, the reason of a pause after a failure, ECANCELED.
+    /// Waits until [`Gate::loaded`]: what that said, ETIMEDOUT, the reason of a pause after a failure, ECANCELED.
     pub fn wait_complete(&self, timeout: Option<Duration>) -> Result<()> {
         // A time too far away to be told is as good as never.
         let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
         let mut state = self.state.lock();
         loop {
-            if state.complete {
-                return Ok(());
+            if let Some(outcome) = &state.loaded {
+                return outcome.clone();
             }
             if let Some(Pause::Failed(error)) = &state.paused {
                 return Err(error.clone());
@@ -231,7 +238,7 @@ impl Gate {
             match deadline {
                 None => self.changed.wait(&mut state),
                 Some(deadline) => {
-                    if self.changed.wait_until(&mut state, deadline).timed_out() && !state.complete {
+                    if self.changed.wait_until(&mut state, deadline).timed_out() && state.loaded.is_none() {
                         return Err(error!(ETIMEDOUT, "not every page is in place yet"));
                     }
                 }
@@ -247,8 +254,14 @@ impl Gate {
         self.closed.load(SeqCst) && self.state.lock().paused.is_some()
     }
 
+    /// Whether nothing is left to load.
+    pub fn is_loaded(&self) -> bool {
+        self.state.lock().loaded.is_some()
+    }
+
+    /// Whether every page is in place.
     pub fn is_complete(&self) -> bool {
-        self.state.lock().complete
+        matches!(self.state.lock().loaded, Some(Ok(())))
     }
 }
 
@@ -341,8 +354,19 @@ mod tests {
     fn waiting_has_an_end() {
         let gate = Gate::new(0);
         assert_eq!(gate.wait_complete(Some(Duration::ZERO)).unwrap_err().errno(), libc::ETIMEDOUT);
-        assert!(gate.complete() && !gate.complete());
+        assert!(gate.loaded(Ok(())) && !gate.loaded(Ok(())));
         gate.wait_complete(Some(Duration::ZERO)).unwrap();
         gate.wait_complete(Some(Duration::MAX)).unwrap();
+    }
+
+    #[test]
+    fn what_was_not_complete_can_become_so() {
+        let gate = Gate::new(0);
+        assert!(gate.loaded(Err(failure())) && !gate.loaded(Err(failure())));
+        assert!(gate.is_loaded() && !gate.is_complete());
+        assert_eq!(gate.wait_complete(None).unwrap_err(), failure());
+        assert!(gate.loaded(Ok(())) && !gate.loaded(Err(failure())));
+        assert!(gate.is_complete());
+        gate.wait_complete(None).unwrap();
     }
 }

@@ -13,6 +13,7 @@ mod following;
 mod gate;
 mod load;
 mod placing;
+mod poisoning;
 mod registration;
 mod setup;
 mod shared;
@@ -377,8 +378,8 @@ impl Incoming {
         self.with_engine(Engine::requested_pages)
     }
 
-    /// Waits until a snapshot load has placed every page: ETIMEDOUT, the reason of a pause after a failure, or ECANCELED
-    /// when it is aborted.
+    /// Waits until a snapshot load has placed every page: ETIMEDOUT, the reason of a pause after a failure, ECANCELED when
+    /// it is aborted, or EIO when nothing is left to load and pages have been poisoned.
     pub fn wait(&self, timeout: Option<Duration>) -> Result<()> {
         self.owner.refuse_inside("waiting for a load")?;
         // Not from within the engine: an abort must be able to end this wait.

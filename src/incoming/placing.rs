@@ -65,16 +65,17 @@ impl Engine {
             };
             let to = block.host() + at;
             let room = end.min(stripe_end) - at;
+            // Elsewhere zeros are copied, one page after the other: in hugetlbfs, and where that may have to heal a poisoned page.
+            let is_zeropage = self.registration.has_zeropage(index) && !block.poisoned().any();
             let (length, placed) = match filling {
                 Filling::Bytes(from) => {
                     let length = room.min(most);
                     (length, uffd.copy(to, from.wrapping_add(at - start), length))
                 }
-                Filling::Zeros if self.registration.has_zeropage(index) => {
+                Filling::Zeros if is_zeropage => {
                     let length = room.min(most);
                     (length, uffd.zeropage(to, length))
                 }
-                // hugetlbfs: one page after the other from the page of zeros.
                 Filling::Zeros => (unit, uffd.copy(to, self.temp_pages.zeros(), unit)),
             };
             // Beyond a border, larger steps are worth trying again.
@@ -83,6 +84,8 @@ impl Engine {
             placed_bytes += placed.bytes;
             if let Some(errno) = placed.stopped {
                 match after(errno, length <= unit) {
+                    // It has been poisoned meanwhile.
+                    Next::SkipPresent if is_zeropage && block.is_poisoned(block.page_of(at)) => {}
                     Next::SkipPresent => match uffd.wake(block.host() + at, unit) {
                         Ok(()) => at += unit,
                         Err(errno) => result = Err(self.explain(index, at, "UFFDIO_WAKE", errno)),
@@ -148,7 +151,7 @@ impl Engine {
     fn explain(&self, index: usize, offset: usize, call: &str, errno: Errno) -> Error {
         let block = self.block(index);
         let what = format!("placing a page of {block} at offset {offset:#x} (address {:#x})", block.host() + offset);
-        match errno {
+        let error = match errno {
             Errno::ENOENT => error!(ENOENT, "{what}: {call}: ENOENT: the memory is no longer mapped or registered"),
             Errno::ENOSPC | Errno::ENOMEM => Error::os(
                 errno as i32,
@@ -160,7 +163,9 @@ impl Engine {
                 "{what}: {call}: EFAULT: the bytes to place cannot be read, or the file behind the memory was truncated"
             ),
             errno => Error::os(errno as i32, format_args!("{what}: {call}")),
-        }
+        };
+        // A source may have given an address that is none.
+        if errno == Errno::EFAULT { error } else { error.of_host() }
     }
 }
 

@@ -1,6 +1,5 @@
 //! Registration: which userfaultfd serves which range of RAM. The only place that registers and unregisters.
 
-use std::iter;
 use std::ops;
 use std::sync::atomic::{
     AtomicBool, AtomicUsize,
@@ -30,16 +29,26 @@ pub(crate) struct Registration {
     callbacks: Callbacks,
 }
 
+/// What is special about a block.
+#[derive(Default)]
+pub(crate) struct Treatment {
+    /// Offsets that are not registered, in ascending order, in whole huge pages.
+    pub left_alone: Box<[ops::Range<usize>]>,
+    /// Pages that cannot be had are to be poisoned.
+    pub poison: bool,
+}
+
 /// How a block is registered.
 struct Range {
     stripes: Stripes,
-    /// Offsets that are not registered, in ascending order, in whole huge pages.
     left_alone: Box<[ops::Range<usize>]>,
     /// The kernel's page size there.
     unit: usize,
     zeropage: bool,
     /// Pages can be moved there, as far as is known.
     moving: AtomicBool,
+    /// Pages that cannot be had are to be poisoned there, and can be, as far as is known.
+    poisoning: AtomicBool,
     /// How many of its parts are registered, counted from the first.
     registered: AtomicUsize,
 }
@@ -52,22 +61,22 @@ pub(crate) enum Serving<'a> {
 }
 
 impl Registration {
-    /// Registers all of the RAM but what is in `left_alone`: for each block, if it is not empty, offsets in ascending order.
+    /// Registers all of the RAM but what is left alone, with a treatment for each block.
     pub fn new(
         uffds: Box<[Userfaultfd]>,
         table: BlockTable,
-        left_alone: Vec<Box<[ops::Range<usize>]>>,
+        treatments: Vec<Treatment>,
         callbacks: Callbacks,
     ) -> Result<Self> {
         let mut registration = Self { uffds, table, ranges: Vec::new(), callbacks };
-        let left_alone = left_alone.into_iter().chain(iter::repeat_with(Box::default));
-        for (index, left_alone) in (0..registration.table.blocks().len()).zip(left_alone) {
-            registration.register(index, left_alone)?;
+        for (index, treatment) in treatments.into_iter().enumerate() {
+            registration.register(index, treatment)?;
         }
         Ok(registration)
     }
 
-    fn register(&mut self, index: usize, left_alone: Box<[ops::Range<usize>]>) -> Result<()> {
+    fn register(&mut self, index: usize, treatment: Treatment) -> Result<()> {
+        let Treatment { left_alone, poison } = treatment;
         let block = &self.table.blocks()[index];
         // Linux registers what there is of a range, and passes over holes.
         ensure!(
@@ -80,15 +89,16 @@ impl Registration {
         // Entered before the first part is registered, so that dropping undoes those that were: and only those, since
         // the memory may be registered with somebody else.
         let registered = AtomicUsize::new(0);
-        let moving = AtomicBool::new(false);
+        let (moving, poisoning) = (AtomicBool::new(false), AtomicBool::new(false));
         let unit = kernel::page_size();
-        self.ranges.push(Range { stripes, left_alone, unit, zeropage: true, moving, registered });
+        self.ranges.push(Range { stripes, left_alone, unit, zeropage: true, moving, poisoning, registered });
         let range = &mut self.ranges[index];
-        let (mut zeropage, mut moving) = (true, true);
+        let (mut zeropage, mut moving, mut poisoning) = (true, true, poison);
         for (number, start, length) in range.parts(block) {
             let can: Abilities = self.uffds[number].register(start, length).map_err(|errno| refusal(block, errno))?;
             zeropage &= can.zeropage;
             moving &= can.moving;
+            poisoning &= can.poisoning;
             range.registered.fetch_add(1, SeqCst);
         }
         // Only hugetlbfs knows no zero page, and it registers nothing smaller than a huge page.
@@ -101,6 +111,7 @@ impl Registration {
         );
         range.zeropage = zeropage;
         *range.moving.get_mut() = zeropage && moving;
+        *range.poisoning.get_mut() = poisoning;
         range.unit = if zeropage { kernel::page_size() } else { block.page_size() };
         Ok(())
     }
@@ -167,6 +178,16 @@ impl Registration {
     /// Pages cannot be moved into a block: it is not private anonymous memory.
     pub fn cannot_move(&self, index: usize) {
         self.ranges[index].moving.store(false, Relaxed);
+    }
+
+    /// Whether pages that cannot be had are to be poisoned in a block, and can be, as far as is known.
+    pub fn can_poison(&self, index: usize) -> bool {
+        self.ranges[index].poisoning.load(Relaxed)
+    }
+
+    /// The kernel does not poison pages.
+    pub fn cannot_poison(&self, index: usize) {
+        self.ranges[index].poisoning.store(false, Relaxed);
     }
 
     /// Whether the kernel can place zero pages in a block.
@@ -268,6 +289,7 @@ mod tests {
             unit: 4096,
             zeropage: true,
             moving: AtomicBool::new(true),
+            poisoning: AtomicBool::new(false),
             registered: AtomicUsize::new(0),
         };
         let parts = range.parts(&block).map(|(number, start, length)| {

@@ -8,16 +8,16 @@ use super::armed::Armed;
 use super::blocktime::Blocktime;
 use super::callbacks::Callbacks;
 use super::config::Config;
-use super::emptying::Emptying;
+use super::emptying;
 use super::engine::Engine;
 use super::fault::PageHandler;
 use super::gate::Gate;
 use super::load::Load;
-use super::registration::Registration;
+use super::registration::{Registration, Treatment};
 use super::waits::Waits;
 use super::{Incoming, Phase, Record, SETTING_UP};
 use crate::error::{Result, ensure};
-use crate::kernel::{EventFd, Opening, Userfaultfd};
+use crate::kernel::{EventFd, Maps, Opening, Userfaultfd};
 use crate::memory::{BlockTable, TempPages};
 use crate::stats::Stats;
 
@@ -58,11 +58,17 @@ impl Incoming {
         // Before the registration: temporary pages exist before the first fault can be delivered.
         let temp_pages = TempPages::new(plan.channels, table.largest_page_size())?;
         let emptying = plan.load.as_deref().filter(|load| !load.keeps_present());
-        let emptying = emptying.map(|load| Ok((Emptying::new()?, load))).transpose()?;
-        let left_alone = emptying.as_ref().map_or(Vec::new(), |(emptying, load)| emptying.left_alone(&table, *load));
-        let registration = Registration::new(uffds, table.clone(), left_alone, callbacks.clone())?;
-        if let Some((emptying, _)) = emptying {
-            emptying.carry_out(&registration, &table)?;
+        let maps = (emptying.is_some() || config.poison).then(Maps::read).transpose()?;
+        let treatments = table.blocks().iter().enumerate().map(|(index, block)| {
+            let maps = maps.as_ref().filter(|maps| maps.are_private_anonymous(block.host(), block.length()));
+            let emptying = emptying.filter(|_| maps.is_some());
+            let left_alone = emptying.map_or(Box::default(), |load| emptying::left_alone(block, index, load));
+            Treatment { left_alone, poison: config.poison && maps.is_some() }
+        });
+        let treatments = treatments.collect();
+        let registration = Registration::new(uffds, table.clone(), treatments, callbacks.clone())?;
+        if let (Some(_), Some(maps)) = (emptying, &maps) {
+            emptying::empty(&registration, &table, maps)?;
         }
 
         let record = Record::new(config, plan, &table);

@@ -21,6 +21,20 @@ pub(super) struct uffdio_move {
     pub moved: i64,
 }
 
+/// `_UFFDIO_POISON`, Linux 6.6: the number of the ioctl, and its bit in what a registration answers.
+pub(super) const _UFFDIO_POISON: u8 = 0x08;
+
+/// `struct uffdio_poison`, Linux 6.6.
+#[allow(non_camel_case_types)]
+#[repr(C)]
+pub(super) struct uffdio_poison {
+    pub range: userfaultfd_sys::uffdio_range,
+    pub mode: u64,
+    /// Out: the bytes that were poisoned, or a negative errno value.
+    pub updated: i64,
+}
+
 const _: () = assert!(size_of::<uffdio_move>() == 40);
+const _: () = assert!(size_of::<uffdio_poison>() == 32);
 const _: () = assert!(size_of::<userfaultfd_sys::uffd_msg>() == 32);
 const _: () = assert!(userfaultfd_sys::UFFDIO_COPY == nix::request_code_readwrite!(0xAA, 0x03, 40) as u32);

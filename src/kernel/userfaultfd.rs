@@ -24,6 +24,7 @@ mod ioctls {
     nix::ioctl_readwrite!(copy, UFFDIO, _UFFDIO_COPY, uffdio_copy);
     nix::ioctl_readwrite!(zeropage, UFFDIO, _UFFDIO_ZEROPAGE, uffdio_zeropage);
     nix::ioctl_readwrite!(move_pages, UFFDIO, super::uapi::_UFFDIO_MOVE, super::uapi::uffdio_move);
+    nix::ioctl_readwrite!(poison, UFFDIO, super::uapi::_UFFDIO_POISON, super::uapi::uffdio_poison);
 }
 
 /// How to come by a userfaultfd.
@@ -53,6 +54,8 @@ pub(crate) struct Abilities {
     pub zeropage: bool,
     /// The kernel knows UFFDIO_MOVE (Linux 6.8). Whether it moves into this memory shows when it is tried.
     pub moving: bool,
+    /// The kernel knows UFFDIO_POISON (Linux 6.6).
+    pub poisoning: bool,
 }
 
 /// A fault: which address, on which thread.
@@ -158,6 +161,7 @@ impl Userfaultfd {
         Ok(Abilities {
             zeropage: register.ioctls & (1 << sys::_UFFDIO_ZEROPAGE) != 0,
             moving: register.ioctls & (1 << uapi::_UFFDIO_MOVE) != 0,
+            poisoning: register.ioctls & (1 << uapi::_UFFDIO_POISON) != 0,
         })
     }
 
@@ -204,6 +208,15 @@ impl Userfaultfd {
         // SAFETY: `request` lives through the call, which reads and writes just it; for the memory see above.
         let result = unsafe { ioctls::move_pages(self.raw(), &mut request) };
         placed(result, request.moved, length)
+    }
+
+    /// Makes missing pages ones at which every access is SIGBUS, and wakes who waits for them. Filling them heals them.
+    pub fn poison(&self, at: usize, length: usize) -> Placed {
+        let range = sys::uffdio_range { start: at as u64, len: length as u64 };
+        let mut request = uapi::uffdio_poison { range, mode: 0, updated: 0 };
+        // SAFETY: `request` lives through the call, which reads and writes just it; only missing pages change.
+        let result = unsafe { ioctls::poison(self.raw(), &mut request) };
+        placed(result, request.updated, length)
     }
 
     /// Reads the faults that wait, at most as many as there is room; none is 0.

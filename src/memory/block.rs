@@ -5,6 +5,7 @@ use std::ops::Range;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 
 use super::bitmap::AtomicBitmap;
+use super::poisoned::Poisoned;
 use crate::error::{Result, ensure, error};
 use crate::kernel;
 
@@ -39,6 +40,8 @@ pub(crate) struct RamBlock {
     received_pages: AtomicUsize,
     /// Pages that the handler was asked for and that have not been placed yet.
     requested: AtomicBitmap,
+    /// Pages that could not be had, and are SIGBUS to whoever touches them. None of them is received.
+    poisoned: Poisoned,
     /// The caller has taken the block back.
     removed: AtomicBool,
 }
@@ -76,6 +79,7 @@ impl RamBlock {
             received: AtomicBitmap::new(pages).map_err(|error| error.context(&this))?,
             received_pages: AtomicUsize::new(0),
             requested: AtomicBitmap::new(pages).map_err(|error| error.context(&this))?,
+            poisoned: Poisoned::default(),
             removed: AtomicBool::new(false),
             idstr,
         })
@@ -152,11 +156,14 @@ impl RamBlock {
     /// Marks pages received; calls `each` with those that were not, in words (first page, mask), and counts them.
     pub fn receive(&self, pages: Range<usize>, mut each: impl FnMut(usize, u64)) -> usize {
         let mut newly = 0;
-        self.received.set(pages, |first, mask| {
+        self.received.set(pages.clone(), |first, mask| {
             newly += mask.count_ones() as usize;
             each(first, mask);
         });
         self.received_pages.fetch_add(newly, SeqCst);
+        if self.poisoned.any() {
+            self.poisoned.pages().remove(pages);
+        }
         newly
     }
 
@@ -166,6 +173,27 @@ impl RamBlock {
 
     pub fn is_fully_received(&self) -> bool {
         self.received_pages() == self.pages()
+    }
+
+    pub fn poisoned(&self) -> &Poisoned {
+        &self.poisoned
+    }
+
+    pub fn is_poisoned(&self, page: usize) -> bool {
+        self.poisoned.any() && self.poisoned.pages().contains(page)
+    }
+
+    /// Whether every page has been received or is poisoned.
+    pub fn is_settled(&self) -> bool {
+        if !self.poisoned.any() {
+            return self.is_fully_received();
+        }
+        let poisoned = self.poisoned.pages();
+        // Received pages are counted late, and taken from the poisoned ones later still: the bits are exact.
+        let mut from = 0;
+        let mut missing = || self.received.find(from..self.pages(), false).inspect(|page| from = page + 1);
+        self.received_pages() + poisoned.count() >= self.pages()
+            && std::iter::from_fn(&mut missing).all(|page| poisoned.contains(page))
     }
 
     pub fn requested(&self) -> &AtomicBitmap {
@@ -181,10 +209,11 @@ impl RamBlock {
         self.removed.store(true, SeqCst);
     }
 
-    /// Forgets what was received and requested.
+    /// Forgets what was received, requested and poisoned.
     pub fn forget_pages(&self) {
         self.received.clear_all();
         self.received_pages.store(0, SeqCst);
+        self.poisoned.clear();
         self.forget_requests();
     }
 

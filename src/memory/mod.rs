@@ -3,6 +3,7 @@
 
 mod bitmap;
 mod block;
+mod poisoned;
 mod table;
 mod temp_pages;
 

@@ -30,13 +30,49 @@ impl Drop for Taken<'_> {
     }
 }
 
-/// Loads what is missing of a piece; after a failure again, once resumed: nothing is ever passed over.
+/// Loads what is missing of a piece; after a failure again, once resumed, or page by page, if bad ones are to be poisoned:
+/// nothing is ever passed over.
 fn load(pages: &Pages, engine: &Engine, worker: usize, piece: &Piece) -> Result<(), Ending> {
     loop {
         let pass = engine.gate.enter(worker, piece.index)?;
         match place_missing(pages, engine, worker, piece) {
             Ok(()) => return Ok(()),
+            Err(error) if engine.is_to_poison(piece.index, &error) => break,
             Err(error) => engine.fail(pass, error.context("loading in the background")),
+        }
+    }
+    load_singly(pages, engine, worker, piece)
+}
+
+/// Loads the missing pages of a piece one by one, and poisons those that cannot be had.
+fn load_singly(pages: &Pages, engine: &Engine, worker: usize, piece: &Piece) -> Result<(), Ending> {
+    let index = piece.index;
+    let received = engine.block(index).received();
+    let mut bad = Vec::new();
+    let mut why = None;
+    for page in piece.pages.clone() {
+        while !received.get(page) {
+            // A source may be slow to say that it has nothing: each page is a piece of work of its own.
+            let pass = engine.gate.enter(worker, index)?;
+            match pages.place(engine, worker, index, page..page + 1) {
+                Ok(()) => break,
+                Err(error) if engine.is_to_poison(index, &error) => {
+                    bad.push(page);
+                    why.get_or_insert(error);
+                    break;
+                }
+                Err(error) => engine.fail(pass, error.context("loading in the background")),
+            }
+        }
+    }
+    // Reported at once, or there would be no end of it.
+    let Some(why) = why else { return Ok(()) };
+    let why = why.context(format_args!("{} pages that were to be loaded in the background, the first", bad.len()));
+    loop {
+        let pass = engine.gate.enter(worker, index)?;
+        match engine.poison(index, &bad, why.clone()) {
+            Ok(()) => return Ok(()),
+            Err(error) => engine.fail(pass, error),
         }
     }
 }

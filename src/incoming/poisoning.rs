@@ -1,0 +1,97 @@
+//! Poisoning: what becomes of pages that cannot be had, where the caller wants that rather than a pause.
+
+use nix::errno::Errno;
+
+use super::config::{Event, LogLevel};
+use super::engine::Engine;
+use super::registration::Serving;
+use crate::error::{Error, Result, error};
+use crate::stats::Stats;
+
+impl Engine {
+    /// Whether pages of a block that cannot be had for this reason are to be poisoned.
+    pub fn is_to_poison(&self, index: usize, error: &Error) -> bool {
+        !error.is_of_host() && self.registration.can_poison(index)
+    }
+
+    /// Poisons pages that cannot be had, and reports it: who touches one gets SIGBUS, who waits for one too. Gives the error
+    /// back where that is not wanted or cannot be.
+    pub fn poison(&self, index: usize, pages: &[usize], error: Error) -> Result<()> {
+        if !self.is_to_poison(index, &error) {
+            return Err(error);
+        }
+        let block = self.block(index);
+        let mut poisoned = block.poisoned().to_add(block.pages())?;
+        let mut newly = 0;
+        for &page in pages {
+            // It may have come after all.
+            if block.received().get(page) {
+                continue;
+            }
+            match self.poison_page(index, page) {
+                Ok(true) => newly += u64::from(poisoned.add(page)),
+                Ok(false) => {}
+                Err(errno) => {
+                    // Linux before 6.6.
+                    if errno == Errno::EINVAL {
+                        self.registration.cannot_poison(index);
+                        self.callbacks
+                            .log(LogLevel::Warning, "this kernel cannot poison pages: failures pause instead");
+                    }
+                    return Err(error);
+                }
+            }
+        }
+        drop(poisoned);
+        Stats::count(&self.stats.pages_poisoned, newly);
+        Stats::count(&self.stats.source_errors, 1);
+        self.callbacks.log(LogLevel::Error, &format!("poisoned: {error}"));
+        self.callbacks.event(&Event::SourceError(error));
+        for &page in pages {
+            self.waits.forget(block.address_of(page)..block.address_of(page + 1));
+            self.settle(index, page..page + 1);
+        }
+        self.check_complete();
+        Ok(())
+    }
+
+    /// Poisons what is missing of a page. False when nothing was.
+    fn poison_page(&self, index: usize, page: usize) -> nix::Result<bool> {
+        let block = self.block(index);
+        let unit = self.registration.unit(index);
+        let mut any = false;
+        for offset in (block.offset_of(page)..block.offset_of(page + 1)).step_by(unit) {
+            let Serving::By(uffd, _) = self.registration.serving(index, offset) else { continue };
+            loop {
+                match uffd.poison(block.host() + offset, unit).stopped {
+                    None => any = true,
+                    Some(Errno::EEXIST) => {}
+                    Some(Errno::EAGAIN | Errno::EINTR) => {
+                        std::thread::yield_now();
+                        continue;
+                    }
+                    Some(errno) => return Err(errno),
+                }
+                break;
+            }
+        }
+        Ok(any)
+    }
+
+    /// Why a load is not complete though nothing is left to be had.
+    pub(super) fn poisoned_pages(&self) -> Option<Error> {
+        let poisoned = self.table.blocks().iter().filter(|block| block.poisoned().any()).filter_map(|block| {
+            let pages = block.poisoned().pages();
+            pages.first().map(|first| (block, first, pages.count()))
+        });
+        let poisoned: Vec<_> = poisoned.collect();
+        let (block, page, _) = poisoned.first()?;
+        let count: usize = poisoned.iter().map(|(.., count)| count).sum();
+        let offset = block.offset_of(*page);
+        Some(error!(
+            EIO,
+            "{count} pages of RAM could not be had and are poisoned, the first of {block} at offset {offset:#x}: whoever \
+             touches one gets SIGBUS, until it is placed"
+        ))
+    }
+}

@@ -1,0 +1,108 @@
+//! The poisoned pages of a block: they could not be had from their source, and whoever touches one gets SIGBUS.
+
+use std::ops::Range;
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+
+use parking_lot::{Mutex, MutexGuard};
+
+use super::bitmap::{AtomicBitmap, words};
+use crate::error::Result;
+
+/// Mostly there are none: so there is a lock, no bitmap as long as none is needed, and a flag to look at first.
+#[derive(Debug, Default)]
+pub(crate) struct Poisoned {
+    /// There are some, or are about to be.
+    any: AtomicBool,
+    pages: Mutex<Pages>,
+}
+
+/// The pages, held. Whoever poisons one holds them from before that is done until it is noted; so whoever fills one and then
+/// takes it out finds it.
+pub(crate) struct PoisonedPages<'a>(MutexGuard<'a, Pages>);
+
+#[derive(Debug, Default)]
+struct Pages {
+    bits: Option<AtomicBitmap>,
+    count: usize,
+}
+
+impl Poisoned {
+    /// Whether there may be any.
+    pub fn any(&self) -> bool {
+        self.any.load(SeqCst)
+    }
+
+    /// The pages, in order to look at them or to take some out.
+    pub fn pages(&self) -> PoisonedPages<'_> {
+        PoisonedPages(self.pages.lock())
+    }
+
+    /// The pages, of a block that has so many, in order to add some.
+    pub fn to_add(&self, pages: usize) -> Result<PoisonedPages<'_>> {
+        let mut held = self.pages.lock();
+        if held.bits.is_none() {
+            held.bits = Some(AtomicBitmap::new(pages)?);
+        }
+        self.any.store(true, SeqCst);
+        Ok(PoisonedPages(held))
+    }
+
+    /// Forgets all.
+    pub fn clear(&self) {
+        let mut held = self.pages.lock();
+        *held = Pages::default();
+        self.any.store(false, SeqCst);
+    }
+}
+
+impl PoisonedPages<'_> {
+    pub fn contains(&self, page: usize) -> bool {
+        self.0.bits.as_ref().is_some_and(|bits| bits.get(page))
+    }
+
+    pub fn count(&self) -> usize {
+        self.0.count
+    }
+
+    /// The first one.
+    pub fn first(&self) -> Option<usize> {
+        self.0.bits.as_ref().and_then(|bits| bits.find(0..bits.len(), true))
+    }
+
+    /// Adds a page; whether it was none of them.
+    pub fn add(&mut self, page: usize) -> bool {
+        let Pages { bits, count } = &mut *self.0;
+        let mut newly = false;
+        bits.iter().for_each(|bits| bits.set(page..page + 1, |_, _| newly = true));
+        *count += usize::from(newly);
+        newly
+    }
+
+    /// Takes pages out.
+    pub fn remove(&mut self, pages: Range<usize>) {
+        let Pages { bits, count } = &mut *self.0;
+        if let Some(bits) = bits {
+            *count -= words(pages).map(|(first, mask)| bits.take(first, mask).count_ones() as usize).sum::<usize>();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pages_come_and_go() {
+        let poisoned = Poisoned::default();
+        assert!(!poisoned.any() && poisoned.pages().first().is_none() && !poisoned.pages().contains(3));
+        let mut pages = poisoned.to_add(100).unwrap();
+        assert!(pages.add(70) && pages.add(3) && !pages.add(70));
+        assert_eq!((pages.count(), pages.first()), (2, Some(3)));
+        pages.remove(0..64);
+        assert_eq!((pages.count(), pages.first()), (1, Some(70)));
+        drop(pages);
+        assert!(poisoned.any());
+        poisoned.clear();
+        assert!(!poisoned.any() && poisoned.pages().count() == 0);
+    }
+}
