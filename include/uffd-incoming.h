@@ -50,6 +50,17 @@ _Static_assert(sizeof(ram_addr_t) == sizeof(uintptr_t), "ram_addr_t must have th
 #define UFFD_INCOMING_USER_MODE_ONLY (1 << 2)
 
 /**
+ * UffdIncomingConfig.flags: track what the VMM discards while armed (a balloon's madvise with MADV_DONTNEED, MADV_REMOVE or
+ * MADV_FREE, on any thread but in no callback that cleanup, pause or a handler waits for). Whatever moment that comes at, the
+ * pages are zeros afterwards and never what the source has for them, in shared RAM too (where MADV_DONTNEED by itself empties
+ * only what has not arrived). The discard returns when a thread of the library has read of it, which neither a pause nor
+ * a running handler delays. Without the flag a discard can lose against the placing of the same page. Each fault goes through
+ * one thread more, so it takes longer. Block page sizes must be the kernel's. fallocate() and discards of other processes
+ * are not seen.
+ */
+#define UFFD_INCOMING_TRACK_DISCARDS (1 << 3)
+
+/**
  * UffdIncomingConfig.flags: pages of private anonymous RAM that cannot be had (the handler fails, or the snapshot cannot
  * be read) are poisoned (Linux 6.6): whoever touches one, or waits for it, gets SIGBUS at its address, and all else goes
  * on. Placing the page heals it; discarding it makes it missing again. Other RAM, older kernels, and failures of the host
@@ -177,7 +188,7 @@ typedef struct UffdIncomingConfig {
      */
     size_t size;
     /**
-     * UFFD_INCOMING_BLOCKTIME, _PREEMPT, _USER_MODE_ONLY, _POISON, or'ed. Any other bit is -EINVAL.
+     * UFFD_INCOMING_BLOCKTIME, _PREEMPT, _USER_MODE_ONLY, _TRACK_DISCARDS, _POISON, or'ed. Any other bit is -EINVAL.
      */
     uint64_t flags;
     /**

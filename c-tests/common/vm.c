@@ -37,6 +37,7 @@ MigrationIncomingState *vm_new(void)
     vm->config.page_handler = vm_serve_page;
     vm->config.event = vm_record_event;
     vm->config.flags = setting("UFFD_TEST_USER_MODE_ONLY") ? UFFD_INCOMING_USER_MODE_ONLY : 0;
+    vm->config.flags |= setting("UFFD_TEST_TRACK_DISCARDS") ? UFFD_INCOMING_TRACK_DISCARDS : 0;
     vm->config.fault_threads = setting("UFFD_TEST_FAULT_THREADS");
     vm->config.spin_us = setting("UFFD_TEST_SPIN_US");
     if (setting("UFFD_TEST_WITHOUT_MOVE")) {

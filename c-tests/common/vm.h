@@ -32,7 +32,7 @@ struct MigrationIncomingState {
 
 /*
  * A VM whose configuration has vm_serve_page() for a handler and vm_record_event() for events. The environment
- * can change the engine's settings: UFFD_TEST_USER_MODE_ONLY=1, UFFD_TEST_FAULT_THREADS=n, UFFD_TEST_SPIN_US=n,
+ * can change the engine's settings: UFFD_TEST_USER_MODE_ONLY=1, UFFD_TEST_TRACK_DISCARDS=1, UFFD_TEST_FAULT_THREADS=n, UFFD_TEST_SPIN_US=n,
  * UFFD_TEST_WITHOUT_MOVE=1 (as on Linux before 6.8), UFFD_TEST_WITHOUT_HUGE_PAGES=1 (no transparent ones). See ram.c for
  * UFFD_TEST_UNALIGNED.
  */

@@ -159,8 +159,11 @@ unsafe fn read_config(mis: *mut MigrationIncomingState, config: *const UffdIncom
     if config.is_null() {
         return Ok(Config::default());
     }
-    const FLAGS: u64 =
-        UFFD_INCOMING_BLOCKTIME | UFFD_INCOMING_PREEMPT | UFFD_INCOMING_USER_MODE_ONLY | UFFD_INCOMING_POISON;
+    const FLAGS: u64 = UFFD_INCOMING_BLOCKTIME
+        | UFFD_INCOMING_PREEMPT
+        | UFFD_INCOMING_USER_MODE_ONLY
+        | UFFD_INCOMING_TRACK_DISCARDS
+        | UFFD_INCOMING_POISON;
     // SAFETY: not NULL, and so a struct that starts with its size.
     let config = unsafe { structs::read(config) }?;
     ensure!(config.flags & !FLAGS == 0, EINVAL, "unknown flag {:#x} in UffdIncomingConfig", config.flags & !FLAGS);
@@ -175,6 +178,7 @@ unsafe fn read_config(mis: *mut MigrationIncomingState, config: *const UffdIncom
         blocktime: config.flags & UFFD_INCOMING_BLOCKTIME != 0,
         preempt,
         user_mode_only: config.flags & UFFD_INCOMING_USER_MODE_ONLY != 0,
+        track_discards: config.flags & UFFD_INCOMING_TRACK_DISCARDS != 0,
         poison: config.flags & UFFD_INCOMING_POISON != 0,
         page_handler: c_handler(mis, config.page_handler),
         vcpus: config.vcpus,

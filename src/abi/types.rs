@@ -49,6 +49,15 @@ pub const UFFD_INCOMING_PREEMPT: u64 = 1 << 1;
 /// accesses that the kernel makes (KVM's own, or a read() into missing RAM) then fail with EFAULT instead of waiting.
 pub const UFFD_INCOMING_USER_MODE_ONLY: u64 = 1 << 2;
 
+/// UffdIncomingConfig.flags: track what the VMM discards while armed (a balloon's madvise with MADV_DONTNEED, MADV_REMOVE or
+/// MADV_FREE, on any thread but in no callback that cleanup, pause or a handler waits for). Whatever moment that comes at, the
+/// pages are zeros afterwards and never what the source has for them, in shared RAM too (where MADV_DONTNEED by itself empties
+/// only what has not arrived). The discard returns when a thread of the library has read of it, which neither a pause nor
+/// a running handler delays. Without the flag a discard can lose against the placing of the same page. Each fault goes through
+/// one thread more, so it takes longer. Block page sizes must be the kernel's. fallocate() and discards of other processes
+/// are not seen.
+pub const UFFD_INCOMING_TRACK_DISCARDS: u64 = 1 << 3;
+
 /// UffdIncomingConfig.flags: pages of private anonymous RAM that cannot be had (the handler fails, or the snapshot cannot
 /// be read) are poisoned (Linux 6.6): whoever touches one, or waits for it, gets SIGBUS at its address, and all else goes
 /// on. Placing the page heals it; discarding it makes it missing again. Other RAM, older kernels, and failures of the host
@@ -94,7 +103,7 @@ pub const UFFD_INCOMING_LOG_INFO: c_int = 2;
 pub struct UffdIncomingConfig {
     /// sizeof(UffdIncomingConfig).
     pub size: usize,
-    /// UFFD_INCOMING_BLOCKTIME, _PREEMPT, _USER_MODE_ONLY, _POISON, or'ed. Any other bit is -EINVAL.
+    /// UFFD_INCOMING_BLOCKTIME, _PREEMPT, _USER_MODE_ONLY, _TRACK_DISCARDS, _POISON, or'ed. Any other bit is -EINVAL.
     pub flags: u64,
     /// The handler that postcopy_ram_incoming_setup() installs.
     pub page_handler: PostcopyPageHandler,

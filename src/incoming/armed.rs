@@ -9,7 +9,7 @@ use super::callbacks::Callbacks;
 use super::engine::Engine;
 use super::load::Load;
 use super::threads::{join, spawn};
-use super::{Incoming, fault_thread};
+use super::{Incoming, discards, fault_thread};
 use crate::error::{Result, ensure, error, panic_message};
 
 /// The threads of an armed mis. Dropped, it ends and joins them: the one way in which they end.
@@ -39,6 +39,15 @@ impl Armed {
             self.start(format!("uffd/fault{worker}"), move |engine| guard(engine, worker, fault_thread::run))?;
         }
         Ok(())
+    }
+
+    /// The thread that reads the faults, and of discards, where those are tracked: the last worker.
+    pub fn start_events_thread(&mut self, loader_threads: usize) -> Result<()> {
+        if self.engine.discards.is_none() {
+            return Ok(());
+        }
+        let worker = self.engine.wakers.len() + loader_threads;
+        self.start("uffd/events".to_owned(), move |engine| guard(engine, worker, discards::run))
     }
 
     /// Loader threads are workers too, numbered behind the fault threads.

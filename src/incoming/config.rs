@@ -18,6 +18,9 @@ pub struct Config {
     pub preempt: bool,
     /// Serve faults of user mode only (Linux 5.11), which any user may.
     pub user_mode_only: bool,
+    /// Track what is discarded while armed (madvise): it is zeros afterwards, at whatever moment. Without, a discard can lose
+    /// against the placing of the same page. Each fault then goes through one thread more.
+    pub track_discards: bool,
     /// Poison pages of private anonymous memory that cannot be had (Linux 6.6): who touches one gets SIGBUS, and all else
     /// goes on. Without, and elsewhere, everything pauses.
     pub poison: bool,
@@ -76,6 +79,7 @@ impl Default for Config {
             blocktime: false,
             preempt: false,
             user_mode_only: false,
+            track_discards: false,
             poison: false,
             page_handler: None,
             vcpus: 0,

@@ -10,6 +10,7 @@ use std::sync::atomic::{
 
 use super::callbacks::Callbacks;
 use super::config::{Event, LogLevel};
+use super::discards::Discards;
 use super::fault::PageHandler;
 use super::gate::{Ending, Gate, NO_BLOCK, Pass, Verdict};
 use super::load::Load;
@@ -17,7 +18,7 @@ use super::registration::Registration;
 use super::shared::SharedFds;
 use super::waits::Waits;
 use crate::error::{Error, Result, ensure, error};
-use crate::kernel::EventFd;
+use crate::kernel::{BATCH, EventFd, Message};
 use crate::memory::{BlockId, BlockTable, RamBlock, TempPages, bits, words};
 use crate::stats::Stats;
 
@@ -40,6 +41,8 @@ pub(crate) struct Engine {
     /// How many loader threads are at work.
     pub loaders: AtomicUsize,
     pub spin_us: u32,
+    /// Discards are tracked.
+    pub discards: Option<Discards>,
 }
 
 impl Engine {
@@ -83,10 +86,45 @@ impl Engine {
     /// Wakes everybody who waits: they fault again.
     pub fn wake_everybody(&self) {
         for (index, block) in self.table.blocks().iter().enumerate().filter(|(_, block)| !block.is_removed()) {
-            if let Err(errno) = self.registration.wake(index, 0, block.length()) {
-                let error = Error::os(errno as i32, format_args!("{block}: waking all who wait in it"));
-                self.callbacks.log(LogLevel::Error, error.message());
+            self.wake(index, 0, block.length());
+        }
+    }
+
+    /// Wakes who waits in a range of addresses, all of it RAM: they fault again.
+    pub fn wake_range(&self, range: &Range<usize>) {
+        for (index, block) in self.table.blocks().iter().enumerate() {
+            let (start, end) = (range.start.max(block.host()), range.end.min(block.end()));
+            if start < end && !block.is_removed() {
+                self.wake(index, start - block.host(), end - block.host());
             }
+        }
+    }
+
+    fn wake(&self, index: usize, from: usize, to: usize) {
+        if let Err(errno) = self.registration.wake(index, from, to) {
+            let block = self.block(index);
+            let error =
+                Error::os(errno as i32, format_args!("{block}: waking who waits from offset {from:#x} to {to:#x}"));
+            self.callbacks.log(LogLevel::Error, error.message());
+        }
+    }
+
+    /// Reads the faults for a fault thread; how many.
+    pub fn read_faults(&self, worker: usize, messages: &mut [Message; BATCH]) -> Result<usize> {
+        match &self.discards {
+            Some(discards) => Ok(discards.take_faults(self, worker, messages)),
+            None => self.registration.uffds()[worker].read(messages, &mut Vec::new()),
+        }
+    }
+
+    /// Tells of pages that were discarded, which is not for the thread that reads of it.
+    pub fn tell_of_discards(&self) {
+        let untold = self.discards.as_ref().map_or(Vec::new(), Discards::take_untold);
+        for (index, first, mask) in &untold {
+            bits(*first, *mask).for_each(|page| self.notify_shared(*index, page..page + 1));
+        }
+        if !untold.is_empty() {
+            self.check_complete();
         }
     }
 
@@ -110,7 +148,7 @@ impl Engine {
     }
 
     /// Nobody waits any more for the pages that are set in `mask`, counted from `first`.
-    fn settle_word(&self, index: usize, first: usize, mask: u64) {
+    pub fn settle_word(&self, index: usize, first: usize, mask: u64) {
         let block = self.block(index);
         let settled = block.requested().take(first, mask);
         for page in bits(first, settled) {
@@ -206,8 +244,9 @@ impl Engine {
         self.waits.forget(block.host()..block.end());
     }
 
-    /// Wakes the fault threads from their sleep.
+    /// Wakes the threads that wait for faults from their sleep.
     pub fn wake_threads(&self) {
         self.wakers.iter().for_each(EventFd::signal);
+        self.discards.iter().for_each(Discards::wake);
     }
 }

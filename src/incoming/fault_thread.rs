@@ -62,22 +62,25 @@ struct FaultThread<'a> {
     spin: Spin,
     following: Following,
     crowd: Crowd,
-    /// The userfaultfd, the waker, and then the shared descriptors.
+    /// The waker, the userfaultfd if this thread reads it, and then the shared descriptors.
     poll: Poll,
+    first_shared: usize,
     shared: Arc<[Arc<SharedFd>]>,
     /// Which version of the list of shared descriptors that is.
     shared_version: u64,
 }
 
-const USERFAULTFD: usize = 0;
-const WAKER: usize = 1;
-const FIRST_SHARED: usize = 2;
+const WAKER: usize = 0;
+const USERFAULTFD: usize = 1;
 
 impl<'a> FaultThread<'a> {
     fn new(engine: &'a Engine, worker: usize) -> Self {
         let mut poll = Poll::default();
-        poll.add(engine.registration.uffds()[worker].as_fd());
         poll.add(engine.wakers[worker].as_fd());
+        // Where discards are tracked, another thread reads, and wakes this one.
+        if engine.discards.is_none() {
+            poll.add(engine.registration.uffds()[worker].as_fd());
+        }
         Self {
             engine,
             worker,
@@ -86,6 +89,7 @@ impl<'a> FaultThread<'a> {
             spin: Spin::new(Duration::from_micros(engine.spin_us.into())),
             following: Following::default(),
             crowd: Crowd::default(),
+            first_shared: poll.len(),
             poll,
             shared: Arc::default(),
             // An older version than any list has.
@@ -107,14 +111,15 @@ impl<'a> FaultThread<'a> {
         if self.poll.readiness(WAKER) != Readiness::Nothing {
             self.engine.wakers[self.worker].drain();
         }
-        if self.poll.readiness(USERFAULTFD) != Readiness::Nothing {
-            let count = self.engine.registration.uffds()[self.worker].read(&mut self.messages)?;
+        if self.engine.discards.is_some() || self.poll.readiness(USERFAULTFD) != Readiness::Nothing {
+            let count = self.engine.read_faults(self.worker, &mut self.messages)?;
             if count > 0 {
                 self.spin.slept(start.elapsed());
             }
             self.serve(count)?;
         }
         if self.worker == 0 {
+            self.engine.tell_of_discards();
             for number in 0..self.shared.len() {
                 self.serve_shared(number)?;
             }
@@ -133,7 +138,7 @@ impl<'a> FaultThread<'a> {
         }
         self.shared = self.engine.shared.list().iter().filter(|shared| shared.is_alive()).cloned().collect();
         self.shared_version = version;
-        self.poll.truncate(FIRST_SHARED);
+        self.poll.truncate(self.first_shared);
         self.shared.iter().for_each(|shared| self.poll.add_raw(shared.fd()));
     }
 
@@ -147,7 +152,7 @@ impl<'a> FaultThread<'a> {
         }
         let start = Instant::now();
         while start.elapsed() < time && !self.engine.gate.is_ending() {
-            let count = self.engine.registration.uffds()[self.worker].read(&mut self.messages)?;
+            let count = self.engine.read_faults(self.worker, &mut self.messages)?;
             if count > 0 {
                 self.spin.hit();
                 return Ok(count);
@@ -195,7 +200,7 @@ impl<'a> FaultThread<'a> {
     fn serve_shared(&mut self, number: usize) -> Result<(), Ending> {
         let Self { engine, worker, .. } = *self;
         let shared = &self.shared[number];
-        match self.poll.readiness(FIRST_SHARED + number) {
+        match self.poll.readiness(self.first_shared + number) {
             Readiness::Nothing => return Ok(()),
             Readiness::Readable => {}
             Readiness::Broken => {

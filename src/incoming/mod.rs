@@ -5,6 +5,7 @@ mod blocktime;
 mod callbacks;
 mod config;
 mod crowd;
+mod discards;
 mod emptying;
 mod engine;
 mod fault;

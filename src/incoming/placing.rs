@@ -3,10 +3,12 @@
 use std::ops::Range;
 
 use nix::errno::Errno;
+use parking_lot::RwLockReadGuard;
 
 use super::engine::Engine;
 use super::registration::Serving;
 use crate::error::{Error, Result, error};
+use crate::memory::RamBlock;
 use crate::stats::Stats;
 
 /// What to fill pages with.
@@ -15,6 +17,21 @@ pub(crate) enum Filling {
     /// The bytes from here on, as many as are placed.
     Bytes(*const u8),
     Zeros,
+}
+
+/// How much is placed at once while discards are tracked: whoever discards waits for it.
+const MOST_TRACKED: usize = 2 << 20;
+
+/// What to fill pages with from an offset on, and how many bytes: what was received can only be missing because it has been
+/// discarded, and so is zeros.
+fn unless_received(block: &RamBlock, at: usize, room: usize, filling: Filling) -> (Filling, usize) {
+    let room = room.min(MOST_TRACKED.max(block.page_size()));
+    let pages = block.page_of(at)..block.page_of(at + room);
+    match block.received().find(pages.clone(), true) {
+        Some(page) if page == pages.start => (Filling::Zeros, block.page_size()),
+        Some(page) => (filling, block.offset_of(page) - at),
+        None => (filling, room),
+    }
 }
 
 /// What to do after the kernel stopped.
@@ -55,8 +72,8 @@ impl Engine {
         };
         let mut result = Ok(());
         while at < end {
-            let (uffd, stripe_end) = match self.registration.serving(index, at) {
-                Serving::By(uffd, stripe_end) => (uffd, stripe_end),
+            let (uffd, number, stripe_end) = match self.registration.serving(index, at) {
+                Serving::By { uffd, number, end } => (uffd, number, end),
                 // It is received, and so it stays as it is.
                 Serving::Kernel(behind) => {
                     (at, tallied) = (behind, block.page_of(behind));
@@ -65,6 +82,9 @@ impl Engine {
             };
             let to = block.host() + at;
             let room = end.min(stripe_end) - at;
+            let placing = self.placing(number);
+            let (filling, room) =
+                if placing.is_some() { unless_received(block, at, room, filling) } else { (filling, room) };
             // Elsewhere zeros are copied, one page after the other: in hugetlbfs, and where that may have to heal a poisoned page.
             let is_zeropage = self.registration.has_zeropage(index) && !block.poisoned().any();
             let (length, placed) = match filling {
@@ -78,6 +98,7 @@ impl Engine {
                 }
                 Filling::Zeros => (unit, uffd.copy(to, self.temp_pages.zeros(), unit)),
             };
+            drop(placing);
             // Beyond a border, larger steps are worth trying again.
             most = if placed.bytes > 0 { most.saturating_mul(2) } else { most };
             at += placed.bytes;
@@ -90,7 +111,7 @@ impl Engine {
                         Ok(()) => at += unit,
                         Err(errno) => result = Err(self.explain(index, at, "UFFDIO_WAKE", errno)),
                     },
-                    Next::Retry if placed.bytes == 0 => std::thread::yield_now(),
+                    Next::Retry if placed.bytes == 0 => self.give_way(number),
                     Next::Retry => {}
                     Next::Split => most = (length / 2 / unit * unit).max(unit),
                     Next::Give => result = Err(self.explain(index, at, "UFFDIO_COPY or _ZEROPAGE", errno)),
@@ -119,12 +140,20 @@ impl Engine {
     pub unsafe fn place_moving(&self, index: usize, pages: Range<usize>, from: *mut u8) -> Result<()> {
         let block = self.block(index);
         let (start, end) = (block.offset_of(pages.start), block.offset_of(pages.end));
-        let uffd = match self.registration.serving(index, start) {
-            Serving::By(uffd, stripe_end) if end <= stripe_end && self.registration.can_move(index) => uffd,
-            Serving::By(..) | Serving::Kernel(_) => return self.place(index, pages, Filling::Bytes(from)),
+        let (uffd, number) = match self.registration.serving(index, start) {
+            Serving::By { uffd, number, end: stripe_end } if end <= stripe_end && self.registration.can_move(index) => {
+                (uffd, number)
+            }
+            Serving::By { .. } | Serving::Kernel(_) => return self.place(index, pages, Filling::Bytes(from)),
         };
+        let placing = self.placing(number);
+        if placing.is_some() && block.received().find(pages.clone(), true).is_some() {
+            drop(placing);
+            return self.place(index, pages, Filling::Bytes(from));
+        }
         // SAFETY: by this function's contract.
         let moved = unsafe { uffd.move_pages(block.host() + start, from, end - start) };
+        drop(placing);
         if moved.stopped == Some(Errno::EINVAL) && moved.bytes == 0 {
             self.registration.cannot_move(index);
         }
@@ -137,6 +166,20 @@ impl Engine {
             return Ok(());
         }
         self.place(index, whole..pages.end, Filling::Bytes(from.wrapping_add(block.offset_of(whole - pages.start))))
+    }
+
+    /// To hold while looking whether pages are received and placing them, where discards are tracked.
+    pub(super) fn placing(&self, number: usize) -> Option<RwLockReadGuard<'_, ()>> {
+        self.discards.as_ref().map(|discards| discards.placing(number))
+    }
+
+    /// The kernel has asked to try again: something is being changed, by whoever discards RAM, say, and waits for that to be
+    /// read.
+    pub(super) fn give_way(&self, number: usize) {
+        let has_read = self.discards.as_ref().and_then(|discards| discards.read(self, number).ok());
+        if has_read != Some(true) {
+            std::thread::yield_now();
+        }
     }
 
     /// A fault on a page that was received: it was discarded meanwhile, and so it is zeros; or it is present, and only

@@ -21,16 +21,10 @@ impl Engine {
             return Err(error);
         }
         let block = self.block(index);
-        let mut poisoned = block.poisoned().to_add(block.pages())?;
         let mut newly = 0;
         for &page in pages {
-            // It may have come after all.
-            if block.received().get(page) {
-                continue;
-            }
             match self.poison_page(index, page) {
-                Ok(true) => newly += u64::from(poisoned.add(page)),
-                Ok(false) => {}
+                Ok(poisoned) => newly += u64::from(poisoned),
                 Err(errno) => {
                     // Linux before 6.6.
                     if errno == Errno::EINVAL {
@@ -42,7 +36,6 @@ impl Engine {
                 }
             }
         }
-        drop(poisoned);
         Stats::count(&self.stats.pages_poisoned, newly);
         Stats::count(&self.stats.source_errors, 1);
         self.callbacks.log(LogLevel::Error, &format!("poisoned: {error}"));
@@ -55,27 +48,32 @@ impl Engine {
         Ok(())
     }
 
-    /// Poisons what is missing of a page. False when nothing was.
+    /// Poisons what is missing of a page, unless it has come after all. Whether it was not before, and is now.
     fn poison_page(&self, index: usize, page: usize) -> nix::Result<bool> {
         let block = self.block(index);
         let unit = self.registration.unit(index);
-        let mut any = false;
-        for offset in (block.offset_of(page)..block.offset_of(page + 1)).step_by(unit) {
-            let Serving::By(uffd, _) = self.registration.serving(index, offset) else { continue };
-            loop {
-                match uffd.poison(block.host() + offset, unit).stopped {
-                    None => any = true,
-                    Some(Errno::EEXIST) => {}
-                    Some(Errno::EAGAIN | Errno::EINTR) => {
-                        std::thread::yield_now();
-                        continue;
-                    }
-                    Some(errno) => return Err(errno),
-                }
+        let mut newly = false;
+        let (mut at, end) = (block.offset_of(page), block.offset_of(page + 1));
+        while at < end {
+            let Serving::By { uffd, number, .. } = self.registration.serving(index, at) else { break };
+            let placing = self.placing(number);
+            let mut poisoned = block.poisoned().to_add(block.pages()).map_err(|_| Errno::ENOMEM)?;
+            if block.received().get(page) {
                 break;
             }
+            match uffd.poison(block.host() + at, unit).stopped {
+                None => newly |= poisoned.add(page),
+                Some(Errno::EEXIST) => {}
+                Some(Errno::EAGAIN | Errno::EINTR) => {
+                    drop((poisoned, placing));
+                    self.give_way(number);
+                    continue;
+                }
+                Some(errno) => return Err(errno),
+            }
+            at += unit;
         }
-        Ok(any)
+        Ok(newly)
     }
 
     /// Why a load is not complete though nothing is left to be had.

@@ -55,7 +55,11 @@ struct Range {
 
 /// Who serves a page, and to which offset on.
 pub(crate) enum Serving<'a> {
-    By(&'a Userfaultfd, usize),
+    By {
+        uffd: &'a Userfaultfd,
+        number: usize,
+        end: usize,
+    },
     /// The kernel: a load has left it alone.
     Kernel(usize),
 }
@@ -135,7 +139,7 @@ impl Registration {
         let mut at = from;
         while at < to {
             at = match self.serving(index, at) {
-                Serving::By(uffd, end) => {
+                Serving::By { uffd, end, .. } => {
                     uffd.wake(self.table.blocks()[index].host() + at, end.min(to) - at)?;
                     end
                 }
@@ -153,10 +157,11 @@ impl Registration {
     pub fn serving(&self, index: usize, offset: usize) -> Serving<'_> {
         let range = &self.ranges[index];
         let (number, end) = range.stripes.at(offset);
+        let uffd = &self.uffds[number];
         match range.left_alone_from(offset) {
             Some(left_alone) if left_alone.start <= offset => Serving::Kernel(left_alone.end),
-            Some(left_alone) => Serving::By(&self.uffds[number], end.min(left_alone.start)),
-            None => Serving::By(&self.uffds[number], end),
+            Some(left_alone) => Serving::By { uffd, number, end: end.min(left_alone.start) },
+            None => Serving::By { uffd, number, end },
         }
     }
 

@@ -8,6 +8,7 @@ use super::armed::Armed;
 use super::blocktime::Blocktime;
 use super::callbacks::Callbacks;
 use super::config::Config;
+use super::discards::{self, Discards};
 use super::emptying;
 use super::engine::Engine;
 use super::fault::PageHandler;
@@ -53,7 +54,8 @@ impl Incoming {
 
         let uffds = (0..config.fault_threads()).map(|_| open_userfaultfd(config, &callbacks));
         let uffds: Box<[_]> = uffds.collect::<Result<_>>()?;
-        uffds.iter().try_for_each(Userfaultfd::handshake)?;
+        uffds.iter().try_for_each(|uffd| uffd.handshake(config.track_discards))?;
+        let discards = config.track_discards.then(|| Discards::new(uffds.len())).transpose()?;
         let wakers = uffds.iter().map(|_| EventFd::new()).collect::<Result<_>>()?;
         // Before the registration: temporary pages exist before the first fault can be delivered.
         let temp_pages = TempPages::new(plan.channels, table.largest_page_size())?;
@@ -67,8 +69,12 @@ impl Incoming {
         });
         let treatments = treatments.collect();
         let registration = Registration::new(uffds, table.clone(), treatments, callbacks.clone())?;
+        if discards.is_some() {
+            check_trackable(&registration, &table)?;
+        }
         if let (Some(_), Some(maps)) = (emptying, &maps) {
-            emptying::empty(&registration, &table, maps)?;
+            let empty = || emptying::empty(&registration, &table, maps);
+            if discards.is_some() { discards::unheeded(registration.uffds(), empty) } else { empty() }?;
         }
 
         let record = Record::new(config, plan, &table);
@@ -88,13 +94,19 @@ impl Incoming {
             load: plan.load.clone(),
             loaders: AtomicUsize::new(0),
             spin_us: config.spin_us,
+            discards,
         };
+        if engine.discards.is_some() {
+            // Their faults may have been read while the RAM was emptied.
+            engine.wake_everybody();
+        }
         Ok(Arc::new(engine))
     }
 
     /// The last steps: threads. Faults wait in the descriptor until they run.
     pub(super) fn start(self: &Arc<Self>, armed: &mut Armed, plan: &Plan) -> Result<()> {
         armed.start_fault_threads()?;
+        armed.start_events_thread(plan.load.as_deref().map_or(0, |load| load.threads()))?;
         armed.callbacks().fallible("the setup_done callback", |hooks| hooks.setup_done(self))?;
         if let Some(load) = &plan.load {
             armed.start_loader_threads(load)?;
@@ -115,13 +127,28 @@ impl Record {
                 Stats::count(&stats.bytes_loaded, (block.received_pages() * block.page_size()) as u64);
             }
         }
-        let workers = config.fault_threads() + plan.load.as_ref().map_or(0, |load| load.threads());
+        let loaders = plan.load.as_ref().map_or(0, |load| load.threads());
+        let workers = config.fault_threads() + loaders + usize::from(config.track_discards);
         Self {
             stats: Arc::new(stats),
             gate: Arc::new(Gate::new(workers)),
             blocktime: (plan.blocktime && config.blocktime).then(|| Arc::new(Blocktime::new(config.vcpus as usize))),
         }
     }
+}
+
+/// The kernel discards its own pages: where those of a block have another size, one could be discarded in part.
+fn check_trackable(registration: &Registration, table: &BlockTable) -> Result<()> {
+    table.blocks().iter().enumerate().try_for_each(|(index, block)| {
+        let unit = registration.unit(index);
+        ensure!(
+            block.page_size() == unit,
+            EINVAL,
+            "{block}: discards are tracked in pages of {unit} bytes, and its page size is {}",
+            block.page_size()
+        );
+        Ok(())
+    })
 }
 
 fn open_userfaultfd(config: &Config, callbacks: &Callbacks) -> Result<Userfaultfd> {

@@ -32,6 +32,11 @@ impl Poll {
         self.fds.push(libc::pollfd { fd, events: libc::POLLIN, revents: 0 });
     }
 
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.fds.len()
+    }
+
     /// Forgets all descriptors but the first ones.
     pub fn truncate(&mut self, count: usize) {
         self.fds.truncate(count);

@@ -2,6 +2,7 @@
 
 use std::fs::OpenOptions;
 use std::mem::MaybeUninit;
+use std::ops::Range;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 
 use nix::errno::Errno;
@@ -126,9 +127,10 @@ impl Userfaultfd {
         Ok(Self(fd))
     }
 
-    /// The handshake, once a descriptor.
-    pub fn handshake(&self) -> Result<()> {
-        self.api(FEATURES).map(drop).map_err(|errno| match errno {
+    /// The handshake, once a descriptor. With `removals`, whoever discards registered memory waits until that has been read.
+    pub fn handshake(&self, removals: bool) -> Result<()> {
+        let features = FEATURES | if removals { sys::UFFD_FEATURE_EVENT_REMOVE } else { 0 };
+        self.api(features).map(drop).map_err(|errno| match errno {
             Errno::EINVAL => error!(
                 EINVAL,
                 "the userfaultfd handshake (UFFDIO_API) was refused: Linux 4.14 or newer is needed, and a descriptor \
@@ -219,8 +221,9 @@ impl Userfaultfd {
         placed(result, request.updated, length)
     }
 
-    /// Reads the faults that wait, at most as many as there is room; none is 0.
-    pub fn read(&self, messages: &mut [Message; BATCH]) -> Result<usize> {
+    /// Reads the faults that wait, at most as many as there is room, and adds to `removed` what somebody is about to discard,
+    /// if the handshake asked for that; how many faults.
+    pub fn read(&self, messages: &mut [Message; BATCH], removed: &mut Vec<Range<usize>>) -> Result<usize> {
         let mut raw = [const { MaybeUninit::<sys::uffd_msg>::uninit() }; BATCH];
         let bytes = loop {
             // SAFETY: the kernel writes at most the size of `raw` into it.
@@ -236,14 +239,22 @@ impl Userfaultfd {
         for raw in &raw[..bytes / size_of::<sys::uffd_msg>()] {
             // SAFETY: the kernel filled these messages in, whole ones only.
             let raw = unsafe { raw.assume_init_ref() };
-            // No other event was asked for in the handshake.
-            if raw.event == sys::UFFD_EVENT_PAGEFAULT {
-                // SAFETY: the event says which arm of the union is meant.
-                let fault = unsafe { raw.arg.pagefault };
-                // SAFETY: UFFD_FEATURE_THREAD_ID was asked for, so the thread id is there.
-                let thread_id = unsafe { fault.feat.ptid };
-                messages[count] = Message { address: fault.address as usize, thread_id };
-                count += 1;
+            match raw.event {
+                sys::UFFD_EVENT_PAGEFAULT => {
+                    // SAFETY: the event says which arm of the union is meant.
+                    let fault = unsafe { raw.arg.pagefault };
+                    // SAFETY: UFFD_FEATURE_THREAD_ID was asked for, so the thread id is there.
+                    let thread_id = unsafe { fault.feat.ptid };
+                    messages[count] = Message { address: fault.address as usize, thread_id };
+                    count += 1;
+                }
+                sys::UFFD_EVENT_REMOVE => {
+                    // SAFETY: the event says which arm of the union is meant.
+                    let remove = unsafe { raw.arg.remove };
+                    removed.push(remove.start as usize..remove.end as usize);
+                }
+                // No other event was asked for in the handshake.
+                _ => {}
             }
         }
         Ok(count)

@@ -159,7 +159,8 @@ impl Pages {
     fn place_data(&self, engine: &Engine, worker: usize, index: usize, pages: Range<usize>) -> Result<()> {
         let (source, block) = (self.sources[index], engine.block(index));
         let (offset, length) = (block.offset_of(pages.start) as u64, block.offset_of(pages.len()));
-        if length <= MOST_FROM_MAPPING {
+        // Whoever discards waits for the placing, and that is not to wait for a disk.
+        if length <= MOST_FROM_MAPPING && engine.discards.is_none() {
             if let Some(from) = self.snapshot.in_memory(source, offset, length) {
                 match engine.place(index, pages.clone(), Filling::Bytes(from)) {
                     // Reading will tell what is wrong with the file.

@@ -1,0 +1,164 @@
+//! Discards: RAM that the guest gives back (a balloon's madvise) while it is armed. On request the kernel tells of them before
+//! it carries them out, and waits until that has been read: so what was discarded is zeros afterwards, at whatever moment.
+//!
+//! The kernel goes on as soon as the message is read, and a page that is placed a little later is there to stay. So messages
+//! are read while nobody places (see [`Discards::placing`]), and what they name counts as received before anybody does
+//! again: received pages are filled with zeros only. A thread of its own reads, so that whoever discards never waits for a
+//! handler or a pause; it calls nobody back.
+
+use std::collections::VecDeque;
+use std::iter;
+use std::ops::Range;
+use std::os::fd::AsFd;
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use std::thread;
+
+use parking_lot::{Mutex, RwLock, RwLockReadGuard};
+
+use super::engine::Engine;
+use super::gate::Ending;
+use crate::error::{Error, Result};
+use crate::kernel::{BATCH, EventFd, Message, Poll, Readiness, Userfaultfd, with_signals_blocked};
+
+/// Of an armed mis that tracks discards.
+pub(crate) struct Discards {
+    /// One for each userfaultfd.
+    lanes: Box<[Lane]>,
+    /// Wakes the thread that reads.
+    waker: EventFd,
+    /// Pages that count as received since a discard, and that nobody was told of yet: block, first page, mask.
+    untold: Mutex<Vec<(usize, usize, u64)>>,
+    any_untold: AtomicBool,
+}
+
+#[derive(Default)]
+struct Lane {
+    /// Held for reading while pages are placed, for writing while messages are read.
+    placing: RwLock<()>,
+    /// Faults that were read, for the fault thread.
+    faults: Mutex<VecDeque<Message>>,
+}
+
+impl Discards {
+    pub fn new(uffds: usize) -> Result<Self> {
+        let lanes = iter::repeat_with(Lane::default).take(uffds).collect();
+        Ok(Self { lanes, waker: EventFd::new()?, untold: Mutex::default(), any_untold: AtomicBool::new(false) })
+    }
+
+    /// To hold while looking whether pages are received and placing them by this userfaultfd.
+    pub fn placing(&self, number: usize) -> RwLockReadGuard<'_, ()> {
+        self.lanes[number].placing.read()
+    }
+
+    /// Wakes the thread that reads from its sleep.
+    pub fn wake(&self) {
+        self.waker.signal();
+    }
+
+    /// The faults that were read for a fault thread, at most as many as there is room; how many.
+    pub fn take_faults(&self, engine: &Engine, number: usize, messages: &mut [Message; BATCH]) -> usize {
+        let mut faults = self.lanes[number].faults.lock();
+        let count = faults.len().min(BATCH);
+        messages.iter_mut().zip(faults.drain(..count)).for_each(|(to, from)| *to = from);
+        if !faults.is_empty() {
+            engine.wakers[number].signal();
+        }
+        count
+    }
+
+    /// Reads what a userfaultfd has to say, and does what is due at once. Whether there was anything.
+    pub fn read(&self, engine: &Engine, number: usize) -> Result<bool> {
+        let lane = &self.lanes[number];
+        let mut messages = [Message::default(); BATCH];
+        let mut removed = Vec::new();
+        let placing = lane.placing.write();
+        let count = engine.registration.uffds()[number].read(&mut messages, &mut removed)?;
+        removed.iter().for_each(|range| self.note(engine, range));
+        drop(placing);
+        if count > 0 {
+            lane.faults.lock().extend(&messages[..count]);
+            engine.wakers[number].signal();
+        }
+        for range in &removed {
+            engine.wake_range(range);
+        }
+        if self.any_untold.load(SeqCst) {
+            engine.wakers[0].signal();
+        }
+        Ok(count > 0 || !removed.is_empty())
+    }
+
+    /// The pages in a range of addresses are zeros from now on, and need not be placed any more.
+    fn note(&self, engine: &Engine, range: &Range<usize>) {
+        for (index, block) in engine.table.blocks().iter().enumerate() {
+            let (start, end) = (range.start.max(block.host()), range.end.min(block.end()));
+            if start < end {
+                let pages = block.page_of(start - block.host())..block.page_of(end - block.host());
+                let mut newly = Vec::new();
+                block.receive(pages, |first, mask| {
+                    engine.settle_word(index, first, mask);
+                    newly.push((index, first, mask));
+                });
+                // Now that they are counted: whoever hears of them asks whether they were the last.
+                if !newly.is_empty() {
+                    self.untold.lock().append(&mut newly);
+                    self.any_untold.store(true, SeqCst);
+                }
+            }
+        }
+    }
+
+    /// Pages that count as received since a discard, and that nobody was told of yet: block, first page, mask.
+    pub fn take_untold(&self) -> Vec<(usize, usize, u64)> {
+        if self.any_untold.swap(false, SeqCst) { std::mem::take(&mut *self.untold.lock()) } else { Vec::new() }
+    }
+}
+
+/// The body of the thread that reads.
+pub(super) fn run(engine: &Engine, worker: usize) {
+    let Some(discards) = &engine.discards else { return };
+    let mut poll = Poll::default();
+    engine.registration.uffds().iter().for_each(|uffd| poll.add(uffd.as_fd()));
+    let waker = engine.registration.uffds().len();
+    poll.add(discards.waker.as_fd());
+    let mut step = || {
+        poll.wait()?;
+        if poll.readiness(waker) != Readiness::Nothing {
+            discards.waker.drain();
+        }
+        (0..waker)
+            .filter(|number| poll.readiness(*number) != Readiness::Nothing)
+            .try_for_each(|number| discards.read(engine, number).map(drop))
+    };
+    while !engine.gate.is_ending() {
+        if let Err(Ending) = step().or_else(|error| engine.stand_still(worker, error)) {
+            return;
+        }
+    }
+}
+
+/// Runs what discards RAM by itself while nothing reads yet, and takes no heed of what the kernel tells of it. Who faults
+/// meanwhile has to be woken afterwards.
+pub(super) fn unheeded<T>(uffds: &[Userfaultfd], discarding: impl FnOnce() -> Result<T>) -> Result<T> {
+    let done = EventFd::new()?;
+    let mut poll = Poll::default();
+    uffds.iter().for_each(|uffd| poll.add(uffd.as_fd()));
+    poll.add(done.as_fd());
+    let mut read = || {
+        while poll.wait().is_ok() && poll.readiness(uffds.len()) == Readiness::Nothing {
+            for uffd in uffds {
+                // Were this to fail, nothing could be done about it: the kernel waits for its being read.
+                let _ = uffd.read(&mut [Message::default(); BATCH], &mut Vec::new());
+            }
+        }
+    };
+    thread::scope(|scope| {
+        let reader = thread::Builder::new().name("uffd/events".to_owned());
+        with_signals_blocked(|| reader.spawn_scoped(scope, &mut read)).map_err(|error| {
+            Error::os(error.raw_os_error().unwrap_or(libc::EAGAIN), "starting a thread while RAM is emptied")
+        })?;
+        let result = discarding();
+        done.signal();
+        result
+    })
+}
