@@ -34,6 +34,7 @@ int main(void)
     UffdRamBlock block = ram_describe(&large);
     struct client *client = client_new(vm, &large);
 
+    vm->config.flags &= ~UFFD_INCOMING_TRACK_DISCARDS; /* of pages of the host's size only */
     vm->config.page_handler = vm_serve_later;
     vm_attach(vm);
     CHECK_OK(uffd_incoming_add_ram_block(vm, &large, &block));

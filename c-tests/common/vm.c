@@ -55,6 +55,11 @@ unsigned vm_fault_threads(const MigrationIncomingState *vm)
     return vm->config.fault_threads > 1 ? vm->config.fault_threads : 1;
 }
 
+unsigned vm_threads(const MigrationIncomingState *vm)
+{
+    return vm_fault_threads(vm) + ((vm->config.flags & UFFD_INCOMING_TRACK_DISCARDS) != 0);
+}
+
 void vm_attach(MigrationIncomingState *vm)
 {
     CHECK_OK(uffd_incoming_attach(vm, &vm->config));

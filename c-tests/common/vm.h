@@ -39,6 +39,8 @@ struct MigrationIncomingState {
 MigrationIncomingState *vm_new(void);
 /* How many fault threads it is to have. */
 unsigned vm_fault_threads(const MigrationIncomingState *vm);
+/* The same, and the thread that reads events, if there is one. */
+unsigned vm_threads(const MigrationIncomingState *vm);
 void vm_attach(MigrationIncomingState *vm);
 
 /* Maps RAM and adds it. */

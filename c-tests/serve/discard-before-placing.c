@@ -49,7 +49,7 @@ static void check_kind(enum ram_kind kind, uint64_t flags)
     touch_read(&toucher, ram_page(ram, 1));
     AWAIT(in_handler);
     discard(ram, kind, 1, 2);
-    CHECK_EQ(vm_received(vm, ram, 1), tracked);
+    AWAIT(vm_received(vm, ram, 1) == tracked);
     CHECK_EQ(vm_received(vm, ram, 3), 0);
     may_place = true;
     CHECK_EQ(toucher_finish(&toucher), tracked ? 0 : *ram_source(ram, 1));

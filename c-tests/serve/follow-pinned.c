@@ -6,6 +6,7 @@
 #define _GNU_SOURCE
 #include <sched.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "vm.h"
 
@@ -19,7 +20,9 @@ static bool keep_off; /* the fault thread may not run on it */
 static void thread_start(MigrationIncomingState *vm, const char *name)
 {
     (void)vm;
-    (void)name;
+    if (strcmp(name, "uffd/fault0") != 0) {
+        return;
+    }
     if (keep_off) {
         cpu_set_t set = home;
 

@@ -75,14 +75,18 @@ int main(void)
     CHECK_EQ(vm_received(vm, ram, BAD), 1);
     CHECK_OK(uffd_incoming_cleanup(vm));
 
-    /* What is discarded is asked for anew. */
+    /* What is discarded is asked for anew; or it is zeros, if that is tracked. */
     ram_discard(ram, 0, PAGES);
     CHECK_OK(uffd_setup_incoming(vm, serve, 1));
     CHECK_SIGBUS(ram, BAD);
     source_is_back = true;
     CHECK_SIGBUS(ram, BAD);
     ram_discard(ram, BAD, 1);
-    CHECK_PAGE(ram, BAD);
+    if (vm->config.flags & UFFD_INCOMING_TRACK_DISCARDS) {
+        CHECK_ZEROS(ram, BAD);
+    } else {
+        CHECK_PAGE(ram, BAD);
+    }
     CHECK_OK(uffd_incoming_cleanup(vm));
 
     /* What is poisoned at the end stays so. */

@@ -60,7 +60,7 @@ int main(void)
     vm = vm_new();
     check_sizes();
     check_limits();
-    CHECK_CONFIG("flag", config.flags |= 1 << 3);
+    CHECK_CONFIG("flag", config.flags |= 1 << 5);
     CHECK_CONFIG("flag", config.flags |= UINT64_C(1) << 63);
     CHECK_CONFIG("reserved", config.reserved = 1);
     CHECK_CONFIG("preempt_run", config.flags |= UFFD_INCOMING_PREEMPT, config.preempt_quit = nothing);

@@ -106,8 +106,8 @@ int main(void)
     CHECK_EQ(ram_blocks_calls, 1);
     CHECK_EQ(setup_done_calls, 1);
     CHECK_EQ(open_calls, vm_fault_threads(vm));
-    CHECK_EQ(start_calls, vm_fault_threads(vm) + 1);
-    CHECK_EQ(stop_calls, vm_fault_threads(vm) + 1);
+    CHECK_EQ(start_calls, vm_threads(vm) + 1);
+    CHECK_EQ(stop_calls, vm_threads(vm) + 1);
     CHECK_EQ(vcpu_calls, 1);
     CHECK_EQ(event_calls, 2);
     CHECK_EQ(run_calls, 1);

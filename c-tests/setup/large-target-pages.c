@@ -20,6 +20,7 @@ int main(void)
     MigrationIncomingState *vm = vm_new();
     RAMBlock *ram = ram_new(RAM_ANON, 16);
 
+    vm->config.flags |= UFFD_INCOMING_TRACK_DISCARDS;
     vm_attach(vm);
     vm->config.page_handler = serve;
     /* Twice the host's page size, from the first address that is aligned to it. */
@@ -33,6 +34,12 @@ int main(void)
     twice.length = twice.pages * twice.page_size;
     UffdRamBlock block = ram_describe(&twice);
     CHECK_OK(uffd_incoming_add_ram_block(vm, &twice, &block));
+
+    /* The kernel discards its own pages. */
+    CHECK_ERRNO(uffd_setup_incoming(vm, serve, 1), -EINVAL);
+    CHECK_ERROR_HAS("discards");
+    vm->config.flags &= ~UFFD_INCOMING_TRACK_DISCARDS;
+    CHECK_OK(uffd_incoming_configure(vm, &vm->config));
     vm_setup(vm);
 
     struct toucher toucher;
