@@ -1,9 +1,11 @@
 //! The set-up, step by step: all or nothing. Each step's result undoes it when it is dropped, in the reverse order.
 
 use std::mem;
+use std::num::NonZeroUsize;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
+use std::thread;
 
 use super::armed::Armed;
 use super::blocktime::Blocktime;
@@ -95,6 +97,7 @@ impl Incoming {
             loaders: AtomicUsize::new(0),
             spin_us: config.spin_us,
             discards,
+            cpus: thread::available_parallelism().map_or(1, NonZeroUsize::get),
         };
         if engine.discards.is_some() {
             // Their faults may have been read while the RAM was emptied.
