@@ -3,7 +3,7 @@
 
 BUILD = build
 
-.PHONY: all deps test bench demo header install qemu-check clean help
+.PHONY: all deps test bench demo header install check-sanitizers qemu-check clean help
 
 all: $(BUILD)/build.ninja
 	meson compile -C $(BUILD)
@@ -19,6 +19,7 @@ test: deps
 	cargo test --locked
 	$(MAKE) all
 	scripts/with-huge-pages.sh 64 scripts/meson-test.sh $(BUILD)
+	scripts/check-sanitizers.sh quick
 
 bench:
 	scripts/deps.sh bench
@@ -35,11 +36,14 @@ header:
 install: all
 	meson install -C $(BUILD) --no-rebuild
 
+check-sanitizers: deps
+	scripts/check-sanitizers.sh
+
 qemu-check: all
 	scripts/qemu-check.sh $(BUILD)
 
 clean:
-	rm -rf $(BUILD)
+	rm -rf $(BUILD) build-asan build-tsan
 	cargo clean
 
 help:
@@ -53,6 +57,8 @@ help:
 	@echo '                RECORD=file for the working set, REPLAY=file of an earlier one'
 	@echo 'make header     bring include/uffd-incoming.h up to date with the Rust sources'
 	@echo 'make install    install libraries, header and pkg-config file; DESTDIR=path for a staged install'
+	@echo 'make check-sanitizers   the C tests and the demo under AddressSanitizer, UndefinedBehaviorSanitizer and'
+	@echo '                ThreadSanitizer, the library, too, where there is a nightly Rust; `make test` runs a choice of them'
 	@echo 'make qemu-check QEMU_SRC=path QEMU_BUILD=path   QEMU 10.0 on the library, and its own migration tests;'
 	@echo '                QEMU_PLAIN=path of an unmodified build to run them on, too; QEMU_STATIC=1 links the archive'
 	@echo 'make clean      remove all that was built'

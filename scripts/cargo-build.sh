@@ -1,25 +1,43 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT OR Apache-2.0
 # Builds the library with cargo and hands it to Meson, which calls this:
-# cargo-build.sh CARGO SOURCE_DIR TARGET_DIR DEPFILE LIB.so LIB.so.0 LIB.a
+# cargo-build.sh CARGO SOURCE_DIR TARGET_DIR SANITIZER DEPFILE LIB.so LIB.so.0 LIB.a
 set -eu
-cargo=$1 source_dir=$2 target_dir=$3 depfile=$4 link=$5 shared=$6 archive=$7
+cargo=$1 source_dir=$2 target_dir=$3 sanitizer=$4 depfile=$5 link=$6 shared=$7 archive=$8
+
+unset CARGO_BUILD_TARGET # the libraries would land elsewhere
+built=$target_dir/release
+set --
+if [ "$sanitizer" != none ]; then
+    # With a target named, the flags are for the library alone, and not for build scripts.
+    target=$(rustc -vV | sed -n 's/^host: //p')
+    set -- --target "$target"
+    built=$target_dir/$target/release
+    # What is checked beside: overflows, and what the standard library asserts of unsafe code. The standard library's own
+    # machine code is as it comes, without instrumentation.
+    export RUSTFLAGS="-Zsanitizer=$sanitizer -Cunsafe-allow-abi-mismatch=sanitizer -Cforce-frame-pointers=yes \
+-Cdebug-assertions=yes -Coverflow-checks=yes"
+    export CARGO_PROFILE_RELEASE_DEBUG=line-tables-only CARGO_PROFILE_RELEASE_LTO=off \
+        CARGO_PROFILE_RELEASE_OPT_LEVEL=1 CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16
+fi
 
 # From within the source directory, where a vendored or offline set-up has its .cargo/config.toml.
 # --frozen: a build never reaches for the network.
 (
     cd "$source_dir" || exit
-    unset CARGO_BUILD_TARGET # the libraries would land elsewhere
-    "$cargo" build --lib --release --frozen --target-dir "$target_dir"
+    "$cargo" build --lib --release --frozen --target-dir "$target_dir" "$@"
 ) || {
     echo "If crates are missing, run \`cargo fetch --locked\` in $source_dir: this build never uses the network." >&2
     exit 1
 }
 
-built=$target_dir/release
 cp "$built/libuffd_incoming.so" "$shared"
 ln -sf "$(basename "$shared")" "$link"
-"$source_dir/scripts/own-archive.sh" "$built/libuffd_incoming.so" "$built/libuffd_incoming.a" "$archive"
+if [ "$sanitizer" != none ]; then
+    cp "$built/libuffd_incoming.a" "$archive" # with all symbols, for reports
+else
+    "$source_dir/scripts/own-archive.sh" "$built/libuffd_incoming.so" "$built/libuffd_incoming.a" "$archive"
+fi
 
 # Cargo tells what each of its outputs was made of; for Ninja that is what ours were made of.
 sed -n "s|^.*/libuffd_incoming\.[a-z]*: |$link: |p" "$built/libuffd_incoming.d" >"$depfile"

@@ -12,6 +12,15 @@
 
 #include "uffd-incoming.h"
 
+/* Whether this is checked by a sanitizer, which has memory and threads of its own, and takes its time. */
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define SANITIZED 1
+#elif defined(__has_feature)
+#define SANITIZED (__has_feature(address_sanitizer) || __has_feature(thread_sanitizer))
+#else
+#define SANITIZED 0
+#endif
+
 #define STRINGIFY_(x) #x
 #define STRINGIFY(x) STRINGIFY_(x)
 #define HERE __FILE__ ":" STRINGIFY(__LINE__)

@@ -22,6 +22,7 @@ static const char usage[] =
     "  --seed=N            other seed, other order of touching (1)\n"
     "  --record=FILE       keep in FILE which pages were waited for\n"
     "  --replay=FILE       load first what FILE says, from an earlier run with --record\n"
+    "  --system-calls=FILE confine the library's threads to what FILE lists, with seccomp\n"
     "  --reference=PATH    compare with this snapshot instead\n"
     "  --help              this\n"
     "\n"
@@ -63,6 +64,7 @@ struct options options_parse(int argc, char **argv)
         { "seed", required_argument, NULL, 's' },
         { "record", required_argument, NULL, 'w' },
         { "replay", required_argument, NULL, 'p' },
+        { "system-calls", required_argument, NULL, 'c' },
         { "reference", required_argument, NULL, 'r' },
         { "help", no_argument, NULL, 'h' },
         { 0 },
@@ -98,6 +100,9 @@ struct options options_parse(int argc, char **argv)
             break;
         case 'p':
             options.replay = optarg;
+            break;
+        case 'c':
+            options.system_calls = optarg;
             break;
         case 'r':
             options.reference = optarg;

@@ -16,6 +16,7 @@ struct options {
     uint64_t seed;
     const char *record; /* files of a working set, or NULL */
     const char *replay;
+    const char *system_calls; /* file that lists those of the library's threads, or NULL */
 };
 
 /* Exits after --help, and with a message when the command line makes no sense. */

@@ -14,6 +14,7 @@
 #include "guest.h"
 #include "options.h"
 #include "report.h"
+#include "system-calls.h"
 #include "uffd-incoming.h"
 #include "vcpus.h"
 
@@ -54,6 +55,7 @@ static void attach(struct MigrationIncomingState *guest, const struct options *o
         .size = sizeof(config),
         .flags = userfaultfd_flags(),
         .fault_threads = options->fault_threads,
+        .thread_start = options->system_calls != NULL ? system_calls_confine : NULL,
     };
 
     if (uffd_incoming_attach(guest, &config) != 0) {
@@ -148,6 +150,9 @@ int main(int argc, char **argv)
     guest_create(&guest, snapshot, options.memory);
     attach(&guest, &options);
 
+    if (options.system_calls != NULL) {
+        system_calls_read(options.system_calls);
+    }
     const uint64_t preparing = now_ns();
     struct vcpu *vcpus = vcpus_create(options.threads, &guest, options.seed);
     begun += now_ns() - preparing; /* no part of a restore */

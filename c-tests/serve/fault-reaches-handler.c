@@ -6,12 +6,13 @@
 #define _GNU_SOURCE
 #include "vm.h"
 
+/* Atomic, since only the kernel puts the handler's writes before what the thread that faulted reads. */
 static struct {
-    MigrationIncomingState *vm;
-    RAMBlock *rb;
-    ram_addr_t offset;
-    void *address;
-    pid_t thread;
+    _Atomic(MigrationIncomingState *) vm;
+    _Atomic(RAMBlock *) rb;
+    _Atomic ram_addr_t offset;
+    _Atomic(void *) address;
+    _Atomic pid_t thread;
 } seen;
 
 static int serve(MigrationIncomingState *vm, RAMBlock *rb, ram_addr_t offset, void *fault_address)

@@ -43,6 +43,8 @@ pub(crate) struct Engine {
     pub spin_us: u32,
     /// Discards are tracked.
     pub discards: Option<Discards>,
+    /// How many CPUs there are to run on. Not for the fault threads to find out: that opens files.
+    pub cpus: usize,
 }
 
 impl Engine {

@@ -1,11 +1,9 @@
 //! A fault thread: reads the faults of its userfaultfd and has each served. The first one serves the shared descriptors,
 //! too.
 
-use std::num::NonZeroUsize;
 use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
-use std::thread;
 use std::time::{Duration, Instant};
 
 use super::config::LogLevel;
@@ -58,7 +56,6 @@ struct FaultThread<'a> {
     engine: &'a Engine,
     worker: usize,
     messages: [Message; BATCH],
-    cpus: usize,
     spin: Spin,
     following: Following,
     crowd: Crowd,
@@ -85,7 +82,6 @@ impl<'a> FaultThread<'a> {
             engine,
             worker,
             messages: [Message::default(); BATCH],
-            cpus: thread::available_parallelism().map_or(1, NonZeroUsize::get),
             spin: Spin::new(Duration::from_micros(engine.spin_us.into())),
             following: Following::default(),
             crowd: Crowd::default(),
@@ -147,7 +143,7 @@ impl<'a> FaultThread<'a> {
     fn look(&mut self) -> Result<usize> {
         let time = self.spin.time();
         let taken = self.engine.wakers.len() + self.engine.loaders.load(Relaxed);
-        if time.is_zero() || taken >= self.cpus || !self.shared.is_empty() || self.following.is_there() {
+        if time.is_zero() || taken >= self.engine.cpus || !self.shared.is_empty() || self.following.is_there() {
             return Ok(0);
         }
         let start = Instant::now();

@@ -1,8 +1,11 @@
 //! The set-up, step by step: all or nothing. Each step's result undoes it when it is dropped, in the reverse order.
 
-use std::os::fd::OwnedFd;
+use std::mem;
+use std::num::NonZeroUsize;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
+use std::thread;
 
 use super::armed::Armed;
 use super::blocktime::Blocktime;
@@ -17,7 +20,7 @@ use super::load::Load;
 use super::registration::{Registration, Treatment};
 use super::waits::Waits;
 use super::{Incoming, Phase, Record, SETTING_UP};
-use crate::error::{Result, ensure};
+use crate::error::{Result, ensure, error};
 use crate::kernel::{EventFd, Maps, Opening, Userfaultfd};
 use crate::memory::{BlockTable, TempPages};
 use crate::stats::Stats;
@@ -52,8 +55,7 @@ impl Incoming {
             load.prepare(&table, config.fault_threads())?;
         }
 
-        let uffds = (0..config.fault_threads()).map(|_| open_userfaultfd(config, &callbacks));
-        let uffds: Box<[_]> = uffds.collect::<Result<_>>()?;
+        let uffds = open_userfaultfds(config, &callbacks)?;
         uffds.iter().try_for_each(|uffd| uffd.handshake(config.track_discards))?;
         let discards = config.track_discards.then(|| Discards::new(uffds.len())).transpose()?;
         let wakers = uffds.iter().map(|_| EventFd::new()).collect::<Result<_>>()?;
@@ -95,6 +97,7 @@ impl Incoming {
             loaders: AtomicUsize::new(0),
             spin_us: config.spin_us,
             discards,
+            cpus: thread::available_parallelism().map_or(1, NonZeroUsize::get),
         };
         if engine.discards.is_some() {
             // Their faults may have been read while the RAM was emptied.
@@ -149,6 +152,25 @@ fn check_trackable(registration: &Registration, table: &BlockTable) -> Result<()
         );
         Ok(())
     })
+}
+
+/// One for each fault thread.
+fn open_userfaultfds(config: &Config, callbacks: &Callbacks) -> Result<Box<[Userfaultfd]>> {
+    let mut uffds = Vec::<Userfaultfd>::new();
+    for _ in 0..config.fault_threads() {
+        let uffd = open_userfaultfd(config, callbacks)?;
+        let number = uffd.as_fd().as_raw_fd();
+        if uffds.iter().any(|other| other.as_fd().as_raw_fd() == number) {
+            // It has an owner, who will close it.
+            mem::forget(uffd);
+            return Err(error!(
+                EINVAL,
+                "the open_userfaultfd callback returned descriptor {number} twice: each fault thread needs its own"
+            ));
+        }
+        uffds.push(uffd);
+    }
+    Ok(uffds.into())
 }
 
 fn open_userfaultfd(config: &Config, callbacks: &Callbacks) -> Result<Userfaultfd> {
