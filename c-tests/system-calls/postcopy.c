@@ -1,19 +1,20 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
  * A postcopy whose library threads are confined to the system calls of a list: all that they do in normal work.
- * Arguments: the list.
+ * Arguments: the list; "poison" to have pages poisoned, too.
  */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/userfaultfd.h>
 #include <sched.h>
-#include <stdio.h>
+#include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 
 #include "../demo/system-calls.h"
+#include "sigbus.h"
 #include "vm.h"
 
 #define PAGES 64
@@ -91,6 +92,15 @@ static void break_and_resume(MigrationIncomingState *vm)
     CHECK_EQ(toucher_finish(&toucher), *ram_source(shared, 0));
 }
 
+static void break_and_poison(MigrationIncomingState *vm)
+{
+    broken = true;
+    CHECK_SIGBUS(anon, PAGES - 2);
+    broken = false;
+    vm_place(vm, anon, PAGES - 2);
+    CHECK_PAGE(anon, PAGES - 2);
+}
+
 static int client_message(UffdSharedFd *shared_fd, void *uffd_msg)
 {
     const struct uffd_msg *message = uffd_msg;
@@ -136,8 +146,12 @@ int main(int argc, char **argv)
     MigrationIncomingState *vm = vm_new();
     pthread_t walker;
 
-    CHECK_EQ(argc, 2);
+    CHECK(argc == 2 || (argc == 3 && strcmp(argv[2], "poison") == 0));
     system_calls_read(argv[1]);
+    if (argc == 3) {
+        need_poison();
+        vm->config.flags |= UFFD_INCOMING_POISON;
+    }
     vm->config.flags |= UFFD_INCOMING_PREEMPT | UFFD_INCOMING_BLOCKTIME;
     vm->config.page_handler = serve;
     vm->config.event = count_errors;
@@ -159,6 +173,9 @@ int main(int argc, char **argv)
         CHECK_ZEROS(anon, 0);
         serve_client(vm);
         break_and_resume(vm);
+        if (argc == 3) {
+            break_and_poison(vm);
+        }
         CHECK_OK(uffd_incoming_pause(vm));
         CHECK_OK(uffd_incoming_resume(vm));
         CHECK_OK(uffd_incoming_cleanup(vm));
