@@ -65,7 +65,10 @@ impl SnapshotBlock {
 /// Refuses names that no RAM block can have here: they have to fit a length byte and a C string.
 pub(super) fn check_idstr(idstr: &str) -> Result<()> {
     ensure!(!idstr.is_empty(), EINVAL, "a RAM block has no name");
-    ensure!(idstr.len() <= 255, EINVAL, "the RAM block name '{idstr}' is longer than 255 bytes");
-    ensure!(!idstr.contains('\0'), EINVAL, "the RAM block name '{}' has a NUL in it", idstr.escape_debug());
+    let shown = idstr.escape_debug();
+    ensure!(idstr.len() <= 255, EINVAL, "the RAM block name '{shown}' is longer than 255 bytes");
+    ensure!(!idstr.contains('\0'), EINVAL, "the RAM block name '{shown}' has a NUL in it");
+    // Names go into messages, and these into logs and terminals.
+    ensure!(!idstr.contains(char::is_control), EINVAL, "the RAM block name '{shown}' has a control character in it");
     Ok(())
 }

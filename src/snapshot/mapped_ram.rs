@@ -88,7 +88,10 @@ fn configuration(cursor: &mut Cursor<'_>) -> Result<u8> {
             }
             "configuration/target-page-bits" => cursor.skip(4, "target-page-bits")?,
             "configuration/uuid" => cursor.skip(16, "the uuid")?,
-            _ => return Err(error!(EINVAL, "the configuration has a subsection '{name}', which is not known here")),
+            _ => {
+                let name = name.escape_debug();
+                return Err(error!(EINVAL, "the configuration has a subsection '{name}', which is not known here"));
+            }
         }
     };
     ensure!(mapped_ram, EINVAL, "taken without mapped-ram: switch the capability on and save again");
@@ -111,7 +114,8 @@ fn ram_section(cursor: &mut Cursor<'_>, mut section: u8) -> Result<()> {
     );
     cursor.skip(4, "the section's id")?;
     let name = cursor.string("the section's name")?;
-    ensure!(name == "ram", EINVAL, "the section '{name}' stands at {at:#x}, where the RAM section belongs");
+    let shown = name.escape_debug();
+    ensure!(name == "ram", EINVAL, "the section '{shown}' stands at {at:#x}, where the RAM section belongs");
     cursor.skip(4, "the section's instance")?;
     let version = cursor.u32("the RAM section's version")?;
     ensure!(version == RAM_VERSION, EINVAL, "the RAM section's version is {version}, not {RAM_VERSION}");

@@ -81,6 +81,7 @@ fn a_wrong_description_is_refused() {
     refused("block 0 4096", "line 2: a RAM block has no name");
     refused(&format!("block 0 4096 {}", "x".repeat(256)), "is longer than 255 bytes");
     refused("block 0 4096 a\0", "has a NUL in it");
+    refused("block 0 4096 a\u{7}", "has a control character in it");
     refused("block", "the offset '' is not a number");
     refused("block 0 4096K a", "the length '4096K' is not a number");
     refused("block -4096 4096 a", "the offset '-4096' is not a number");

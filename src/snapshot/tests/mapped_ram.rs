@@ -309,6 +309,7 @@ fn a_wrong_configuration_is_refused() {
     Stream::configured(&["multifd"]).section("ram", 4).assert_refused("taken without mapped-ram");
     Stream::start().section("ram", 4).assert_refused("taken without mapped-ram");
     Stream::configured(&["mapped-ram"]).subsection("configuration/new", &[]).assert_refused("'configuration/new'");
+    Stream::configured(&["mapped-ram"]).subsection("new\n", &[]).assert_refused("'new\\n'");
     Stream::start()
         .subsection("configuration/capabilities", &u32::MAX.to_be_bytes())
         .assert_refused("there cannot be 4294967295 capabilities");
@@ -319,6 +320,7 @@ fn a_wrong_configuration_is_refused() {
 #[test]
 fn a_wrong_ram_section_is_refused() {
     let configured = || Stream::configured(&["mapped-ram"]);
+    configured().section("timer\r", 2).assert_refused("the section 'timer\\r' stands at 0x4");
     configured().section("timer", 2).assert_refused("the section 'timer' stands at 0x4");
     configured().section("ram", 5).assert_refused("the RAM section's version is 5, not 4");
     configured().put(&[0]).assert_refused("a section of kind 0 stands at 0x4");
@@ -331,6 +333,7 @@ fn a_wrong_name_is_refused() {
     Stream::ram(512).block(b"", 512, &[ZERO]).assert_refused("a RAM block has no name");
     Stream::ram(512).block(b"a\xff", 512, &[ZERO]).assert_refused("'a\\xff' is not UTF-8");
     Stream::ram(512).block(b"a\0b", 512, &[ZERO]).assert_refused("'a\\0b' has a NUL in it");
+    Stream::ram(512).block(b"a\x1b[2J", 512, &[ZERO]).assert_refused("'a\\u{1b}[2J' has a control character in it");
     Stream::ram(1024).block(b"a", 512, &[ZERO]).block(b"a", 512, &[ZERO]).assert_refused("two RAM blocks 'a'");
 }
 
