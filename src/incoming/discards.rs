@@ -154,11 +154,13 @@ pub(super) fn unheeded<T>(uffds: &[Userfaultfd], discarding: impl FnOnce() -> Re
     };
     thread::scope(|scope| {
         let reader = thread::Builder::new().name("uffd/events".to_owned());
-        with_signals_blocked(|| reader.spawn_scoped(scope, &mut read)).map_err(|error| {
+        let reader = with_signals_blocked(|| reader.spawn_scoped(scope, &mut read)).map_err(|error| {
             Error::os(error.raw_os_error().unwrap_or(libc::EAGAIN), "starting a thread while RAM is emptied")
         })?;
         let result = discarding();
         done.signal();
+        // The scope waits for its body alone: the thread itself would be there for a moment more.
+        let _ = reader.join();
         result
     })
 }
