@@ -37,7 +37,7 @@ static int message(UffdSharedFd *shared, void *uffd_msg)
     struct random random = random_of(machine->plan->seed ^ page, machine->messages++);
     memory_note(memory, page, "asked for by the client", 0);
     int asked = -EAGAIN;
-    if (!random_percent(&random, machine->plan->percent_handler_fails)) {
+    if (!random_permille(&random, machine->plan->permille_fails)) {
         asked = uffd_incoming_request_shared_page(&machine->vm, shared->fd, memory->rb, address, offset);
         if (asked != 0 && !machine->ending) {
             FAIL("asking for page %zu of %s: expected 0, saw %d: %s", page, memory->rb->idstr, asked,

@@ -31,7 +31,7 @@ static void pause_and_resume(struct meddler *meddler)
 {
     watch_doing("pauses", NULL, 0);
     CHECK_OK(uffd_incoming_pause(&meddler->machine->vm));
-    random_sleep(&meddler->random, 1000);
+    random_sleep(&meddler->random, 300);
     if (!meddler->machine->plan->load && random_percent(&meddler->random, 50)) {
         postcopy_ask_again(meddler->machine);
     }
@@ -94,7 +94,7 @@ static void meddle(struct meddler *meddler)
     const unsigned what = (unsigned)random_below(&meddler->random, 100);
     const unsigned client = (unsigned)random_below(&meddler->random, MAX_BLOCKS);
 
-    if (what < 10) {
+    if (what < 5) {
         pause_and_resume(meddler);
     } else if (what < 15) {
         CHECK_OK(uffd_incoming_notify(&machine->vm));
@@ -132,7 +132,7 @@ static void *run(void *opaque)
         watch_doing("sleeps", NULL, 0);
         random_sleep(&meddler->random, 1000);
         if (is_paused(machine)) {
-            random_sleep(&meddler->random, 2000);
+            random_sleep(&meddler->random, 500);
             resume(machine);
         }
         meddle(meddler);

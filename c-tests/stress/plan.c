@@ -30,8 +30,8 @@ static void plan_postcopy(struct random *random, struct machine_plan *plan)
     plan->latest_us = random_percent(random, 30) ? 2000 : 100;
     plan->percent_at_once = random_percent(random, 30) ? 100 : (unsigned)random_below(random, 100);
     plan->percent_range = (unsigned)random_below(random, 60);
-    plan->percent_handler_fails = random_percent(random, 50) ? (unsigned)random_below(random, 5) : 0;
-    plan->percent_lost = random_percent(random, 50) ? (unsigned)random_below(random, 5) : 0;
+    plan->permille_fails = random_percent(random, 50) ? (unsigned)random_below(random, 10) : 0;
+    plan->permille_lost = random_percent(random, 50) ? (unsigned)random_below(random, 10) : 0;
     plan->push = random_percent(random, 50);
     plan->by_configuration = random_percent(random, 50);
     plan->removes = random_percent(random, 30);
@@ -65,7 +65,7 @@ static struct machine_plan plan_machine(struct random *random, const struct host
         .percent_abort = random_percent(random, 30) ? 50 : 0,
         .percent_emptied = (unsigned)random_from(random, 10, 100),
         .touchers = (unsigned)random_from(random, 2, 4),
-        .touches = (unsigned)random_from(random, 100, 3000),
+        .touches = (unsigned)random_from(random, 100, 2000),
     };
 
     plan.flags |= random_percent(random, 20) ? UFFD_INCOMING_USER_MODE_ONLY : 0;

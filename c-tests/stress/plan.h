@@ -44,7 +44,8 @@ struct machine_plan {
     bool load; /* a snapshot; else postcopy */
 
     unsigned placers, latest_us; /* threads that place what the handler has not placed itself, and when they do */
-    unsigned percent_at_once, percent_range, percent_handler_fails, percent_lost;
+    unsigned percent_at_once, percent_range;
+    unsigned permille_fails, permille_lost; /* of the handler's calls, and of what is placed later */
     bool push, by_configuration, removes;
 
     bool flat, background, keep_present, cuts, working_set;

@@ -94,7 +94,7 @@ static int handle(struct machine *machine, struct memory *memory, size_t page)
 {
     const struct machine_plan *plan = machine->plan;
     struct random random = choices(machine, memory, page);
-    const bool fails = random_percent(&random, plan->percent_handler_fails);
+    const bool fails = random_permille(&random, plan->permille_fails);
 
     memory_note(memory, page, fails ? "asked for, in vain" : "asked for", 0);
     if (random_percent(&random, 10)) {
@@ -151,8 +151,10 @@ static void place_until(struct machine *machine, unsigned number, atomic_bool *e
             struct random choice = choices(machine, memory, page);
 
             watch_doing("places", memory->rb, page);
-            random_sleep(&choice, machine->plan->latest_us);
-            if (random_percent(&choice, machine->plan->percent_lost)) {
+            if (random_percent(&choice, 20)) {
+                random_sleep(&choice, machine->plan->latest_us);
+            }
+            if (random_permille(&choice, machine->plan->permille_lost)) {
                 memory_note(memory, page, "lost", 0);
             } else {
                 place_some(machine, memory, page, &choice, uffd_incoming_temp_page(&machine->vm, number));
@@ -247,5 +249,8 @@ static int ask_again(MigrationIncomingState *mis, RAMBlock *rb, ram_addr_t offse
 
 void postcopy_ask_again(struct machine *machine)
 {
+    if (!queue_is_empty(machine->queue)) {
+        return;
+    }
     CHECK_EQ(uffd_incoming_foreach_requested(&machine->vm, ask_again, machine), 0);
 }

@@ -24,7 +24,7 @@ void postcopy_preempt_quit(MigrationIncomingState *mis);
 /* Marks a page received that nobody has placed: then it is zeros, or what it was. */
 void postcopy_mark(struct machine *machine, struct memory *memory, size_t page);
 
-/* Has everything placed that was asked for and got lost. */
+/* Has everything placed that was asked for and got lost: so, once nothing else is to be placed. */
 void postcopy_ask_again(struct machine *machine);
 
 #endif

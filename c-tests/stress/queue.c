@@ -77,6 +77,14 @@ bool queue_pop(struct queue *queue, struct memory **memory, size_t *page)
     return found;
 }
 
+bool queue_is_empty(struct queue *queue)
+{
+    pthread_mutex_lock(&queue->lock);
+    const bool empty = queue->count == 0;
+    pthread_mutex_unlock(&queue->lock);
+    return empty;
+}
+
 void queue_clear(struct queue *queue)
 {
     pthread_mutex_lock(&queue->lock);

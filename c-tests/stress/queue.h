@@ -18,6 +18,8 @@ void queue_push(struct queue *queue, struct memory *memory, size_t page);
 /* Waits some milliseconds at most; false when there was nothing. */
 bool queue_pop(struct queue *queue, struct memory **memory, size_t *page);
 
+bool queue_is_empty(struct queue *queue);
+
 /* Forgets all. */
 void queue_clear(struct queue *queue);
 

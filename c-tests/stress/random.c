@@ -37,6 +37,11 @@ bool random_percent(struct random *random, unsigned percent)
     return random_below(random, 100) < percent;
 }
 
+bool random_permille(struct random *random, unsigned permille)
+{
+    return random_below(random, 1000) < permille;
+}
+
 void random_sleep(struct random *random, unsigned microseconds)
 {
     usleep((useconds_t)random_below(random, microseconds));

@@ -23,8 +23,9 @@ uint64_t random_below(struct random *random, uint64_t end);
 /* first .. last */
 uint64_t random_from(struct random *random, uint64_t first, uint64_t last);
 
-/* True in so many of a hundred cases. */
+/* True in so many of a hundred, or a thousand, cases. */
 bool random_percent(struct random *random, unsigned percent);
+bool random_permille(struct random *random, unsigned permille);
 
 /* Sleeps for less than this. */
 void random_sleep(struct random *random, unsigned microseconds);

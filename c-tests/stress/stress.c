@@ -67,6 +67,7 @@ static void run_round(uint64_t seed, const struct host *host)
     for (unsigned i = 0; i < plan.machine_count; i++) {
         CHECK_EQ(pthread_join(threads[i], NULL), 0);
     }
+    printf("    %.2f s\n", watch_time() / 1e6);
     tally.rounds++;
 }
 
