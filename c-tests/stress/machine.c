@@ -34,7 +34,7 @@ struct random machine_random(const struct machine *machine, unsigned number)
 
 bool machine_tracks(const struct machine *machine)
 {
-    return machine->plan->flags & TRACK_DISCARDS;
+    return machine->plan->flags & UFFD_INCOMING_TRACK_DISCARDS;
 }
 
 struct memory *machine_pick(struct machine *machine, struct random *random, size_t *page)

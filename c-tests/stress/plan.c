@@ -50,7 +50,7 @@ static void plan_load(struct random *random, struct machine_plan *plan)
     plan->loader_threads = (unsigned)random_from(random, 1, 3);
 }
 
-static struct machine_plan plan_machine(struct random *random, const struct host *host)
+static struct machine_plan plan_machine(struct random *random, bool huge_pages)
 {
     static const unsigned fault_threads[] = { 1, 1, 2, 4 };
     struct machine_plan plan = {
@@ -70,24 +70,24 @@ static struct machine_plan plan_machine(struct random *random, const struct host
 
     plan.flags |= random_percent(random, 20) ? UFFD_INCOMING_USER_MODE_ONLY : 0;
     plan.flags |= random_percent(random, 50) ? UFFD_INCOMING_BLOCKTIME : 0;
-    plan.flags |= random_percent(random, 50) && host->tracks_discards ? TRACK_DISCARDS : 0;
+    plan.flags |= random_percent(random, 50) ? UFFD_INCOMING_TRACK_DISCARDS : 0;
     bool huge = false;
     for (unsigned i = 0; i < plan.block_count; i++) {
-        plan.blocks[i] = plan_block(random, host->huge_pages && !huge);
+        plan.blocks[i] = plan_block(random, huge_pages && !huge);
         huge = huge || plan.blocks[i].kind >= RAM_HUGETLB_PRIVATE;
     }
     (plan.load ? plan_load : plan_postcopy)(random, &plan);
     return plan;
 }
 
-struct round_plan plan_round(uint64_t seed, const struct host *host)
+struct round_plan plan_round(uint64_t seed, bool huge_pages)
 {
     struct random random = random_of(seed, 0);
     struct round_plan plan = { .machine_count = 1 };
 
     plan.machine_count += random_percent(&random, 40) + random_percent(&random, 20);
     for (unsigned i = 0; i < plan.machine_count; i++) {
-        plan.machines[i] = plan_machine(&random, host);
+        plan.machines[i] = plan_machine(&random, huge_pages);
         plan.machines[i].number = i;
     }
     return plan;
@@ -104,7 +104,7 @@ static void print_machine(const struct machine_plan *plan)
         printf(" %s:%zu%s%s", kinds[block->kind], block->pages, block->aligned ? "" : "+1", block->client ? "@" : "");
     }
     printf("; %u fault threads%s%s", plan->fault_threads, plan->spin_us ? ", spin" : "",
-           plan->flags & TRACK_DISCARDS ? ", tracked" : "");
+           plan->flags & UFFD_INCOMING_TRACK_DISCARDS ? ", tracked" : "");
     if (plan->load) {
         printf(", %u loaders%s%s%s%s", plan->background ? plan->loader_threads : 0,
                plan->keep_present ? ", keep-present" : "", plan->cuts ? ", cuts" : "",

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * What a round is: it follows from its seed, and from what the host has.
+ * What a round is: it follows from its seed, and from whether the host has huge pages.
  */
 #ifndef PLAN_H
 #define PLAN_H
@@ -9,15 +9,6 @@
 
 #define MAX_MACHINES 3
 #define MAX_BLOCKS 4
-
-/* UFFD_INCOMING_TRACK_DISCARDS, which not every version of the library knows. */
-#define TRACK_DISCARDS (UINT64_C(1) << 3)
-
-/* What there is besides the kernel that all tests need. */
-struct host {
-    bool huge_pages; /* reserved ones */
-    bool tracks_discards;
-};
 
 struct block_plan {
     enum ram_kind kind;
@@ -57,7 +48,8 @@ struct round_plan {
     unsigned machine_count;
 };
 
-struct round_plan plan_round(uint64_t seed, const struct host *host);
+/* `huge_pages`: there are reserved ones. */
+struct round_plan plan_round(uint64_t seed, bool huge_pages);
 
 /* In a line. */
 void plan_print(const struct round_plan *plan, uint64_t seed);

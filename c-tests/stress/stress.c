@@ -36,27 +36,15 @@ static void start_again(char **argv)
     }
 }
 
-static bool takes_flag(uint64_t flag)
-{
-    static MigrationIncomingState nobody;
-    const UffdIncomingConfig config = { .size = sizeof(config), .flags = flag };
-
-    if (uffd_incoming_attach(&nobody, &config) != 0) {
-        return false;
-    }
-    CHECK_OK(uffd_incoming_detach(&nobody));
-    return true;
-}
-
 static void *run_machine(void *plan)
 {
     machine_run(plan);
     return NULL;
 }
 
-static void run_round(uint64_t seed, const struct host *host)
+static void run_round(uint64_t seed, bool huge_pages)
 {
-    struct round_plan plan = plan_round(seed, host);
+    struct round_plan plan = plan_round(seed, huge_pages);
     pthread_t threads[MAX_MACHINES];
 
     watch_round(seed);
@@ -72,13 +60,13 @@ static void run_round(uint64_t seed, const struct host *host)
 }
 
 /* Whatever is loaded and allocated once is so before the first count. */
-static void run_counted(uint64_t seed, const struct host *host)
+static void run_counted(uint64_t seed, bool huge_pages)
 {
     static const MigrationIncomingState no_ram;
     static bool warm;
     const struct resources before = resources_count(&no_ram);
 
-    run_round(seed, host);
+    run_round(seed, huge_pages);
     if (warm) {
         CHECK_RESOURCES(&no_ram, before);
     }
@@ -103,10 +91,7 @@ static void print_tally(uint64_t first, uint64_t last, double seconds)
 
 int main(int argc, char **argv)
 {
-    const struct host host = {
-        .huge_pages = geteuid() == 0 && read_number("/proc/sys/vm/nr_hugepages") >= 32,
-        .tracks_discards = takes_flag(TRACK_DISCARDS),
-    };
+    const bool huge_pages = geteuid() == 0 && read_number("/proc/sys/vm/nr_hugepages") >= 32;
     struct timespec began;
     uint64_t first = 0, seed = 0;
 
@@ -122,13 +107,13 @@ int main(int argc, char **argv)
     for (int i = 2; i < argc; i++) {
         seed = number_or_exit(argv[i], "SEED", 0, UINT64_MAX);
         first = i == 2 ? seed : first;
-        run_counted(seed, &host);
+        run_counted(seed, huge_pages);
     }
     if (argc == 2) {
         first = seed = (uint64_t)time(NULL) * 1000000;
     }
     for (; seconds_since(&began) < seconds; seed++) {
-        run_counted(seed, &host);
+        run_counted(seed, huge_pages);
     }
     print_tally(first, argc == 2 ? seed - 1 : seed, seconds_since(&began));
     return 0;
