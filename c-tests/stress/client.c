@@ -119,6 +119,8 @@ void client_let_go(struct client *client)
     struct uffdio_range range = { .start = (uintptr_t)client->memory->alias, .len = client->memory->rb->length };
 
     CHECK_EQ(ioctl(client->shared.fd, UFFDIO_UNREGISTER, &range), 0);
+    /* The kernel wakes before it keeps further faults out. */
+    CHECK_EQ(ioctl(client->shared.fd, UFFDIO_WAKE, &range), 0);
 }
 
 void client_free(struct client *client)
