@@ -18,6 +18,7 @@
 #define WATCHDOG_SECONDS 30
 
 static _Atomic(const char *) awaited;
+static void (*before_end)(void);
 
 static void say(const char *text)
 {
@@ -58,6 +59,11 @@ void check_awaits(const char *what)
     atomic_store(&awaited, what);
 }
 
+void check_before_end(void (*tell)(void))
+{
+    before_end = tell;
+}
+
 void check_fail(const char *where, const char *format, ...)
 {
     va_list arguments;
@@ -67,6 +73,9 @@ void check_fail(const char *where, const char *format, ...)
     vfprintf(stderr, format, arguments);
     fprintf(stderr, "\n");
     va_end(arguments);
+    if (before_end != NULL) {
+        before_end();
+    }
     /* Not exit(): other threads may sit in page faults that nobody will serve. */
     _exit(1);
 }

@@ -71,6 +71,9 @@ void in_child(void (*body)(void));
 /* A sysctl or similar file with one number. */
 long read_number(const char *path);
 
+/* Called before the process ends with a failure: tells what else there is to tell. */
+void check_before_end(void (*tell)(void));
+
 void check_fail(const char *where, const char *format, ...) __attribute__((format(printf, 2, 3), noreturn));
 void check_skip(const char *format, ...) __attribute__((format(printf, 1, 2), noreturn));
 void check_eq(const char *where, const char *seen_text, intmax_t seen, const char *expected_text,

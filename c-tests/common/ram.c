@@ -44,9 +44,9 @@ static void *map(RAMBlock *rb, enum ram_kind kind, void *at)
 
 /*
  * Between guard pages: else the kernel may merge the mapping with a neighbour, and registering it splits that.
- * It starts at a huge page, or with UFFD_TEST_UNALIGNED=1 a page behind that: where it lies is nothing to leave to chance.
+ * It starts at a huge page, or a page behind that: where it lies is nothing to leave to chance.
  */
-static void *map_guarded(RAMBlock *rb, enum ram_kind kind)
+static void *map_guarded(RAMBlock *rb, enum ram_kind kind, bool aligned)
 {
     const size_t guard = rb->page_size;
     const size_t length = rb->length + HUGE_PAGE + 3 * guard;
@@ -55,7 +55,7 @@ static void *map_guarded(RAMBlock *rb, enum ram_kind kind)
 
     CHECK(reserved != MAP_FAILED);
     host = (uint8_t *)(((uintptr_t)reserved + guard + HUGE_PAGE - 1) & ~(HUGE_PAGE - 1));
-    host += getenv("UFFD_TEST_UNALIGNED") != NULL ? guard : 0;
+    host += aligned ? 0 : guard;
 
     uint8_t *end = host + rb->length + guard;
     CHECK(host - guard == reserved || munmap(reserved, (size_t)(host - guard - reserved)) == 0);
@@ -100,7 +100,13 @@ static void fill_source(RAMBlock *rb, uint64_t seed)
     }
 }
 
+/* With UFFD_TEST_UNALIGNED=1 no test gets RAM that starts at a huge page. */
 RAMBlock *ram_new(enum ram_kind kind, size_t pages)
+{
+    return ram_new_aligned(kind, pages, getenv("UFFD_TEST_UNALIGNED") == NULL);
+}
+
+RAMBlock *ram_new_aligned(enum ram_kind kind, size_t pages, bool aligned)
 {
     static atomic_uint blocks;
     unsigned number = ++blocks;
@@ -112,7 +118,7 @@ RAMBlock *ram_new(enum ram_kind kind, size_t pages)
     rb->page_size = is_huge(kind) ? HUGE_PAGE : (size_t)sysconf(_SC_PAGESIZE);
     rb->pages = pages;
     rb->length = pages * rb->page_size;
-    rb->host = is_huge(kind) ? map_huge(rb, kind) : map_guarded(rb, kind);
+    rb->host = is_huge(kind) ? map_huge(rb, kind) : map_guarded(rb, kind, aligned);
     if (rb->host == MAP_FAILED) {
         FAIL("mapping %zu bytes of RAM for %s: %s", rb->length, rb->idstr, strerror(errno));
     }

@@ -38,6 +38,9 @@ struct RAMBlock {
  * user the test is skipped then.
  */
 RAMBlock *ram_new(enum ram_kind kind, size_t pages);
+
+/* The same at a huge page, or a page behind that. Huge pages lie where they must. */
+RAMBlock *ram_new_aligned(enum ram_kind kind, size_t pages, bool aligned);
 void ram_free(RAMBlock *rb);
 
 /* The block as the library wants it described. */

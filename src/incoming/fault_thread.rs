@@ -273,6 +273,8 @@ fn serve_page(fault: &Fault<'_>) -> Result<(), Ending> {
         };
         match served {
             Ok(()) => return Ok(()),
+            // It could not be placed any more, and nobody waits for it.
+            Err(_) if block.is_removed() => return Ok(()),
             Err(error) => {
                 let offset = block.offset_of(fault.page);
                 let error = error.context(format_args!("{block}, offset {offset:#x}, address {:#x}", fault.address));

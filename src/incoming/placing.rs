@@ -66,10 +66,6 @@ impl Engine {
         let (start, end) = (block.offset_of(pages.start), block.offset_of(pages.end));
         let (mut at, mut placed_bytes, mut most) = (start, 0, usize::MAX);
         let (mut tallied, mut counted) = (pages.start, 0);
-        let counter = match filling {
-            Filling::Bytes(_) => &self.stats.pages_placed,
-            Filling::Zeros => &self.stats.zero_pages_placed,
-        };
         let mut result = Ok(());
         while at < end {
             let (uffd, number, stripe_end) = match self.registration.serving(index, at) {
@@ -85,6 +81,10 @@ impl Engine {
             let placing = self.placing(number);
             let (filling, room) =
                 if placing.is_some() { unless_received(block, at, room, filling) } else { (filling, room) };
+            let counter = match filling {
+                Filling::Bytes(_) => &self.stats.pages_placed,
+                Filling::Zeros => &self.stats.zero_pages_placed,
+            };
             // Elsewhere zeros are copied, one page after the other: in hugetlbfs, and where that may have to heal a poisoned page.
             let is_zeropage = self.registration.has_zeropage(index) && !block.poisoned().any();
             let (length, placed) = match filling {

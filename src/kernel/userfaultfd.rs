@@ -172,7 +172,8 @@ impl Userfaultfd {
         let mut range = sys::uffdio_range { start: start as u64, len: length as u64 };
         // SAFETY: `range` lives through the call, which reads just it.
         unsafe { ioctls::unregister(self.raw(), &mut range) }?;
-        Ok(())
+        // The kernel wakes before it keeps further faults out: one that comes in between would wait for ever.
+        self.wake(start, length)
     }
 
     /// Wakes who waits in a range.

@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+#define _GNU_SOURCE
+#include "looking.h"
+
+#include "tally.h"
+#include "watch.h"
+
+static UffdIncomingStats stats_of(struct machine *machine)
+{
+    UffdIncomingStats stats = { .size = sizeof(stats) };
+
+    CHECK_OK(uffd_incoming_get_stats(&machine->vm, &stats));
+    return stats;
+}
+
+static void look_at_blocktime(struct machine *machine)
+{
+    uint64_t waited[16] = { 0 }, faults[16] = { 0 }, latency[16] = { 0 };
+    UffdIncomingBlocktime blocktime = {
+        .size = sizeof(blocktime),
+        .vcpus = 16,
+        .vcpu_ns = waited,
+        .vcpu_faults = faults,
+        .vcpu_latency_ns = latency,
+    };
+
+    CHECK_OK(uffd_incoming_get_blocktime(&machine->vm, &blocktime));
+    const uint64_t longest = (uint64_t)watch_time() * 1000 + 1000;
+    uint64_t sum = 0;
+    CHECK_EQ(blocktime.vcpus, machine->plan->touchers);
+    CHECK(blocktime.total_ns <= longest);
+    for (unsigned i = 0; i < blocktime.vcpus; i++) {
+        CHECK(waited[i] <= longest);
+        CHECK(latency[i] <= longest);
+        sum += faults[i];
+    }
+    CHECK(blocktime.faults_vcpu <= sum); /* which has been read later, if they were read one by one */
+}
+
+static bool keeps_blocktime(const struct machine *machine)
+{
+    return (machine->plan->flags & UFFD_INCOMING_BLOCKTIME) && (machine->plan->load || machine->plan->by_configuration);
+}
+
+void look(struct machine *machine, UffdIncomingStats *last)
+{
+    const UffdIncomingStats now = stats_of(machine);
+
+    CHECK(now.faults >= last->faults);
+    CHECK(now.pages_placed >= last->pages_placed);
+    CHECK(now.zero_pages_placed >= last->zero_pages_placed);
+    CHECK(now.pages_requested >= last->pages_requested);
+    CHECK(now.source_errors >= last->source_errors);
+    CHECK(now.bytes_loaded >= last->bytes_loaded);
+    CHECK(now.bytes_loaded <= now.bytes_total);
+    CHECK(now.complete >= last->complete);
+    CHECK_EQ(now.pages_poisoned, 0);
+    CHECK_EQ(now.fault_threads, machine->plan->fault_threads);
+    *last = now;
+    if (keeps_blocktime(machine)) {
+        look_at_blocktime(machine);
+    }
+}
+
+void look_at_the_end(struct machine *machine)
+{
+    const UffdIncomingStats stats = stats_of(machine);
+    uint64_t pages = 0, bytes = 0, measured = 0;
+
+    for (unsigned i = 0; i < machine->plan->block_count; i++) {
+        pages += machine->memories[i].rb->pages;
+        bytes += machine->memories[i].rb->length;
+    }
+    for (unsigned i = 0; i < 24; i++) {
+        measured += stats.fault_latency_buckets[i];
+    }
+    CHECK(measured <= stats.faults + machine->messages);
+    if (machine->plan->load) {
+        CHECK_EQ(stats.complete, 1);
+        CHECK_EQ(stats.bytes_total, bytes);
+        CHECK_EQ(stats.bytes_loaded, bytes);
+        CHECK_EQ(machine->complete_events, 1);
+    }
+    /* Never twice: only in a load whose discards are not tracked may a page have come again. */
+    if (!machine->plan->load || machine_tracks(machine)) {
+        CHECK(stats.pages_placed <= pages);
+    }
+    tally.faults += stats.faults;
+}

@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/*
+ * A mis of a round, with its RAM and what must be in it.
+ */
+#ifndef MACHINE_H
+#define MACHINE_H
+
+#include "memory.h"
+#include "plan.h"
+#include "random.h"
+#include "vm.h"
+
+/* The generators of a machine's threads, by number. */
+enum { RANDOM_DRIVER, RANDOM_MEDDLER, RANDOM_TOUCHER, RANDOM_PLACER = RANDOM_TOUCHER + 16 };
+
+struct queue;
+struct image;
+
+struct machine {
+    MigrationIncomingState vm; /* first: it is the mis */
+    const struct machine_plan *plan;
+    struct memory memories[MAX_BLOCKS];
+    unsigned setup; /* how many there were before */
+    struct random random; /* the driver's */
+    unsigned failures_left; /* of set-ups that are to fail */
+    struct queue *queue; /* of pages that are to be placed, or NULL */
+    struct image *image; /* the snapshot, or NULL */
+    atomic_bool touching; /* the touchers are at work */
+    atomic_bool ending;   /* calls may find the mis not armed */
+    atomic_bool quit;     /* the preempt thread is to end */
+    atomic_uint handlers; /* that run now */
+    atomic_uint messages; /* of clients */
+    atomic_uint complete_events;
+    pid_t _Atomic vcpus[16]; /* the touchers' threads */
+    struct client *clients[MAX_BLOCKS];
+};
+
+static inline struct machine *machine_of(MigrationIncomingState *mis)
+{
+    return (struct machine *)mis;
+}
+
+struct memory *machine_memory(struct machine *machine, const RAMBlock *rb);
+struct random machine_random(const struct machine *machine, unsigned number);
+bool machine_tracks(const struct machine *machine);
+
+/* A page of any block. */
+struct memory *machine_pick(struct machine *machine, struct random *random, size_t *page);
+
+/* Lets everything in it go: what is missing may be zeros from here on. */
+void machine_lose(struct machine *machine, struct memory *memory);
+
+/* A failure of a call that is none: the mis is not armed any more, or the block is not known any more. */
+bool machine_excuses(const struct machine *machine, const struct memory *memory, int error);
+
+/* Lives the whole life of a machine. */
+void machine_run(const struct machine_plan *plan);
+
+#endif

@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+#define _GNU_SOURCE
+#include "meddle.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "client.h"
+#include "image.h"
+#include "looking.h"
+#include "postcopy.h"
+#include "tally.h"
+#include "watch.h"
+
+struct meddler {
+    struct machine *machine;
+    struct random random;
+    atomic_bool end;
+    pthread_t thread;
+    UffdIncomingStats seen;
+};
+
+static void resume(struct machine *machine)
+{
+    watch_doing("resumes", NULL, 0);
+    CHECK_OK(uffd_incoming_resume(&machine->vm));
+    tally.resumes++;
+}
+
+static void pause_and_resume(struct meddler *meddler)
+{
+    watch_doing("pauses", NULL, 0);
+    CHECK_OK(uffd_incoming_pause(&meddler->machine->vm));
+    random_sleep(&meddler->random, 300);
+    if (!meddler->machine->plan->load && random_percent(&meddler->random, 50)) {
+        postcopy_ask_again(meddler->machine);
+    }
+    resume(meddler->machine);
+}
+
+static void be_refused(struct machine *machine)
+{
+    UffdRamBlock block = ram_describe(machine->memories[0].rb);
+
+    watch_doing("tries what is refused", NULL, 0);
+    CHECK_ERRNO(uffd_setup_incoming(&machine->vm, postcopy_handle, 1), -EBUSY);
+    CHECK_ERRNO(uffd_incoming_configure(&machine->vm, NULL), -EBUSY);
+    CHECK_ERRNO(uffd_incoming_attach(&machine->vm, NULL), -EBUSY);
+    CHECK_ERRNO(uffd_incoming_detach(&machine->vm), -EBUSY);
+    CHECK_ERRNO(uffd_incoming_add_ram_block(&machine->vm, machine->memories[0].rb, &block), -EBUSY);
+    if (machine->image != NULL) {
+        CHECK_ERRNO(image_load(machine->image), -EBUSY);
+    }
+}
+
+/* Never the first block, nor one with a client, whom nobody would serve any more. */
+static void remove_block(struct meddler *meddler)
+{
+    struct machine *machine = meddler->machine;
+    const unsigned which = (unsigned)random_below(&meddler->random, machine->plan->block_count);
+    struct memory *memory = &machine->memories[which];
+
+    if (which == 0 || memory->alias != NULL || memory->leaving || !machine->plan->removes) {
+        return;
+    }
+    watch_doing("removes", memory->rb, 0);
+    machine_lose(machine, memory);
+    CHECK_OK(uffd_incoming_remove_ram_block(&machine->vm, memory->rb));
+    memory->removed = true;
+    memory->added = false;
+    tally.removals++;
+}
+
+static void meddle_with_postcopy(struct meddler *meddler, unsigned what)
+{
+    struct machine *machine = meddler->machine;
+    size_t page;
+    struct memory *memory = machine_pick(machine, &meddler->random, &page);
+
+    if (what < 40) {
+        watch_doing("asks again", NULL, 0);
+        postcopy_ask_again(machine);
+    } else if (what < 90) {
+        watch_doing("marks received", memory->rb, page);
+        postcopy_mark(machine, memory, page);
+    } else {
+        remove_block(meddler);
+    }
+}
+
+static void meddle(struct meddler *meddler)
+{
+    struct machine *machine = meddler->machine;
+    const unsigned what = (unsigned)random_below(&meddler->random, 100);
+    const unsigned client = (unsigned)random_below(&meddler->random, MAX_BLOCKS);
+
+    if (what < 5) {
+        pause_and_resume(meddler);
+    } else if (what < 15) {
+        CHECK_OK(uffd_incoming_notify(&machine->vm));
+    } else if (what < 35) {
+        watch_doing("looks", NULL, 0);
+        look(machine, &meddler->seen);
+    } else if (what < 40) {
+        be_refused(machine);
+    } else if (what < 50) {
+        if (machine->clients[client] != NULL) {
+            client_go_and_come(machine->clients[client], &meddler->random);
+        }
+    } else if (!machine->plan->load) {
+        meddle_with_postcopy(meddler, (unsigned)random_below(&meddler->random, 100));
+    } else if (machine->plan->cuts && what < 60) {
+        image_cut(machine->image, &meddler->random);
+    }
+}
+
+static bool is_paused(struct machine *machine)
+{
+    UffdIncomingStats stats = { .size = sizeof(stats) };
+
+    CHECK_OK(uffd_incoming_get_stats(&machine->vm, &stats));
+    return stats.paused;
+}
+
+static void *run(void *opaque)
+{
+    struct meddler *meddler = opaque;
+    struct machine *machine = meddler->machine;
+
+    watch_enter("meddler", machine->plan->number, 0);
+    while (!meddler->end) {
+        watch_doing("sleeps", NULL, 0);
+        random_sleep(&meddler->random, 1000);
+        if (is_paused(machine)) {
+            random_sleep(&meddler->random, 500);
+            resume(machine);
+        }
+        meddle(meddler);
+    }
+    watch_leave();
+    return NULL;
+}
+
+struct meddler *meddler_start(struct machine *machine)
+{
+    struct meddler *meddler = calloc(1, sizeof(*meddler));
+
+    CHECK(meddler != NULL);
+    meddler->machine = machine;
+    meddler->random = machine_random(machine, RANDOM_MEDDLER);
+    CHECK_EQ(pthread_create(&meddler->thread, NULL, run, meddler), 0);
+    return meddler;
+}
+
+void meddler_stop(struct meddler *meddler)
+{
+    meddler->end = true;
+    CHECK_EQ(pthread_join(meddler->thread, NULL), 0);
+    free(meddler);
+}

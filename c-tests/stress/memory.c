@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+#define _GNU_SOURCE
+#include "memory.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "watch.h"
+
+#define HISTORY (sizeof(((struct page *)0)->history) / sizeof(struct operation))
+#define NO_WORD SIZE_MAX
+
+void memory_init(struct memory *memory, RAMBlock *rb, enum ram_kind kind)
+{
+    *memory = (struct memory) { .rb = rb, .kind = kind };
+    memory->bytes = calloc(1, rb->length);
+    memory->pages = calloc(rb->pages, sizeof(*memory->pages));
+    CHECK(memory->bytes != NULL && memory->pages != NULL);
+    for (size_t page = 0; page < rb->pages; page++) {
+        pthread_rwlock_init(&memory->pages[page].contents, NULL);
+        pthread_mutex_init(&memory->pages[page].placing, NULL);
+    }
+}
+
+void memory_free(struct memory *memory)
+{
+    for (size_t page = 0; page < memory->rb->pages; page++) {
+        pthread_rwlock_destroy(&memory->pages[page].contents);
+        pthread_mutex_destroy(&memory->pages[page].placing);
+    }
+    free(memory->pages);
+    free(memory->bytes);
+}
+
+void memory_note(struct memory *memory, size_t page, const char *what, int64_t number)
+{
+    struct page *it = &memory->pages[page];
+
+    it->history[it->operations++ % HISTORY] =
+        (struct operation) { .what = what, .number = number, .time = watch_time(), .thread = gettid() };
+}
+
+static void say_history(const struct page *page)
+{
+    const unsigned end = page->operations, first = end > HISTORY ? end - HISTORY : 0;
+
+    for (unsigned i = first; i < end; i++) {
+        const struct operation *operation = &page->history[i % HISTORY];
+
+        fprintf(stderr, "  %8u us, thread %d: %s (%jd)\n", operation->time, (int)operation->thread,
+                operation->what ? operation->what : "...", (intmax_t)operation->number);
+    }
+}
+
+static uint8_t *bytes_of(const struct memory *memory, size_t page)
+{
+    return memory->bytes + page * memory->rb->page_size;
+}
+
+static const uint8_t *seen_at(const struct memory *memory, const uint8_t *view, size_t page)
+{
+    return view + page * memory->rb->page_size;
+}
+
+static void find(const struct memory *memory, const uint8_t *view, size_t page, size_t from, size_t length)
+{
+    const RAMBlock *rb = memory->rb;
+    const struct page *it = &memory->pages[page];
+    volatile const uint8_t *seen = seen_at(memory, view, page);
+    size_t i = from;
+
+    while (i < from + length - 1 && seen[i] == bytes_of(memory, page)[i]) {
+        i++;
+    }
+    const uint8_t byte = seen[i];
+    const int again = memcmp((const void *)(seen + from), bytes_of(memory, page) + from, length);
+    fprintf(stderr, "page %zu of block %s (%zu pages of %zu bytes, at %p%s), the last that happened to it:\n", page,
+            rb->idstr, rb->pages, rb->page_size, (void *)rb->host, memory->removed ? ", removed" : "");
+    say_history(it);
+    FAIL("block %s, page %zu, byte %zu: expected %#x (or %d), saw %#x, which is%s the source's%s, seen by %s%s", rb->idstr,
+         page, i, bytes_of(memory, page)[i], it->other, byte, byte == ram_source(rb, page)[i] ? "" : " not",
+         byte == 0 ? " and zero" : "", view == rb->host ? "the guest" : "the client",
+         again == 0 ? "; a moment later all was well" : "");
+}
+
+static uint64_t other_word(const struct memory *memory, size_t page, enum other other, size_t word)
+{
+    return other == OTHER_SOURCE ? ((const uint64_t *)ram_source(memory->rb, page))[word] : 0;
+}
+
+/* Whether the words are those of the other contents, but for the one that was written since. */
+static bool holds_other(const struct memory *memory, const uint8_t *view, size_t page, enum other other,
+                        size_t written, size_t from, size_t length)
+{
+    const uint64_t *seen = (const uint64_t *)seen_at(memory, view, page);
+    const uint64_t *bytes = (const uint64_t *)bytes_of(memory, page);
+
+    for (size_t word = from / sizeof(*seen); word < (from + length) / sizeof(*seen); word++) {
+        if (seen[word] != (word == written ? bytes[word] : other_word(memory, page, other, word))) {
+            return false;
+        }
+    }
+    return other != OTHER_NONE;
+}
+
+static bool holds_bytes(const struct memory *memory, const uint8_t *view, size_t page, size_t from, size_t length)
+{
+    return memcmp(seen_at(memory, view, page) + from, bytes_of(memory, page) + from, length) == 0;
+}
+
+void memory_check(struct memory *memory, const uint8_t *view, size_t page, size_t from, size_t length)
+{
+    if (!holds_bytes(memory, view, page, from, length) &&
+        !holds_other(memory, view, page, memory->pages[page].other, NO_WORD, from, length)) {
+        find(memory, view, page, from, length);
+    }
+}
+
+/*
+ * Finds out which of the two a page holds. What it may hold is taken first: if its block is let go meanwhile, that is
+ * told anew, and looking at the page decides it.
+ */
+static void settle(struct memory *memory, const uint8_t *view, size_t page, size_t written)
+{
+    const enum other other = atomic_exchange(&memory->pages[page].other, OTHER_NONE);
+    const size_t size = memory->rb->page_size;
+    uint64_t *bytes = (uint64_t *)bytes_of(memory, page);
+
+    if (other == OTHER_NONE || holds_bytes(memory, view, page, 0, size)) {
+        return;
+    }
+    if (!holds_other(memory, view, page, other, written, 0, size)) {
+        find(memory, view, page, 0, size);
+    }
+    for (size_t word = 0; word < size / sizeof(*bytes); word++) {
+        if (word != written) {
+            bytes[word] = other_word(memory, page, other, word);
+        }
+    }
+    memory_note(memory, page, "turned out to be the other", other);
+}
+
+void memory_write(struct memory *memory, uint8_t *view, size_t page, size_t word, uint64_t value)
+{
+    settle(memory, view, page, NO_WORD);
+    *(volatile uint64_t *)(view + page * memory->rb->page_size + word * sizeof(value)) = value;
+    ((uint64_t *)bytes_of(memory, page))[word] = value;
+    settle(memory, view, page, word);
+}
+
+void memory_discarded(struct memory *memory, size_t page, enum other other)
+{
+    memset(bytes_of(memory, page), 0, memory->rb->page_size);
+    memory->pages[page].other = other;
+}
+
+void memory_may_be_zeros(struct memory *memory, size_t page)
+{
+    int none = OTHER_NONE;
+
+    atomic_compare_exchange_strong(&memory->pages[page].other, &none, OTHER_ZEROS);
+}
+
+void memory_becomes_source(struct memory *memory, size_t page)
+{
+    memcpy(bytes_of(memory, page), ram_source(memory->rb, page), memory->rb->page_size);
+    memory->pages[page].other = OTHER_NONE;
+    memory->pages[page].settled = false;
+}
+
+void memory_becomes(struct memory *memory, size_t page, uint8_t byte)
+{
+    memset(bytes_of(memory, page), byte, memory->rb->page_size);
+    memset(ram_page(memory->rb, page), byte, memory->rb->page_size);
+    memory->pages[page].other = OTHER_NONE;
+}
+
+size_t memory_check_all(struct memory *memory)
+{
+    for (size_t page = 0; page < memory->rb->pages; page++) {
+        watch_doing("compares", memory->rb, page);
+        memory_lock(memory, page, true);
+        settle(memory, memory->rb->host, page, NO_WORD);
+        memory_check(memory, memory->rb->host, page, 0, memory->rb->page_size);
+        memory_unlock(memory, page);
+        watch_progress();
+    }
+    return memory->rb->length;
+}
+
+void memory_lock(struct memory *memory, size_t page, bool exclusively)
+{
+    pthread_rwlock_t *contents = &memory->pages[page].contents;
+
+    CHECK_EQ(exclusively ? pthread_rwlock_wrlock(contents) : pthread_rwlock_rdlock(contents), 0);
+}
+
+void memory_unlock(struct memory *memory, size_t page)
+{
+    CHECK_EQ(pthread_rwlock_unlock(&memory->pages[page].contents), 0);
+}

@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/*
+ * The model: what every byte of a RAM block must be, whoever reads it and whenever.
+ *
+ * Whoever touches a page holds its `contents`: shared to read, exclusively to write or discard. Whoever places one or
+ * marks it received holds its `placing`, for the decision and the call. Nobody waits for `contents` with `placing` in
+ * hand: a toucher waits for its page with `contents` in hand.
+ */
+#ifndef MEMORY_H
+#define MEMORY_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "ram.h"
+
+/* What a page may hold instead of its bytes: all of it, and for good once somebody has seen which it is. */
+enum other {
+    OTHER_NONE,
+    OTHER_ZEROS,  /* it was missing, or on its way, when its block was let go: removed, aborted, or marked received */
+    OTHER_SOURCE, /* it was discarded while the source's bytes might be on their way for a second time */
+};
+
+/* What `what` happened to a page, told in a finding. */
+struct operation {
+    const char *what; /* a string constant */
+    int64_t number;   /* that goes with it */
+    uint32_t time;
+    pid_t thread;
+};
+
+struct page {
+    pthread_rwlock_t contents;
+    pthread_mutex_t placing;
+    atomic_int other;
+    bool settled; /* by discarding or marking, under `placing`: there is no data to place any more */
+    bool kept;    /* it held something before the set-up */
+    atomic_uint calls;
+    atomic_uint operations;
+    struct operation history[8];
+};
+
+struct memory {
+    RAMBlock *rb;
+    enum ram_kind kind;
+    uint8_t *bytes; /* what the RAM must hold; rb->source says what arrives */
+    struct page *pages;
+    uint8_t *alias;      /* where a client maps the same RAM, or NULL */
+    bool added;          /* before a set-up */
+    atomic_bool leaving; /* it is being removed */
+    atomic_bool removed; /* the library does not know it any more */
+};
+
+void memory_init(struct memory *memory, RAMBlock *rb, enum ram_kind kind);
+void memory_free(struct memory *memory);
+
+void memory_note(struct memory *memory, size_t page, const char *what, int64_t number);
+
+/* Sets what the page holds, while nobody else is there. */
+void memory_becomes_source(struct memory *memory, size_t page);
+void memory_becomes(struct memory *memory, size_t page, uint8_t byte);
+
+/* Reads so many bytes of a page and compares; `contents` is held. `view` is the mapping to look through. */
+void memory_check(struct memory *memory, const uint8_t *view, size_t page, size_t from, size_t length);
+
+/* Writes an aligned word; `contents` is held exclusively. */
+void memory_write(struct memory *memory, uint8_t *view, size_t page, size_t word, uint64_t value);
+
+/* After a discard: zeros, or what else; `contents` is held exclusively. */
+void memory_discarded(struct memory *memory, size_t page, enum other other);
+
+/* What is missing in the page may be zeros from here on, before that becomes true. */
+void memory_may_be_zeros(struct memory *memory, size_t page);
+
+/* Takes `contents` of every page in turn and compares every byte. How many those were. */
+size_t memory_check_all(struct memory *memory);
+
+void memory_lock(struct memory *memory, size_t page, bool exclusively);
+void memory_unlock(struct memory *memory, size_t page);
+
+#endif

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/*
+ * The source of a postcopy: a page handler that places at once, later, or fails, and threads that place later.
+ */
+#ifndef POSTCOPY_H
+#define POSTCOPY_H
+
+#include "machine.h"
+
+/* The PostcopyPageHandler. */
+int postcopy_handle(MigrationIncomingState *mis, RAMBlock *rb, ram_addr_t offset, void *fault_address);
+
+/* Makes some pages of the block's source zeros. */
+void postcopy_choose_zeros(struct machine *machine, struct memory *memory);
+
+struct placers;
+struct placers *placers_start(struct machine *machine);
+void placers_stop(struct placers *placers);
+
+/* Bodies of UffdIncomingConfig.preempt_run and _quit: one more placer. */
+void postcopy_preempt_run(MigrationIncomingState *mis);
+void postcopy_preempt_quit(MigrationIncomingState *mis);
+
+/* Marks a page received that nobody has placed: then it is zeros, or what it was. */
+void postcopy_mark(struct machine *machine, struct memory *memory, size_t page);
+
+/* Has everything placed that was asked for and got lost: so, once nothing else is to be placed. */
+void postcopy_ask_again(struct machine *machine);
+
+#endif

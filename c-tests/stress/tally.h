@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/*
+ * What has been done in all rounds, for the last line.
+ */
+#ifndef TALLY_H
+#define TALLY_H
+
+#include <stdatomic.h>
+
+struct tally {
+    atomic_ullong rounds, setups, loads, faults, bytes, discards, resumes, removals, clients, cuts;
+};
+extern struct tally tally;
+
+#endif
