@@ -3,7 +3,7 @@
 
 BUILD = build
 
-.PHONY: all deps test bench demo header install check-sanitizers qemu-check clean help
+.PHONY: all deps test bench demo header install check-sanitizers stress qemu-check clean help
 
 all: $(BUILD)/build.ninja
 	meson compile -C $(BUILD)
@@ -39,6 +39,9 @@ install: all
 check-sanitizers: deps
 	scripts/check-sanitizers.sh
 
+stress: all
+	scripts/with-huge-pages.sh 64 $(BUILD)/c-tests/stress-shared $(or $(SECONDS),$(shell expr $(or $(MINUTES),10) \* 60)) $(SEED)
+
 qemu-check: all
 	scripts/qemu-check.sh $(BUILD)
 
@@ -59,6 +62,8 @@ help:
 	@echo 'make install    install libraries, header and pkg-config file; DESTDIR=path for a staged install'
 	@echo 'make check-sanitizers   the C tests and the demo under AddressSanitizer, UndefinedBehaviorSanitizer and'
 	@echo '                ThreadSanitizer, the library, too, where there is a nightly Rust; `make test` runs a choice of them'
+	@echo 'make stress     random rounds of everything at once, each byte compared with a model: MINUTES=n (10), or'
+	@echo '                SEED=n SECONDS=0 for one round again'
 	@echo 'make qemu-check QEMU_SRC=path QEMU_BUILD=path   QEMU 10.0 on the library, and its own migration tests;'
 	@echo '                QEMU_PLAIN=path of an unmodified build to run them on, too; QEMU_STATIC=1 links the archive'
 	@echo 'make clean      remove all that was built'
