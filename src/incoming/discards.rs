@@ -17,8 +17,8 @@ use parking_lot::{Mutex, RwLock, RwLockReadGuard};
 
 use super::engine::Engine;
 use super::gate::Ending;
-use crate::error::{Error, Result};
-use crate::kernel::{BATCH, EventFd, Message, Poll, Readiness, Userfaultfd, with_signals_blocked};
+use crate::error::Result;
+use crate::kernel::{BATCH, EventFd, Message, Poll, Readiness, Userfaultfd, spawn_scoped};
 
 /// Of an armed mis that tracks discards.
 pub(crate) struct Discards {
@@ -153,10 +153,7 @@ pub(super) fn unheeded<T>(uffds: &[Userfaultfd], discarding: impl FnOnce() -> Re
         }
     };
     thread::scope(|scope| {
-        let reader = thread::Builder::new().name("uffd/events".to_owned());
-        let reader = with_signals_blocked(|| reader.spawn_scoped(scope, &mut read)).map_err(|error| {
-            Error::os(error.raw_os_error().unwrap_or(libc::EAGAIN), "starting a thread while RAM is emptied")
-        })?;
+        let reader = spawn_scoped("uffd/events", scope, &mut read)?;
         let result = discarding();
         done.signal();
         // The scope waits for its body alone: the thread itself would be there for a moment more.
