@@ -17,6 +17,7 @@ deps:
 test: deps
 	scripts/lint.sh
 	cargo test --locked
+	cargo test --locked --features fault-injection --test sweep
 	$(MAKE) all
 	scripts/with-huge-pages.sh 64 scripts/meson-test.sh $(BUILD)
 	scripts/check-sanitizers.sh quick

@@ -1,6 +1,6 @@
 //! The one error of this library: an errno value and the words that go with it.
 
-use std::fmt;
+use std::{fmt, io};
 
 /// What failed, where, and what the user can do; with the errno value a C caller gets.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,6 +23,11 @@ impl Error {
     /// A failed system call: the message gets the errno's own words appended.
     pub fn os(errno: i32, what: impl fmt::Display) -> Self {
         Self::new(errno, format!("{what}: {}", Errno(errno)))
+    }
+
+    /// The same for what the standard library calls.
+    pub(crate) fn io(error: &io::Error, what: impl fmt::Display) -> Self {
+        Self::os(error.raw_os_error().unwrap_or(libc::EIO), what)
     }
 
     /// The same error with what was being done put in front.
@@ -104,6 +109,12 @@ mod tests {
         let error = Error::os(libc::ENOENT, "opening 'x'").context("loading");
         assert_eq!(error.errno(), libc::ENOENT);
         assert_eq!(error.to_string(), "loading: opening 'x': ENOENT (No such file or directory)");
+    }
+
+    #[test]
+    fn an_error_of_the_standard_library_keeps_its_errno() {
+        assert_eq!(Error::io(&io::Error::from_raw_os_error(libc::ENOSPC), "writing").errno(), libc::ENOSPC);
+        assert_eq!(Error::io(&io::Error::from(io::ErrorKind::WriteZero), "writing").errno(), libc::EIO);
     }
 
     #[test]

@@ -38,6 +38,9 @@ pub use error::{Error, Result};
 pub use incoming::{
     BlocktimeReport, Config, Event, Fault, Hooks, Incoming, LogLevel, PageHandler, SharedClient, Waited,
 };
+#[cfg(feature = "fault-injection")]
+#[doc(hidden)]
+pub use kernel::injection;
 pub use kernel::{Host, SharedMessage, page_size, probe};
 pub use memory::{BlockId, RamBlockSpec};
 pub use snapshot::{LoadConfig, Snapshot, SnapshotBlock, load};

@@ -17,8 +17,8 @@ use parking_lot::{Mutex, RwLock, RwLockReadGuard};
 
 use super::engine::Engine;
 use super::gate::Ending;
-use crate::error::{Error, Result};
-use crate::kernel::{BATCH, EventFd, Message, Poll, Readiness, Userfaultfd, with_signals_blocked};
+use crate::error::Result;
+use crate::kernel::{BATCH, EventFd, Message, Poll, Readiness, Userfaultfd, spawn_scoped};
 
 /// Of an armed mis that tracks discards.
 pub(crate) struct Discards {
@@ -140,12 +140,14 @@ pub(super) fn run(engine: &Engine, worker: usize) {
 /// Runs what discards RAM by itself while nothing reads yet, and takes no heed of what the kernel tells of it. Who faults
 /// meanwhile has to be woken afterwards.
 pub(super) fn unheeded<T>(uffds: &[Userfaultfd], discarding: impl FnOnce() -> Result<T>) -> Result<T> {
-    let done = EventFd::new()?;
+    let (done, is_done) = (EventFd::new()?, AtomicBool::new(false));
     let mut poll = Poll::default();
     uffds.iter().for_each(|uffd| poll.add(uffd.as_fd()));
     poll.add(done.as_fd());
     let mut read = || {
-        while poll.wait().is_ok() && poll.readiness(uffds.len()) == Readiness::Nothing {
+        while !is_done.load(SeqCst) {
+            // It may fail: then there is no sleep.
+            let _ = poll.wait();
             for uffd in uffds {
                 // Were this to fail, nothing could be done about it: the kernel waits for its being read.
                 let _ = uffd.read(&mut [Message::default(); BATCH], &mut Vec::new());
@@ -153,11 +155,9 @@ pub(super) fn unheeded<T>(uffds: &[Userfaultfd], discarding: impl FnOnce() -> Re
         }
     };
     thread::scope(|scope| {
-        let reader = thread::Builder::new().name("uffd/events".to_owned());
-        let reader = with_signals_blocked(|| reader.spawn_scoped(scope, &mut read)).map_err(|error| {
-            Error::os(error.raw_os_error().unwrap_or(libc::EAGAIN), "starting a thread while RAM is emptied")
-        })?;
+        let reader = spawn_scoped("uffd/events", scope, &mut read)?;
         let result = discarding();
+        is_done.store(true, SeqCst);
         done.signal();
         // The scope waits for its body alone: the thread itself would be there for a moment more.
         let _ = reader.join();

@@ -136,6 +136,9 @@ impl Engine {
             return;
         }
         let block = self.block(index);
+        if block.is_removed() {
+            return;
+        }
         for page in pages {
             // The page is in place, whatever becomes of a client.
             if let Err(error) = self.shared.notify(&self.callbacks, block.id(), block.offset_of(page) as u64) {
@@ -240,7 +243,10 @@ impl Engine {
 
     /// Unregisters a removed block in which no work is under way any more; threads that wait in it go on.
     pub fn let_go(&self, index: usize) {
-        self.registration.unregister(index);
+        if !self.registration.unregister(index) {
+            // They fault again, and get the zeros from us.
+            self.wake(index, 0, self.block(index).length());
+        }
         let block = self.block(index);
         self.settle(index, 0..block.pages());
         self.waits.forget(block.host()..block.end());

@@ -260,12 +260,12 @@ fn serve_page(fault: &Fault<'_>) -> Result<(), Ending> {
     let block = engine.block(fault.index);
     loop {
         let pass = engine.gate.enter(fault.worker, fault.index)?;
-        if block.is_removed() {
-            return Ok(());
-        }
+        let removed = block.is_removed();
         // Never twice: a page that was received does not go to the handler again.
-        let ask = !block.received().get(fault.page) && engine.request(fault.index, fault.page);
-        let served = if ask {
+        let ask = !removed && !block.received().get(fault.page) && engine.request(fault.index, fault.page);
+        let served = if removed {
+            engine.fill_removed(fault.index, fault.page)
+        } else if ask {
             let asked = engine.callbacks.owner.call("the page handler", || engine.handler.page(fault));
             asked.and_then(|result| result)
         } else {
@@ -273,8 +273,8 @@ fn serve_page(fault: &Fault<'_>) -> Result<(), Ending> {
         };
         match served {
             Ok(()) => return Ok(()),
-            // It could not be placed any more, and nobody waits for it.
-            Err(_) if block.is_removed() => return Ok(()),
+            // Removed meanwhile: zeros will do.
+            Err(_) if !removed && block.is_removed() => {}
             Err(error) => {
                 let offset = block.offset_of(fault.page);
                 let error = error.context(format_args!("{block}, offset {offset:#x}, address {:#x}", fault.address));

@@ -191,6 +191,15 @@ impl Engine {
         Ok(())
     }
 
+    /// A fault in a block that was removed: it reads as zeros. The kernel sees to that, but where unregistering has failed.
+    pub fn fill_removed(&self, index: usize, page: usize) -> Result<()> {
+        match self.fill_discarded(index, page) {
+            // Unregistered, or gone, since the fault was read.
+            Err(error) if error.errno() == libc::ENOENT => Ok(()),
+            filled => filled,
+        }
+    }
+
     fn explain(&self, index: usize, offset: usize, call: &str, errno: Errno) -> Error {
         let block = self.block(index);
         let what = format!("placing a page of {block} at offset {offset:#x} (address {:#x})", block.host() + offset);

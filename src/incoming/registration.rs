@@ -120,9 +120,11 @@ impl Registration {
         Ok(())
     }
 
-    /// Unregisters a block: threads that wait in it go on, and what is missing reads as zeros.
-    pub fn unregister(&self, index: usize) {
-        let Some(range) = self.ranges.get(index) else { return };
+    /// Unregisters a block: threads that wait in it go on, and what is missing reads as zeros. False when a part of it could
+    /// not be unregistered: it stays so until the descriptors are closed.
+    pub fn unregister(&self, index: usize) -> bool {
+        let Some(range) = self.ranges.get(index) else { return true };
+        let mut done = true;
         let registered = range.registered.swap(0, SeqCst);
         let block = &self.table.blocks()[index];
         for (number, start, length) in range.parts(block).take(registered) {
@@ -130,8 +132,10 @@ impl Registration {
                 let error =
                     Error::os(errno as i32, format_args!("{block}: unregistering {length} bytes at {start:#x}"));
                 self.callbacks.log(LogLevel::Warning, error.message());
+                done = false;
             }
         }
+        done
     }
 
     /// Wakes who waits in a part of a block.
@@ -203,7 +207,9 @@ impl Registration {
 
 impl Drop for Registration {
     fn drop(&mut self) {
-        (0..self.ranges.len()).for_each(|index| self.unregister(index));
+        for index in 0..self.ranges.len() {
+            self.unregister(index);
+        }
     }
 }
 

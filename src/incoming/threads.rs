@@ -7,7 +7,7 @@ use std::thread::JoinHandle;
 use super::callbacks::Callbacks;
 use super::config::LogLevel;
 use crate::error::{Result, error, panic_message};
-use crate::kernel::with_signals_blocked;
+use crate::kernel;
 
 /// Starts a thread. `body` runs between `thread_start` and `thread_stop`; a panic in it is reported.
 pub(super) fn spawn(name: &str, callbacks: Callbacks, body: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>> {
@@ -21,10 +21,7 @@ pub(super) fn spawn(name: &str, callbacks: Callbacks, body: impl FnOnce() + Send
         }
         callbacks.infallible("the thread_stop callback", (), |hooks| hooks.thread_stop(&thread_name));
     };
-    with_signals_blocked(|| std::thread::Builder::new().name(name.to_owned()).spawn(run)).map_err(|error| {
-        let errno = error.raw_os_error().unwrap_or(libc::EAGAIN);
-        crate::error::Error::os(errno, format_args!("starting the thread {name}"))
-    })
+    kernel::spawn(name, run)
 }
 
 /// Waits for a thread to end. It reports its own panics, so there is nothing to learn from it.

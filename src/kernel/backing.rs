@@ -1,15 +1,15 @@
 //! What is behind the caller's memory: whether it is private and anonymous, and whether the file of a private mapping
 //! holds data.
 
-use std::fs;
 use std::ops::Range;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
+use std::{fs, io};
 
-use nix::errno::Errno;
-use nix::sys::stat::{FileStat, fstat, major, minor};
+use nix::sys::stat::{major, minor};
 
-use super::file::{next_data, open_read_only};
+use super::call::{Call, before};
+use super::file::{duplicate, next_data, open_read_only, status};
 use crate::error::{Error, Result, ensure, error};
 
 /// The mappings of this process, as they were.
@@ -44,9 +44,8 @@ struct PrivateFile {
 
 impl Maps {
     pub fn read() -> Result<Self> {
-        let maps = fs::read_to_string("/proc/self/maps");
-        let maps =
-            maps.map_err(|error| Error::os(error.raw_os_error().unwrap_or(libc::EIO), "reading /proc/self/maps"))?;
+        let maps = before(Call::ReadMaps).map_err(io::Error::from).and_then(|()| fs::read_to_string("/proc/self/maps"));
+        let maps = maps.map_err(|error| Error::io(&error, "reading /proc/self/maps"))?;
         Ok(Self(maps.lines().filter_map(parse).collect()))
     }
 
@@ -100,7 +99,7 @@ impl PrivateFile {
                  data; map it shared"
             ));
         };
-        let blocks = fstat(&file).map_err(|errno| Error::os(errno as i32, "fstat of the file behind it"))?.st_blocks;
+        let blocks = status(&file).map_err(|errno| Error::os(errno as i32, "fstat of the file behind it"))?.st_blocks;
         // hugetlbfs does not know where its data is, only how much.
         let holds_data = blocks != 0
             && next_data(file.as_fd(), self.offset)
@@ -118,6 +117,7 @@ impl PrivateFile {
     fn open(&self) -> Option<OwnedFd> {
         let by_range = open_read_only(&Path::new("/proc/self/map_files").join(&self.name)).ok();
         by_range.or_else(|| {
+            before(Call::ListDescriptors).ok()?;
             let open = fs::read_dir("/proc/self/fd").ok()?;
             let numbers = open.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
             numbers.filter_map(|number| self.same_file(number)).next()
@@ -127,9 +127,8 @@ impl PrivateFile {
     /// A duplicate of a descriptor of this process, if it is of this file.
     fn same_file(&self, number: i32) -> Option<OwnedFd> {
         // SAFETY: at worst it was closed since it was listed, or means another file: then duplicating or comparing fails.
-        let duplicate = unsafe { BorrowedFd::borrow_raw(number) }.try_clone_to_owned().ok()?;
-        let status: Result<FileStat, Errno> = fstat(&duplicate);
-        let same = status.is_ok_and(|status| {
+        let duplicate = duplicate(unsafe { BorrowedFd::borrow_raw(number) }).ok()?;
+        let same = status(&duplicate).is_ok_and(|status| {
             status.st_ino == self.inode && (major(status.st_dev), minor(status.st_dev)) == self.device
         });
         same.then_some(duplicate)

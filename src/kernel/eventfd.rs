@@ -4,6 +4,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 
 use nix::sys::eventfd::{EfdFlags, EventFd as Inner};
 
+use super::call::{Call, before};
 use crate::error::{Error, Result};
 
 /// A counter that makes its descriptor readable; closed when dropped.
@@ -12,7 +13,8 @@ pub(crate) struct EventFd(Inner);
 
 impl EventFd {
     pub fn new() -> Result<Self> {
-        Inner::from_value_and_flags(0, EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK)
+        before(Call::Eventfd)
+            .and_then(|()| Inner::from_value_and_flags(0, EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK))
             .map(Self)
             .map_err(|errno| Error::os(errno as i32, "creating an eventfd"))
     }

@@ -3,7 +3,7 @@
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::ops::Range;
-use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::process;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -11,9 +11,10 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use libc::off_t;
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, open};
-use nix::sys::stat::{Mode, SFlag, fstat};
+use nix::sys::stat::{FileStat, Mode, SFlag, fstat};
 use nix::unistd::{Whence, lseek};
 
+use super::call::{Call, before, before_bytes};
 use crate::error::{Error, Result, error};
 
 // BLKGETSIZE64, whose number is made with the size of a size_t. Unlike lseek() it leaves the position alone, which a
@@ -24,7 +25,24 @@ nix::ioctl_read!(block_device_length, 0x12, 114, usize);
 pub(crate) fn open_read_only(path: &Path) -> Result<OwnedFd> {
     // Non-blocking for the sake of a FIFO without a writer, which would hang in open(); regular files take no notice.
     let flags = OFlag::O_RDONLY | OFlag::O_CLOEXEC | OFlag::O_NONBLOCK | OFlag::O_NOCTTY;
-    open(path, flags, Mode::empty()).map_err(|errno| Error::os(errno as i32, "opening"))
+    loop {
+        match before(Call::Open).and_then(|()| open(path, flags, Mode::empty())) {
+            // A signal, while a file system takes its time.
+            Err(Errno::EINTR) => {}
+            opened => return opened.map_err(|errno| Error::os(errno as i32, "opening")),
+        }
+    }
+}
+
+/// One more descriptor of the same open file.
+pub(crate) fn duplicate(file: BorrowedFd<'_>) -> Result<OwnedFd> {
+    let duplicate = before(Call::Duplicate).map_err(io::Error::from).and_then(|()| file.try_clone_to_owned());
+    duplicate.map_err(|error| Error::io(&error, "duplicating it"))
+}
+
+pub(super) fn status(file: impl AsFd) -> nix::Result<FileStat> {
+    before(Call::Fstat)?;
+    fstat(file)
 }
 
 /// A file that is to take another's place (or to be the first of its name) once all of it is written. Until then, and if
@@ -42,15 +60,19 @@ impl Replacement {
         let mut temporary = path.as_os_str().to_owned();
         temporary.push(format!(".{}.{}", process::id(), NEXT.fetch_add(1, Relaxed)));
         let temporary = PathBuf::from(temporary);
-        let file = OpenOptions::new().write(true).create_new(true).open(&temporary);
+        let create = || OpenOptions::new().write(true).create_new(true).open(&temporary);
+        let file = before(Call::Create).map_err(io::Error::from).and_then(|()| create());
         let file = file.map_err(|error| failed(&error, &temporary, "creating"))?;
         Ok(Self { file, temporary, path: path.to_owned() })
     }
 
     /// Fills it, and puts it in its place.
     pub fn commit(mut self, bytes: &[u8]) -> Result<()> {
-        self.file.write_all(bytes).map_err(|error| failed(&error, &self.temporary, "writing"))?;
-        fs::rename(&self.temporary, &self.path).map_err(|error| failed(&error, &self.path, "replacing"))
+        let written = before(Call::Write).map_err(io::Error::from).and_then(|()| self.file.write_all(bytes));
+        written.map_err(|error| failed(&error, &self.temporary, "writing"))?;
+        let replaced = before(Call::Rename).map_err(io::Error::from);
+        let replaced = replaced.and_then(|()| fs::rename(&self.temporary, &self.path));
+        replaced.map_err(|error| failed(&error, &self.path, "replacing"))
     }
 }
 
@@ -62,20 +84,22 @@ impl Drop for Replacement {
 }
 
 fn failed(error: &io::Error, path: &Path, what: &str) -> Error {
-    Error::os(error.raw_os_error().unwrap_or(libc::EIO), format_args!("'{}': {what}", path.display()))
+    Error::io(error, format_args!("'{}': {what}", path.display()))
 }
 
 /// The length of a regular file or block device; anything else is no source of pages.
 pub(crate) fn length(file: BorrowedFd<'_>) -> Result<u64> {
-    let status = fstat(file).map_err(|errno| Error::os(errno as i32, "fstat"))?;
+    let status = status(file).map_err(|errno| Error::os(errno as i32, "fstat"))?;
     let kind = SFlag::from_bits_truncate(status.st_mode & SFlag::S_IFMT.bits());
     let length = match kind {
         SFlag::S_IFREG => status.st_size as u64,
         SFlag::S_IFBLK => {
             let mut length = 0_u64;
-            // SAFETY: the kernel writes 64 bits, whatever the request's number says, and there is room for them.
-            unsafe { block_device_length(file.as_raw_fd(), (&raw mut length).cast()) }
-                .map_err(|errno| Error::os(errno as i32, "asking for the block device's size"))?;
+            let asked = before(Call::BlockDeviceLength).and_then(|()| {
+                // SAFETY: the kernel writes 64 bits, whatever the request's number says, and there is room for them.
+                unsafe { block_device_length(file.as_raw_fd(), (&raw mut length).cast()) }
+            });
+            asked.map_err(|errno| Error::os(errno as i32, "asking for the block device's size"))?;
             length
         }
         other => {
@@ -101,9 +125,12 @@ pub(crate) unsafe fn read_at(file: BorrowedFd<'_>, offset: u64, to: *mut u8, len
     while done < length {
         let position = offset.checked_add(done as u64).and_then(|at| off_t::try_from(at).ok());
         let position = position.ok_or(Errno::EOVERFLOW)?;
-        // SAFETY: `done` is below `length`, so what is left of the caller's buffer starts there.
-        let read = unsafe { libc::pread(file.as_raw_fd(), to.add(done).cast(), length - done, position) };
-        match Errno::result(read) {
+        let left = length - done;
+        let read = before_bytes(Call::Pread, left, left.div_ceil(2)).and_then(|left| {
+            // SAFETY: `done` is below `length`, so what is left of the caller's buffer starts there.
+            Errno::result(unsafe { libc::pread(file.as_raw_fd(), to.add(done).cast(), left, position) })
+        });
+        match read {
             Ok(0) => break,
             Ok(read) => done += read as usize,
             Err(Errno::EINTR) => {}
@@ -120,7 +147,8 @@ pub(crate) unsafe fn read_at(file: BorrowedFd<'_>, offset: u64, to: *mut u8, len
 /// `to` is valid for writes of `length` bytes, and nothing else accesses them meanwhile.
 pub(crate) unsafe fn read_cached(file: BorrowedFd<'_>, offset: u64, to: *mut u8, length: usize) -> bool {
     let Ok(offset) = off_t::try_from(offset) else { return false };
-    let buffer = libc::iovec { iov_base: to.cast(), iov_len: length };
+    let Ok(allowed) = before_bytes(Call::Preadv2, length, length.div_ceil(2)) else { return false };
+    let buffer = libc::iovec { iov_base: to.cast(), iov_len: allowed };
     // SAFETY: by this function's contract; the kernel reads just one iovec.
     let read = unsafe { libc::preadv2(file.as_raw_fd(), &buffer, 1, offset, libc::RWF_NOWAIT) };
     usize::try_from(read) == Ok(length)
@@ -128,7 +156,7 @@ pub(crate) unsafe fn read_cached(file: BorrowedFd<'_>, offset: u64, to: *mut u8,
 
 /// Whether a regular file still has all bytes before `end`.
 pub(crate) fn reaches(file: BorrowedFd<'_>, end: u64) -> bool {
-    fstat(file).is_ok_and(|status| status.st_size as u64 >= end)
+    status(file).is_ok_and(|status| status.st_size as u64 >= end)
 }
 
 /// The first stretch of data that ends behind `offset`; `None` when only a hole follows. Where nothing is known of
@@ -145,5 +173,5 @@ pub(crate) fn next_data(file: BorrowedFd<'_>, offset: u64) -> nix::Result<Option
 
 fn seek(file: BorrowedFd<'_>, offset: u64, whence: Whence) -> nix::Result<u64> {
     let offset = off_t::try_from(offset).map_err(|_| Errno::EOVERFLOW)?;
-    lseek(file, offset, whence).map(|position| position as u64)
+    before(Call::Lseek).and_then(|()| lseek(file, offset, whence)).map(|position| position as u64)
 }

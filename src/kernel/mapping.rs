@@ -8,6 +8,7 @@ use std::ptr::{NonNull, with_exposed_provenance_mut};
 use nix::errno::Errno;
 use nix::sys::mman::{MapFlags, MmapAdvise, ProtFlags, madvise, mmap, mmap_anonymous, munmap};
 
+use super::call::{Call, before};
 use crate::error::{Error, Result, error};
 
 /// Private anonymous memory of our own, zero at first; unmapped when dropped.
@@ -33,8 +34,10 @@ impl Mapping {
         let bytes = NonZeroUsize::new(length).ok_or_else(|| error!(EINVAL, "{what}: no bytes to map"))?;
         let protection = ProtFlags::PROT_READ | ProtFlags::PROT_WRITE;
         // SAFETY: a new mapping at an address of the kernel's choosing touches no memory that is in use.
-        let start = unsafe { mmap_anonymous(None, bytes, protection, MapFlags::MAP_PRIVATE) }
-            .map_err(|errno| Error::os(errno as i32, format_args!("mapping {length} bytes for {what}")))?;
+        let map = |()| unsafe { mmap_anonymous(None, bytes, protection, MapFlags::MAP_PRIVATE) };
+        let start = before(Call::Mmap).and_then(map);
+        let start =
+            start.map_err(|errno| Error::os(errno as i32, format_args!("mapping {length} bytes for {what}")))?;
         Ok(Self { start, length: bytes, usable: length })
     }
 
@@ -44,8 +47,10 @@ impl Mapping {
         let mut mapping = Self::new(length + HUGE_PAGE, what)?;
         mapping.usable = length;
         // Without huge pages it is slower, and nothing else.
-        // SAFETY: a mapping of our own, whose contents this advice leaves alone.
-        let _ = unsafe { madvise(mapping.start, mapping.length.get(), MmapAdvise::MADV_HUGEPAGE) };
+        let _ = before(Call::MadviseHugePage).and_then(|()| {
+            // SAFETY: a mapping of our own, whose contents this advice leaves alone.
+            unsafe { madvise(mapping.start, mapping.length.get(), MmapAdvise::MADV_HUGEPAGE) }
+        });
         Ok(mapping)
     }
 
@@ -83,6 +88,7 @@ impl FileMapping {
     /// Maps the first `length` bytes of a file. None where that cannot be: there are other ways to its bytes.
     pub fn new(file: BorrowedFd<'_>, length: u64) -> Option<Self> {
         let length = usize::try_from(length).ok().and_then(NonZeroUsize::new)?;
+        before(Call::MmapFile).ok()?;
         // SAFETY: a new mapping at an address of the kernel's choosing touches no memory that is in use.
         let start = unsafe { mmap(None, length, ProtFlags::PROT_READ, MapFlags::MAP_SHARED, file, 0) }.ok()?;
         Some(Self { start, length })
@@ -118,23 +124,28 @@ fn unmap(start: NonNull<c_void>, length: NonZeroUsize) {
 pub(crate) unsafe fn empty_memory(start: usize, length: usize) -> Result<()> {
     let pointer = NonNull::new(with_exposed_provenance_mut::<c_void>(start))
         .ok_or_else(|| error!(EINVAL, "memory at address 0"))?;
-    // SAFETY: by this function's contract. MADV_REMOVE changes shared mappings only, and frees what is behind them.
-    match unsafe { madvise(pointer, length, MmapAdvise::MADV_REMOVE) } {
+    let advise = |call, advice| {
+        before(call)?;
+        // SAFETY: by this function's contract. MADV_REMOVE changes shared mappings only, and frees what is behind them.
+        unsafe { madvise(pointer, length, advice) }
+    };
+    match advise(Call::MadviseRemove, MmapAdvise::MADV_REMOVE) {
         Ok(()) => return Ok(()),
         // EINVAL: no object behind it. EACCES: a private mapping of a file.
         Err(Errno::EINVAL | Errno::EACCES) => {}
         Err(errno) => return Err(Error::os(errno as i32, "punching a hole (MADV_REMOVE)")),
     }
-    // SAFETY: by this function's contract.
-    unsafe { madvise(pointer, length, MmapAdvise::MADV_DONTNEED) }
+    advise(Call::MadviseDontNeed, MmapAdvise::MADV_DONTNEED)
         .map_err(|errno| Error::os(errno as i32, "dropping its pages (MADV_DONTNEED)"))
 }
 
 /// Whether all of a range is mapped.
 pub(crate) fn is_mapped(start: usize, length: usize) -> bool {
-    // SAFETY: with MS_ASYNC, msync does nothing but look at what is mapped.
-    let result = unsafe { libc::msync(with_exposed_provenance_mut(start), length, libc::MS_ASYNC) };
-    Errno::result(result) != Err(Errno::ENOMEM)
+    let looked = before(Call::Msync).and_then(|()| {
+        // SAFETY: with MS_ASYNC, msync does nothing but look at what is mapped.
+        Errno::result(unsafe { libc::msync(with_exposed_provenance_mut(start), length, libc::MS_ASYNC) })
+    });
+    looked != Err(Errno::ENOMEM)
 }
 
 /// Whether memory that is not hugetlbfs is locked (mlock), and so cannot be emptied. False where the kernel cannot tell
@@ -142,16 +153,20 @@ pub(crate) fn is_mapped(start: usize, length: usize) -> bool {
 pub(crate) fn is_locked(start: usize, length: usize) -> Result<bool> {
     // Cold memory is reclaimed sooner, and that is all; locked memory cannot be made cold.
     let is_refused = |start: *mut u8, length: usize| {
-        // SAFETY: this advice changes no contents.
-        let result = unsafe { libc::madvise(start.cast(), length, libc::MADV_COLD) };
-        Errno::result(result) == Err(Errno::EINVAL)
+        let advised = before(Call::MadviseCold).and_then(|()| {
+            // SAFETY: this advice changes no contents.
+            Errno::result(unsafe { libc::madvise(start.cast(), length, libc::MADV_COLD) })
+        });
+        advised == Err(Errno::EINVAL)
     };
     if !is_refused(with_exposed_provenance_mut(start), length) {
         return Ok(false);
     }
     let page = Mapping::new(super::page_size(), "a test of MADV_COLD")?;
     // It may have been born locked (mlockall).
-    // SAFETY: a mapping of our own.
-    unsafe { libc::munlock(page.as_ptr().cast(), page.len()) };
+    let _ = before(Call::Munlock).and_then(|()| {
+        // SAFETY: a mapping of our own.
+        Errno::result(unsafe { libc::munlock(page.as_ptr().cast(), page.len()) })
+    });
     Ok(!is_refused(page.as_ptr(), page.len()))
 }

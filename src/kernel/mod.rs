@@ -1,8 +1,12 @@
-//! Linux: the only system calls of the library. Nothing here knows what a RAM block is.
+//! Linux: the only system calls of the library, each of which is in the list of `call`. Nothing here knows what a RAM
+//! block is.
 
 mod backing;
+mod call;
 mod eventfd;
 pub(crate) mod file;
+#[cfg(feature = "fault-injection")]
+pub mod injection;
 mod mapping;
 mod poll;
 mod probe;
@@ -15,7 +19,7 @@ pub(crate) use eventfd::EventFd;
 pub(crate) use mapping::{FileMapping, HUGE_PAGE, Mapping, empty_memory, is_locked, is_mapped};
 pub(crate) use poll::{Poll, Readiness};
 pub use probe::{Host, probe};
-pub(crate) use thread::{CpuSet, affinity, set_own_affinity, with_signals_blocked};
+pub(crate) use thread::{CpuSet, affinity, set_own_affinity, spawn, spawn_scoped};
 pub use userfaultfd::SharedMessage;
 pub(crate) use userfaultfd::{Abilities, BATCH, Message, Opening, Userfaultfd, set_nonblocking, wake};
 

@@ -4,6 +4,7 @@ use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
 
 use nix::errno::Errno;
 
+use super::call::{Call, before};
 use crate::error::{Error, Result};
 
 /// Descriptors to wait for, by their number in the order in which they were added.
@@ -45,9 +46,11 @@ impl Poll {
     /// Sleeps until one of the descriptors has something to say.
     pub fn wait(&mut self) -> Result<()> {
         loop {
-            // SAFETY: the kernel reads and writes just these entries.
-            let result = unsafe { libc::poll(self.fds.as_mut_ptr(), self.fds.len() as libc::nfds_t, -1) };
-            match Errno::result(result) {
+            let result = before(Call::Poll).and_then(|()| {
+                // SAFETY: the kernel reads and writes just these entries.
+                Errno::result(unsafe { libc::poll(self.fds.as_mut_ptr(), self.fds.len() as libc::nfds_t, -1) })
+            });
+            match result {
                 Ok(_) => return Ok(()),
                 Err(Errno::EINTR) => {}
                 Err(errno) => return Err(Error::os(errno as i32, "waiting for faults in poll()")),

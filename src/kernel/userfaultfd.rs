@@ -1,6 +1,7 @@
 //! userfaultfd: opening it, registering memory, reading faults, placing pages.
 
 use std::fs::OpenOptions;
+use std::io;
 use std::mem::MaybeUninit;
 use std::ops::Range;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
@@ -9,7 +10,8 @@ use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, FdFlag, OFlag, fcntl};
 use userfaultfd_sys as sys;
 
-use super::uapi;
+use super::call::{Call, before, before_bytes};
+use super::{page_size, uapi};
 use crate::error::{Error, Result, error};
 
 /// What every descriptor of ours is shaken hands for: all of Linux 4.14.
@@ -98,19 +100,25 @@ impl Userfaultfd {
     /// Opens a descriptor by /dev/userfaultfd (Linux 6.1).
     pub(super) fn open_device(opening: Opening) -> Result<Self> {
         const DEVICE: &str = "/dev/userfaultfd";
-        let failed = |errno: i32| Error::os(errno, format_args!("By {DEVICE}"));
-        let device = OpenOptions::new().read(true).write(true).open(DEVICE);
-        let device = device.map_err(|error| failed(error.raw_os_error().unwrap_or(libc::EIO)))?;
-        // SAFETY: this ioctl takes its flags by value and makes a new descriptor.
-        let fd = unsafe { libc::ioctl(device.as_raw_fd(), uapi::USERFAULTFD_IOC_NEW as _, open_flags(opening)) };
-        Self::adopt_new(fd).map_err(|errno| failed(errno as i32))
+        let open = || {
+            before(Call::OpenDevice)?;
+            let device = OpenOptions::new().read(true).write(true).open(DEVICE)?;
+            before(Call::DeviceNew)?;
+            // SAFETY: this ioctl takes its flags by value and makes a new descriptor.
+            let fd = unsafe { libc::ioctl(device.as_raw_fd(), uapi::USERFAULTFD_IOC_NEW as _, open_flags(opening)) };
+            Ok(Self::adopt_new(fd)?)
+        };
+        open().map_err(|error: io::Error| Error::io(&error, format_args!("By {DEVICE}")))
     }
 
     /// Opens a descriptor by the system call.
     pub(super) fn open_syscall(opening: Opening) -> Result<Self> {
-        // SAFETY: this system call takes its flags by value and makes a new descriptor.
-        let fd = unsafe { libc::syscall(libc::SYS_userfaultfd, open_flags(opening)) };
-        Self::adopt_new(fd as RawFd).map_err(|errno| Error::os(errno as i32, "By the system call userfaultfd"))
+        let opened = before(Call::Userfaultfd).and_then(|()| {
+            // SAFETY: this system call takes its flags by value and makes a new descriptor.
+            let fd = unsafe { libc::syscall(libc::SYS_userfaultfd, open_flags(opening)) };
+            Self::adopt_new(fd as RawFd)
+        });
+        opened.map_err(|errno| Error::os(errno as i32, "By the system call userfaultfd"))
     }
 
     fn adopt_new(fd: RawFd) -> nix::Result<Self> {
@@ -122,6 +130,7 @@ impl Userfaultfd {
     /// Takes a descriptor from somebody else; not shaken hands with yet.
     pub fn from_fd(fd: OwnedFd) -> Result<Self> {
         set_nonblocking(fd.as_fd())
+            .and_then(|()| before(Call::Fcntl))
             .and_then(|()| fcntl(&fd, FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC)))
             .map_err(|errno| Error::os(errno as i32, "the userfaultfd handed in cannot be used"))?;
         Ok(Self(fd))
@@ -148,6 +157,7 @@ impl Userfaultfd {
 
     fn api(&self, features: u64) -> nix::Result<u64> {
         let mut api = sys::uffdio_api { api: sys::UFFD_API, features, ioctls: 0 };
+        before(Call::Api)?;
         // SAFETY: `api` lives through the call, which reads and writes just it.
         unsafe { ioctls::api(self.raw(), &mut api) }?;
         Ok(api.features)
@@ -157,6 +167,7 @@ impl Userfaultfd {
     pub fn register(&self, start: usize, length: usize) -> nix::Result<Abilities> {
         let range = sys::uffdio_range { start: start as u64, len: length as u64 };
         let mut register = sys::uffdio_register { range, mode: sys::UFFDIO_REGISTER_MODE_MISSING, ioctls: 0 };
+        before(Call::Register)?;
         // SAFETY: `register` lives through the call, which reads and writes just it. Memory that is registered reads
         // the same as before, only later.
         unsafe { ioctls::register(self.raw(), &mut register) }?;
@@ -170,6 +181,7 @@ impl Userfaultfd {
     /// Unregisters a range, and wakes who waits in it: what is missing now reads as zeros.
     pub fn unregister(&self, start: usize, length: usize) -> nix::Result<()> {
         let mut range = sys::uffdio_range { start: start as u64, len: length as u64 };
+        before(Call::Unregister)?;
         // SAFETY: `range` lives through the call, which reads just it.
         unsafe { ioctls::unregister(self.raw(), &mut range) }?;
         // The kernel wakes before it keeps further faults out: one that comes in between would wait for ever.
@@ -184,20 +196,23 @@ impl Userfaultfd {
     /// Fills missing pages from `from`, and wakes who waits for them. The kernel reads the source, so a bad pointer is
     /// EFAULT; and it writes only into pages that are missing in registered memory.
     pub fn copy(&self, to: usize, from: *const u8, length: usize) -> Placed {
-        let mut copy =
-            sys::uffdio_copy { dst: to as u64, src: from.addr() as u64, len: length as u64, mode: 0, copy: 0 };
-        // SAFETY: `copy` lives through the call, which reads and writes just it; for the memory see above.
-        let result = unsafe { ioctls::copy(self.raw(), &mut copy) };
-        placed(result, copy.copy, length)
+        place(Call::Copy, length, |length| {
+            let mut copy = sys::uffdio_copy { dst: to as u64, src: from.addr() as u64, len: length, mode: 0, copy: 0 };
+            // SAFETY: `copy` lives through the call, which reads and writes just it; for the memory see above.
+            let result = unsafe { ioctls::copy(self.raw(), &mut copy) };
+            (result, copy.copy)
+        })
     }
 
     /// Fills missing pages with zeros, and wakes who waits for them.
     pub fn zeropage(&self, to: usize, length: usize) -> Placed {
-        let range = sys::uffdio_range { start: to as u64, len: length as u64 };
-        let mut zeropage = sys::uffdio_zeropage { range, mode: 0, zeropage: 0 };
-        // SAFETY: `zeropage` lives through the call, which reads and writes just it; only missing pages are filled.
-        let result = unsafe { ioctls::zeropage(self.raw(), &mut zeropage) };
-        placed(result, zeropage.zeropage, length)
+        place(Call::ZeroPage, length, |length| {
+            let range = sys::uffdio_range { start: to as u64, len: length };
+            let mut zeropage = sys::uffdio_zeropage { range, mode: 0, zeropage: 0 };
+            // SAFETY: `zeropage` lives through the call, which reads and writes just it; only missing pages are filled.
+            let result = unsafe { ioctls::zeropage(self.raw(), &mut zeropage) };
+            (result, zeropage.zeropage)
+        })
     }
 
     /// Fills missing private anonymous pages with pages of ours, which are missing here afterwards: nothing is copied, and
@@ -206,20 +221,24 @@ impl Userfaultfd {
     /// # Safety
     /// `from .. from + length` is private anonymous memory of our own that may become zeros, and nobody refers to it.
     pub unsafe fn move_pages(&self, to: usize, from: *mut u8, length: usize) -> Placed {
-        let mut request =
-            uapi::uffdio_move { dst: to as u64, src: from.addr() as u64, len: length as u64, mode: 0, moved: 0 };
-        // SAFETY: `request` lives through the call, which reads and writes just it; for the memory see above.
-        let result = unsafe { ioctls::move_pages(self.raw(), &mut request) };
-        placed(result, request.moved, length)
+        place(Call::Move, length, |length| {
+            let (dst, src) = (to as u64, from.addr() as u64);
+            let mut request = uapi::uffdio_move { dst, src, len: length, mode: 0, moved: 0 };
+            // SAFETY: `request` lives through the call, which reads and writes just it; for the memory see above.
+            let result = unsafe { ioctls::move_pages(self.raw(), &mut request) };
+            (result, request.moved)
+        })
     }
 
     /// Makes missing pages ones at which every access is SIGBUS, and wakes who waits for them. Filling them heals them.
     pub fn poison(&self, at: usize, length: usize) -> Placed {
-        let range = sys::uffdio_range { start: at as u64, len: length as u64 };
-        let mut request = uapi::uffdio_poison { range, mode: 0, updated: 0 };
-        // SAFETY: `request` lives through the call, which reads and writes just it; only missing pages change.
-        let result = unsafe { ioctls::poison(self.raw(), &mut request) };
-        placed(result, request.updated, length)
+        place(Call::Poison, length, |length| {
+            let range = sys::uffdio_range { start: at as u64, len: length };
+            let mut request = uapi::uffdio_poison { range, mode: 0, updated: 0 };
+            // SAFETY: `request` lives through the call, which reads and writes just it; only missing pages change.
+            let result = unsafe { ioctls::poison(self.raw(), &mut request) };
+            (result, request.updated)
+        })
     }
 
     /// Reads the faults that wait, at most as many as there is room, and adds to `removed` what somebody is about to discard,
@@ -227,9 +246,11 @@ impl Userfaultfd {
     pub fn read(&self, messages: &mut [Message; BATCH], removed: &mut Vec<Range<usize>>) -> Result<usize> {
         let mut raw = [const { MaybeUninit::<sys::uffd_msg>::uninit() }; BATCH];
         let bytes = loop {
-            // SAFETY: the kernel writes at most the size of `raw` into it.
-            let read = unsafe { libc::read(self.raw(), raw.as_mut_ptr().cast(), size_of_val(&raw)) };
-            match Errno::result(read) {
+            let read = before(Call::ReadFaults).and_then(|()| {
+                // SAFETY: the kernel writes at most the size of `raw` into it.
+                Errno::result(unsafe { libc::read(self.raw(), raw.as_mut_ptr().cast(), size_of_val(&raw)) })
+            });
+            match read {
                 Ok(bytes) => break bytes as usize,
                 Err(Errno::EINTR) => continue,
                 Err(Errno::EAGAIN) => return Ok(0),
@@ -275,6 +296,7 @@ impl AsFd for Userfaultfd {
 /// Wakes who waits in a range of the process whose userfaultfd it is.
 pub(crate) fn wake(uffd: BorrowedFd<'_>, start: u64, length: u64) -> nix::Result<()> {
     let mut range = sys::uffdio_range { start, len: length };
+    before(Call::Wake)?;
     // SAFETY: `range` lives through the call, which reads just it.
     unsafe { ioctls::wake(uffd.as_raw_fd(), &mut range) }?;
     Ok(())
@@ -282,6 +304,7 @@ pub(crate) fn wake(uffd: BorrowedFd<'_>, start: u64, length: u64) -> nix::Result
 
 /// Without it, poll() on a userfaultfd reports an error.
 pub(crate) fn set_nonblocking(fd: BorrowedFd<'_>) -> nix::Result<()> {
+    before(Call::Fcntl)?;
     let flags = OFlag::from_bits_retain(fcntl(fd, FcntlArg::F_GETFL)?);
     fcntl(fd, FcntlArg::F_SETFL(flags | OFlag::O_NONBLOCK)).map(drop)
 }
@@ -295,9 +318,11 @@ impl SharedMessage {
     /// Reads a message, if there is one.
     pub(crate) fn read(uffd: BorrowedFd<'_>) -> nix::Result<Option<Self>> {
         let mut raw = MaybeUninit::<sys::uffd_msg>::uninit();
-        // SAFETY: the kernel writes at most the size of `raw` into it.
-        let read = unsafe { libc::read(uffd.as_raw_fd(), raw.as_mut_ptr().cast(), size_of_val(&raw)) };
-        match Errno::result(read) {
+        let read = before(Call::ReadMessage).and_then(|()| {
+            // SAFETY: the kernel writes at most the size of `raw` into it.
+            Errno::result(unsafe { libc::read(uffd.as_raw_fd(), raw.as_mut_ptr().cast(), size_of_val(&raw)) })
+        });
+        match read {
             // SAFETY: the kernel has filled it in.
             Ok(bytes) if bytes as usize == size_of_val(&raw) => Ok(Some(Self(unsafe { raw.assume_init() }))),
             Ok(_) => Err(Errno::EBADMSG),
@@ -322,10 +347,17 @@ fn open_flags(opening: Opening) -> i32 {
     libc::O_CLOEXEC | libc::O_NONBLOCK | user_mode_only
 }
 
-/// `done` is signed: what was placed, or the negative errno value once more. Preset to 0 where the kernel wrote nothing.
-fn placed(result: nix::Result<i32>, done: i64, length: usize) -> Placed {
-    match result {
-        Ok(_) => Placed { bytes: length, stopped: None },
-        Err(errno) => Placed { bytes: usize::try_from(done).unwrap_or(0), stopped: Some(errno) },
+/// Places pages by an ioctl, which gives its result, and what it wrote of how much was done. That is signed: what was
+/// placed, or the negative errno value once more. Preset to 0 where the kernel wrote nothing.
+fn place(call: Call, length: usize, ioctl: impl FnOnce(u64) -> (nix::Result<i32>, i64)) -> Placed {
+    let allowed = match before_bytes(call, length, page_size()) {
+        Ok(allowed) => allowed,
+        Err(errno) => return Placed { bytes: 0, stopped: Some(errno) },
+    };
+    match ioctl(allowed as u64) {
+        // The kernel stops like this where the memory changes meanwhile.
+        (Ok(_), _) if allowed < length => Placed { bytes: allowed, stopped: Some(Errno::EAGAIN) },
+        (Ok(_), _) => Placed { bytes: length, stopped: None },
+        (Err(errno), done) => Placed { bytes: usize::try_from(done).unwrap_or(0), stopped: Some(errno) },
     }
 }

@@ -25,10 +25,7 @@ impl Image {
 
     pub(super) fn duplicate(descriptor: BorrowedFd<'_>) -> Result<Self> {
         let name = format!("descriptor {}", descriptor.as_raw_fd());
-        let descriptor = descriptor.try_clone_to_owned().map_err(|error| {
-            let errno = error.raw_os_error().unwrap_or(libc::EBADF);
-            Error::os(errno, format_args!("{name}: duplicating it"))
-        })?;
+        let descriptor = file::duplicate(descriptor).map_err(|error| error.context(&name))?;
         Self::new(descriptor, name)
     }
 

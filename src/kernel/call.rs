@@ -1,0 +1,92 @@
+//! The system calls of the library, by name. Each goes by [`before`] (or [`before_bytes`]) just before it is made, and
+//! there tests make it fail: see `injection`, which is built with the feature `fault-injection` only. Without it, nothing
+//! of this is left in the program. What gives something back (close, munmap, unlink), and what has no failure that means
+//! anything (an eventfd's counter, the signal mask), does not go by here.
+
+#[cfg(feature = "fault-injection")]
+pub(super) use super::injection::{before, before_bytes};
+
+macro_rules! calls {
+    ($($name:ident($words:literal): $($errno:ident)*;)+) => {
+        /// A kind of system call.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum Call {
+            $(#[doc = $words] $name,)+
+        }
+
+        #[cfg(feature = "fault-injection")]
+        impl Call {
+            /// All of them, in the order of their numbers.
+            pub const ALL: &[Self] = &[$(Self::$name,)+];
+
+            /// What it is in words.
+            pub fn words(self) -> &'static str {
+                match self { $(Self::$name => $words,)+ }
+            }
+
+            /// The errno values that it can fail with, without anything said by that: a hole (ENXIO of lseek), a page that is
+            /// present (EEXIST of UFFDIO_COPY) or a kernel that is too old for it is an answer, and has to be true.
+            pub fn errnos(self) -> &'static [nix::errno::Errno] {
+                match self { $(Self::$name => &[$(nix::errno::Errno::$errno,)*],)+ }
+            }
+        }
+    };
+}
+
+// A line for each: its name, its name in the manual, and with which errno values it fails.
+calls! {
+    OpenDevice("open of /dev/userfaultfd"): ENOENT EACCES EMFILE ENFILE ENOMEM;
+    DeviceNew("USERFAULTFD_IOC_NEW"): EMFILE ENFILE ENOMEM EINVAL ENOTTY;
+    Userfaultfd("userfaultfd"): EPERM ENOSYS EMFILE ENFILE ENOMEM EINVAL;
+    Fcntl("fcntl"): EBADF EPERM;
+    Api("UFFDIO_API"): EINVAL EPERM EFAULT;
+    Register("UFFDIO_REGISTER"): EBUSY EINVAL ENOMEM EPERM EFAULT;
+    Unregister("UFFDIO_UNREGISTER"): EINVAL ENOMEM EFAULT;
+    Wake("UFFDIO_WAKE"): EINVAL EFAULT;
+    Copy("UFFDIO_COPY"): EAGAIN EINTR ENOENT EINVAL EFAULT ENOMEM ENOSPC ESRCH;
+    ZeroPage("UFFDIO_ZEROPAGE"): EAGAIN EINTR ENOENT EINVAL EFAULT ENOMEM ESRCH;
+    Move("UFFDIO_MOVE"): EAGAIN EINTR EEXIST ENOENT EINVAL EBUSY EFAULT ENOMEM ESRCH;
+    Poison("UFFDIO_POISON"): EAGAIN EINTR ENOENT EFAULT ENOMEM ESRCH;
+    ReadFaults("read of a userfaultfd"): EAGAIN EINTR EINVAL EFAULT EIO;
+    ReadMessage("read of a shared descriptor"): EAGAIN EINTR EINVAL EFAULT EIO;
+    Eventfd("eventfd"): EMFILE ENFILE ENOMEM ENODEV;
+    Poll("poll"): EINTR EINVAL ENOMEM;
+    Mmap("mmap, anonymous"): ENOMEM EAGAIN;
+    MmapFile("mmap of a file"): ENOMEM EAGAIN EACCES ENODEV;
+    Msync("msync"): ENOMEM EINVAL;
+    MadviseHugePage("MADV_HUGEPAGE"): EINVAL ENOMEM EAGAIN;
+    MadviseRemove("MADV_REMOVE"): EOPNOTSUPP EPERM ENOMEM EAGAIN;
+    MadviseDontNeed("MADV_DONTNEED"): EINVAL ENOMEM EAGAIN;
+    MadviseCold("MADV_COLD"): EINVAL ENOMEM EAGAIN;
+    Munlock("munlock"): ENOMEM EPERM EAGAIN;
+    ReadMaps("reading /proc/self/maps"): ENOENT EACCES EMFILE ENFILE ENOMEM EIO;
+    ListDescriptors("reading /proc/self/fd"): ENOENT EACCES EMFILE ENFILE ENOMEM EIO;
+    Open("open"): EINTR ENOENT EACCES EPERM ELOOP EMFILE ENFILE ENOMEM EOVERFLOW ENODEV;
+    Duplicate("fcntl(F_DUPFD_CLOEXEC)"): EMFILE EBADF;
+    Fstat("fstat"): EIO ENOMEM EOVERFLOW EBADF;
+    BlockDeviceLength("BLKGETSIZE64"): EIO ENOTTY;
+    Lseek("lseek"): EINVAL EOPNOTSUPP EIO EOVERFLOW;
+    Pread("pread"): EINTR EAGAIN EIO EINVAL ENOMEM EISDIR;
+    Preadv2("preadv2"): EINTR EAGAIN EIO EINVAL EOPNOTSUPP ENOSYS;
+    Create("open(O_CREAT)"): ENOENT EACCES EEXIST EROFS ENOSPC EDQUOT EMFILE ENFILE ENOMEM;
+    Write("write"): ENOSPC EDQUOT EFBIG EIO;
+    Rename("rename"): EACCES EROFS ENOSPC EDQUOT EIO ENOENT;
+    GetAffinity("sched_getaffinity"): EINVAL ESRCH EPERM;
+    SetAffinity("sched_setaffinity"): EINVAL ESRCH EPERM;
+    Spawn("pthread_create"): EAGAIN ENOMEM EPERM;
+}
+
+/// This call is about to be made: fails where it is to fail.
+#[cfg(not(feature = "fault-injection"))]
+#[inline(always)]
+pub(super) fn before(_: Call) -> nix::Result<()> {
+    Ok(())
+}
+
+/// This call is about to be made for `length` bytes: for how many it is to be made. Where it is to do less than it could,
+/// that is `less`.
+#[cfg(not(feature = "fault-injection"))]
+#[inline(always)]
+pub(super) fn before_bytes(_: Call, length: usize, _less: usize) -> nix::Result<usize> {
+    Ok(length)
+}

@@ -1,0 +1,85 @@
+//! Fault injection, for tests: a plan says which call of the library fails, and how. It fails before it is made, so
+//! that nothing is half done.
+
+use nix::errno::Errno;
+use parking_lot::Mutex;
+
+pub use super::call::Call;
+
+/// Which call fails, and how.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Plan {
+    /// Which kind.
+    pub call: Call,
+    /// Which one of its kind, counted from 1 over all threads.
+    pub number: usize,
+    /// Those that follow fail, too.
+    pub lasting: bool,
+    /// How it fails.
+    pub failure: Failure,
+}
+
+/// How a call fails.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Failure {
+    /// It does nothing, and gives this errno value.
+    Errno(Errno),
+    /// It does less than it was asked for, if it was asked for more than the least there is.
+    Short,
+}
+
+/// What has happened since [`start`].
+#[derive(Clone, Copy, Debug)]
+pub struct Tally {
+    calls: [usize; Call::ALL.len()],
+    /// How many calls failed because of the plan.
+    pub injected: usize,
+}
+
+impl Tally {
+    const NOTHING: Self = Self { calls: [0; Call::ALL.len()], injected: 0 };
+
+    /// How many calls of a kind came by.
+    pub fn calls(&self, call: Call) -> usize {
+        self.calls[call as usize]
+    }
+}
+
+static STATE: Mutex<(Option<Plan>, Tally)> = Mutex::new((None, Tally::NOTHING));
+
+/// Counts from now on, and carries out a plan.
+pub fn start(plan: Option<Plan>) {
+    *STATE.lock() = (plan, Tally::NOTHING);
+}
+
+/// Ends the plan: no call fails any more. Counting goes on.
+pub fn mend() {
+    STATE.lock().0 = None;
+}
+
+/// What has happened up to now.
+pub fn tally() -> Tally {
+    STATE.lock().1
+}
+
+pub(super) fn before(call: Call) -> nix::Result<()> {
+    before_bytes(call, 0, 0).map(drop)
+}
+
+pub(super) fn before_bytes(call: Call, length: usize, less: usize) -> nix::Result<usize> {
+    let (plan, tally) = &mut *STATE.lock();
+    tally.calls[call as usize] += 1;
+    let number = tally.calls(call);
+    let hit = |plan: &&mut Plan| plan.call == call && (number == plan.number || plan.lasting && number > plan.number);
+    match plan.as_mut().filter(hit).map(|plan| plan.failure) {
+        Some(Failure::Errno(errno)) => {
+            tally.injected += 1;
+            Err(errno)
+        }
+        Some(Failure::Short) if less < length => {
+            tally.injected += 1;
+            Ok(less)
+        }
+        Some(Failure::Short) | None => Ok(length),
+    }
+}
