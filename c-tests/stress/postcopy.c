@@ -173,7 +173,7 @@ struct placers {
     atomic_bool end;
     atomic_uint number;
     unsigned count;
-    pthread_t threads[4];
+    pthread_t threads[2];
 };
 
 static void *run(void *opaque)
