@@ -21,6 +21,10 @@ test: deps
 	$(MAKE) all
 	scripts/with-huge-pages.sh 64 scripts/meson-test.sh $(BUILD)
 	scripts/check-sanitizers.sh quick
+	scripts/mutations.py $(BUILD)
+
+stress: all
+	scripts/stress.sh $(BUILD)
 
 bench:
 	scripts/deps.sh bench
@@ -40,9 +44,6 @@ install: all
 check-sanitizers: deps
 	scripts/check-sanitizers.sh
 
-stress: all
-	scripts/with-huge-pages.sh 64 $(BUILD)/c-tests/stress-shared $(or $(SECONDS),$(shell expr $(or $(MINUTES),10) \* 60)) $(SEED)
-
 qemu-check: all
 	scripts/qemu-check.sh $(BUILD)
 
@@ -54,6 +55,8 @@ help:
 	@echo 'make            build the libraries, the tests and the demo in $(BUILD)/'
 	@echo 'make deps       install what is missing to build and test (apt, as root), fetch the crates'
 	@echo 'make test       deps, then every check and test there is'
+	@echo 'make stress     use the library in every way at once and compare every byte with a model; MINUTES=number,'
+	@echo '                SEED=number of one round to replay, ROUNDS=how often'
 	@echo 'make bench      deps, then measure the library beside what VMMs do without it; MIB=size of the RAM,'
 	@echo '                ROUNDS=number, ONLY=groups'
 	@echo 'make demo       deps, then restore a snapshot page by page; SNAPSHOT=path of yours, or'
@@ -63,8 +66,6 @@ help:
 	@echo 'make install    install libraries, header and pkg-config file; DESTDIR=path for a staged install'
 	@echo 'make check-sanitizers   the C tests and the demo under AddressSanitizer, UndefinedBehaviorSanitizer and'
 	@echo '                ThreadSanitizer, the library, too, where there is a nightly Rust; `make test` runs a choice of them'
-	@echo 'make stress     random rounds of everything at once, each byte compared with a model: MINUTES=n (10), or'
-	@echo '                SEED=n SECONDS=0 for one round again'
 	@echo 'make qemu-check QEMU_SRC=path QEMU_BUILD=path   QEMU 10.0 on the library, and its own migration tests;'
 	@echo '                QEMU_PLAIN=path of an unmodified build to run them on, too; QEMU_STATIC=1 links the archive'
 	@echo 'make clean      remove all that was built'

@@ -22,10 +22,8 @@ struct machine {
     struct memory memories[MAX_BLOCKS];
     unsigned setup; /* how many there were before */
     struct random random; /* the driver's */
-    unsigned failures_left; /* of set-ups that are to fail */
     struct queue *queue; /* of pages that are to be placed, or NULL */
     struct image *image; /* the snapshot, or NULL */
-    atomic_bool touching; /* the touchers are at work */
     atomic_bool ending;   /* calls may find the mis not armed */
     atomic_bool quit;     /* the preempt thread is to end */
     atomic_uint handlers; /* that run now */

@@ -20,6 +20,7 @@ void memory_init(struct memory *memory, RAMBlock *rb, enum ram_kind kind)
     for (size_t page = 0; page < rb->pages; page++) {
         pthread_rwlock_init(&memory->pages[page].contents, NULL);
         pthread_mutex_init(&memory->pages[page].placing, NULL);
+        pthread_mutex_init(&memory->pages[page].noting, NULL);
     }
 }
 
@@ -28,6 +29,7 @@ void memory_free(struct memory *memory)
     for (size_t page = 0; page < memory->rb->pages; page++) {
         pthread_rwlock_destroy(&memory->pages[page].contents);
         pthread_mutex_destroy(&memory->pages[page].placing);
+        pthread_mutex_destroy(&memory->pages[page].noting);
     }
     free(memory->pages);
     free(memory->bytes);
@@ -36,21 +38,25 @@ void memory_free(struct memory *memory)
 void memory_note(struct memory *memory, size_t page, const char *what, int64_t number)
 {
     struct page *it = &memory->pages[page];
+    const struct operation operation = { .what = what, .number = number, .time = watch_time(), .thread = gettid() };
 
-    it->history[it->operations++ % HISTORY] =
-        (struct operation) { .what = what, .number = number, .time = watch_time(), .thread = gettid() };
+    CHECK_EQ(pthread_mutex_lock(&it->noting), 0);
+    it->history[it->operations++ % HISTORY] = operation;
+    CHECK_EQ(pthread_mutex_unlock(&it->noting), 0);
 }
 
-static void say_history(const struct page *page)
+static void say_history(struct page *page)
 {
+    CHECK_EQ(pthread_mutex_lock(&page->noting), 0);
     const unsigned end = page->operations, first = end > HISTORY ? end - HISTORY : 0;
 
     for (unsigned i = first; i < end; i++) {
         const struct operation *operation = &page->history[i % HISTORY];
 
         fprintf(stderr, "  %8u us, thread %d: %s (%jd)\n", operation->time, (int)operation->thread,
-                operation->what ? operation->what : "...", (intmax_t)operation->number);
+                operation->what, (intmax_t)operation->number);
     }
+    CHECK_EQ(pthread_mutex_unlock(&page->noting), 0);
 }
 
 static uint8_t *bytes_of(const struct memory *memory, size_t page)
@@ -66,7 +72,7 @@ static const uint8_t *seen_at(const struct memory *memory, const uint8_t *view, 
 static void find(const struct memory *memory, const uint8_t *view, size_t page, size_t from, size_t length)
 {
     const RAMBlock *rb = memory->rb;
-    const struct page *it = &memory->pages[page];
+    struct page *it = &memory->pages[page];
     volatile const uint8_t *seen = seen_at(memory, view, page);
     size_t i = from;
 

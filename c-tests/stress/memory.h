@@ -36,7 +36,8 @@ struct page {
     bool settled; /* by discarding or marking, under `placing`: there is no data to place any more */
     bool kept;    /* it held something before the set-up */
     atomic_uint calls;
-    atomic_uint operations;
+    pthread_mutex_t noting; /* held for a moment, by whoever else holds what else */
+    unsigned operations;
     struct operation history[8];
 };
 

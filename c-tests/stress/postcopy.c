@@ -104,7 +104,10 @@ static int handle(struct machine *machine, struct memory *memory, size_t page)
         return -EIO;
     }
     if (random_percent(&random, plan->percent_at_once)) {
-        place_some(machine, memory, page, &random, NULL);
+        /* It lives until the cleanup, which waits for this thread but not for the placers; and it has room for one page. */
+        void *temp = plan->fault_threads == 1 ? uffd_incoming_temp_page(&machine->vm, 0) : NULL;
+
+        place_some(machine, memory, page, &random, temp);
     } else {
         queue_push(machine->queue, memory, page);
     }
@@ -157,7 +160,7 @@ static void place_until(struct machine *machine, unsigned number, atomic_bool *e
             if (random_permille(&choice, machine->plan->permille_lost)) {
                 memory_note(memory, page, "lost", 0);
             } else {
-                place_some(machine, memory, page, &choice, uffd_incoming_temp_page(&machine->vm, number));
+                place_some(machine, memory, page, &choice, NULL);
             }
         } else if (machine->plan->push && !machine->ending) {
             push_some(machine, &random);
@@ -170,7 +173,7 @@ struct placers {
     atomic_bool end;
     atomic_uint number;
     unsigned count;
-    pthread_t threads[4];
+    pthread_t threads[2];
 };
 
 static void *run(void *opaque)
@@ -210,7 +213,6 @@ void postcopy_preempt_run(MigrationIncomingState *mis)
 {
     struct machine *machine = machine_of(mis);
 
-    /* Its number is beyond the channels: the other placers have those. */
     place_until(machine, machine->plan->placers + 2, &machine->quit);
 }
 

@@ -11,12 +11,11 @@
 /* What is read of a page at once, at most. */
 #define PART 4096
 
-static void discard_now(struct machine *machine, struct memory *memory, size_t page, size_t pages, enum other other)
+static void discard_now(struct memory *memory, size_t page, size_t pages, enum other other)
 {
     const RAMBlock *rb = memory->rb;
     const bool shared = memory->kind == RAM_MEMFD_SHARED || memory->kind == RAM_HUGETLB_SHARED;
 
-    (void)machine;
     for (size_t i = page; i < page + pages; i++) {
         memory_note(memory, i, "discarded", (int64_t)pages);
     }
@@ -29,8 +28,8 @@ static void discard_now(struct machine *machine, struct memory *memory, size_t p
 }
 
 /*
- * Without tracking, only what was received can be discarded. What a snapshot has for it may then be on its way for a second time, which nobody
- * outside can know; what the handler's side has is held back by `placing`.
+ * Without tracking, only what was received can be discarded. What a snapshot has for it may then be on its way for a second
+ * time, which nobody outside can know; what the handler's side has is held back by `placing`.
  */
 static size_t discard_received(struct machine *machine, struct memory *memory, size_t page, size_t pages)
 {
@@ -47,7 +46,7 @@ static size_t discard_received(struct machine *machine, struct memory *memory, s
             memory->pages[i].settled = true;
         }
         if (i > first) {
-            discard_now(machine, memory, first, i - first, machine->plan->load ? OTHER_SOURCE : OTHER_NONE);
+            discard_now(memory, first, i - first, machine->plan->load ? OTHER_SOURCE : OTHER_NONE);
             discarded += i - first;
         }
     }
@@ -66,7 +65,7 @@ size_t touch_discard(struct machine *machine, struct memory *memory, size_t page
     }
     watch_doing("discards", memory->rb, page);
     if (machine_tracks(machine) || memory->removed) {
-        discard_now(machine, memory, page, pages, OTHER_NONE);
+        discard_now(memory, page, pages, OTHER_NONE);
     } else {
         discarded = discard_received(machine, memory, page, pages);
     }
@@ -133,7 +132,7 @@ static void touch(struct machine *machine, struct random *random, struct memory 
 
 struct touchers {
     struct machine *machine;
-    atomic_uint number, done;
+    atomic_uint number;
     pthread_t threads[8];
 };
 
@@ -159,7 +158,6 @@ static void *run(void *opaque)
         }
         touch(machine, &random, memory, page);
     }
-    touchers->done++;
     watch_leave();
     return NULL;
 }
@@ -174,11 +172,6 @@ struct touchers *touchers_start(struct machine *machine)
         CHECK_EQ(pthread_create(&touchers->threads[i], NULL, run, touchers), 0);
     }
     return touchers;
-}
-
-bool touchers_done(const struct touchers *touchers)
-{
-    return touchers->done == touchers->machine->plan->touchers;
 }
 
 void touchers_join(struct touchers *touchers)

@@ -9,7 +9,6 @@
 
 struct touchers;
 struct touchers *touchers_start(struct machine *machine);
-bool touchers_done(const struct touchers *touchers);
 void touchers_join(struct touchers *touchers);
 
 /* Discards pages, as far as it can be told what they are afterwards. How many. */
