@@ -14,8 +14,9 @@ use super::plan::Until;
 use super::ram::Touchers;
 use super::run::{Abandoned, Run};
 
-/// How often a worker that stands still may call at most: the others may be on their way.
-const CALLS_AT_REST: usize = 16;
+/// How often workers that stand still may call at most: others may be on their way, and faults are read on. One that asked
+/// again and again would call thousands of times.
+const CALLS_AT_REST: usize = 100;
 
 pub struct Rig<'a> {
     pub run: &'a Run<'a>,
@@ -116,8 +117,12 @@ impl<'a> Rig<'a> {
         self.run.outcomes.borrow_mut().paused += 1;
         let resumed = self.resumed.take();
         assert!(resumed || self.incoming.stats().paused, "a failure that was told does not pause: {error}");
+        if !resumed {
+            // Who had a page in hand may still have placed it, and that may have been the last one.
+            self.incoming.pause().unwrap();
+        }
         let is_load = self.incoming.stats().bytes_total > 0;
-        if is_load && !self.incoming.stats().complete {
+        if is_load && !resumed && !self.incoming.stats().complete {
             assert_eq!(self.incoming.wait(None), Err(error.clone()));
             assert_eq!(self.incoming.cleanup().unwrap_err().errno(), libc::EBUSY, "a clean-up amid a load");
         }
