@@ -248,8 +248,8 @@ impl Engine {
             self.wake(index, 0, self.block(index).length());
         }
         let block = self.block(index);
-        self.settle(index, 0..block.pages());
         self.waits.forget(block.host()..block.end());
+        self.settle(index, 0..block.pages());
     }
 
     /// Wakes the threads that wait for faults from their sleep.
