@@ -22,6 +22,7 @@
 //! - `memory`: RAM blocks, their address table, which pages have been received, temporary pages.
 //! - `kernel`: Linux. The only system calls.
 //! - `stats`: counters.
+//! - `sync`: the locks and atomics of what is model-checked.
 
 #[cfg(not(all(target_os = "linux", target_pointer_width = "64")))]
 compile_error!("uffd-incoming needs 64-bit Linux");
@@ -33,6 +34,7 @@ mod kernel;
 mod memory;
 mod snapshot;
 mod stats;
+mod sync;
 
 pub use error::{Error, Result};
 pub use incoming::{

@@ -11,6 +11,8 @@ mod image;
 mod load;
 mod loader;
 mod mapped_ram;
+#[cfg(all(test, shuttle))]
+mod models;
 mod order;
 mod pages;
 mod recorder;
