@@ -3,7 +3,7 @@
 
 BUILD = build
 
-.PHONY: all deps test models bench demo header install check-sanitizers stress qemu-check clean help
+.PHONY: all deps test models fuzz bench demo header install check-sanitizers stress qemu-check clean help
 
 all: $(BUILD)/build.ninja
 	meson compile -C $(BUILD)
@@ -26,6 +26,9 @@ test: deps
 
 models:
 	scripts/models.sh
+
+fuzz:
+	scripts/fuzz.sh
 
 stress: all
 	scripts/stress.sh $(BUILD)
@@ -52,7 +55,7 @@ qemu-check: all
 	scripts/qemu-check.sh $(BUILD)
 
 clean:
-	rm -rf $(BUILD) build-asan build-tsan
+	rm -rf $(BUILD) build-asan build-tsan fuzz/target
 	cargo clean
 
 help:
@@ -60,6 +63,7 @@ help:
 	@echo 'make deps       install what is missing to build and test (apt, as root), fetch the crates'
 	@echo 'make test       deps, then every check and test there is'
 	@echo 'make models     try the logic of pages, pauses and ends in many orders of its threads; ORDERS=how many'
+	@echo 'make fuzz       feed files and sequences of C calls with random bytes; MINUTES=how long each (1)'
 	@echo 'make stress     use the library in every way at once and compare every byte with a model; MINUTES=number,'
 	@echo '                SEED=number of one round to replay, ROUNDS=how often'
 	@echo 'make bench      deps, then measure the library beside what VMMs do without it; MIB=size of the RAM,'

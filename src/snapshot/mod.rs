@@ -7,6 +7,8 @@ mod cursor;
 mod data_pages;
 mod file;
 mod flat;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 mod image;
 mod load;
 mod loader;
