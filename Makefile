@@ -3,7 +3,7 @@
 
 BUILD = build
 
-.PHONY: all deps test bench demo header install check-sanitizers stress qemu-check clean help
+.PHONY: all deps test models fuzz bench demo header install check-sanitizers stress qemu-check clean help
 
 all: $(BUILD)/build.ninja
 	meson compile -C $(BUILD)
@@ -17,11 +17,18 @@ deps:
 test: deps
 	scripts/lint.sh
 	cargo test --locked
+	scripts/models.sh
 	cargo test --locked --features fault-injection --test sweep
 	$(MAKE) all
 	scripts/with-huge-pages.sh 64 scripts/meson-test.sh $(BUILD)
 	scripts/check-sanitizers.sh quick
 	scripts/mutations.py $(BUILD)
+
+models:
+	scripts/models.sh
+
+fuzz:
+	scripts/fuzz.sh
 
 stress: all
 	scripts/stress.sh $(BUILD)
@@ -48,13 +55,15 @@ qemu-check: all
 	scripts/qemu-check.sh $(BUILD)
 
 clean:
-	rm -rf $(BUILD) build-asan build-tsan
+	rm -rf $(BUILD) build-asan build-tsan fuzz/target
 	cargo clean
 
 help:
 	@echo 'make            build the libraries, the tests and the demo in $(BUILD)/'
 	@echo 'make deps       install what is missing to build and test (apt, as root), fetch the crates'
 	@echo 'make test       deps, then every check and test there is'
+	@echo 'make models     try the logic of pages, pauses and ends in many orders of its threads; ORDERS=how many'
+	@echo 'make fuzz       feed files and sequences of C calls with random bytes; MINUTES=how long each (1)'
 	@echo 'make stress     use the library in every way at once and compare every byte with a model; MINUTES=number,'
 	@echo '                SEED=number of one round to replay, ROUNDS=how often'
 	@echo 'make bench      deps, then measure the library beside what VMMs do without it; MIB=size of the RAM,'

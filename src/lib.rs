@@ -22,17 +22,23 @@
 //! - `memory`: RAM blocks, their address table, which pages have been received, temporary pages.
 //! - `kernel`: Linux. The only system calls.
 //! - `stats`: counters.
+//! - `sync`: the locks and atomics of what is model-checked.
+//! - `fuzzing`: what the fuzzers do; in no ordinary build.
 
 #[cfg(not(all(target_os = "linux", target_pointer_width = "64")))]
 compile_error!("uffd-incoming needs 64-bit Linux");
 
 pub mod abi;
 mod error;
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub mod fuzzing;
 mod incoming;
 mod kernel;
 mod memory;
 mod snapshot;
 mod stats;
+mod sync;
 
 pub use error::{Error, Result};
 pub use incoming::{

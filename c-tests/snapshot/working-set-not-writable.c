@@ -20,13 +20,19 @@ int main(void)
     MigrationIncomingState *vm = vm_with_ram(NULL, PAGES);
     struct snapshot_file *file = snapshot_file_of(vm);
     char *set = scratch_path("set");
-    char *nowhere = scratch_path("nowhere/set");
+    char *nowhere = scratch_path("nowhere/set"), *directory = scratch_path("");
     UffdLoadConfig config = { .size = sizeof(config), .working_set_record = nowhere };
     struct stat before, after;
 
     fill_ram(vm, 0x55);
     CHECK_ERRNO(uffd_incoming_load_snapshot(vm, file->snapshot, &config), -ENOENT);
     CHECK_ERROR_HAS("recording the working set");
+    config.working_set_record = "";
+    CHECK_ERRNO(uffd_incoming_load_snapshot(vm, file->snapshot, &config), -EISDIR);
+    config.working_set_record = "/";
+    CHECK_ERRNO(uffd_incoming_load_snapshot(vm, file->snapshot, &config), -EISDIR);
+    config.working_set_record = directory;
+    CHECK_ERRNO(uffd_incoming_load_snapshot(vm, file->snapshot, &config), -EISDIR);
     CHECK_FILLED(vm, 0x55);
 
     record_working_set(vm, file->snapshot, set, NULL, touched, 2);
@@ -40,6 +46,7 @@ int main(void)
 
     vm_end(vm);
     snapshot_file_free(file);
+    free(directory);
     free(nowhere);
     free(set);
     return 0;

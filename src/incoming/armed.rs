@@ -2,8 +2,6 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
-use std::thread::JoinHandle;
 
 use super::callbacks::Callbacks;
 use super::engine::Engine;
@@ -11,6 +9,8 @@ use super::load::Load;
 use super::threads::{join, spawn};
 use super::{Incoming, discards, fault_thread};
 use crate::error::{Result, ensure, error, panic_message};
+use crate::sync::JoinHandle;
+use crate::sync::atomic::{AtomicBool, Ordering::SeqCst};
 
 /// The threads of an armed mis. Dropped, it ends and joins them: the one way in which they end.
 pub(super) struct Armed {
@@ -67,7 +67,7 @@ impl Armed {
         Ok(())
     }
 
-    fn start(&mut self, name: String, body: impl FnOnce(&Engine) + Send + 'static) -> Result<()> {
+    pub fn start(&mut self, name: String, body: impl FnOnce(&Engine) + Send + 'static) -> Result<()> {
         let engine = self.engine.clone();
         self.workers.push(spawn(&name, self.engine.callbacks.clone(), move || body(&engine))?);
         Ok(())

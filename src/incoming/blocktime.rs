@@ -1,6 +1,6 @@
 //! Blocktime: how long the vCPUs waited for pages, each and all at once.
 
-use parking_lot::Mutex;
+use crate::sync::Mutex;
 
 /// Kept only when asked for. One lock, taken twice a fault.
 #[derive(Debug)]

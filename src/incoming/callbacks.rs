@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use super::config::{Event, Hooks, LogLevel};
 use crate::error::{Result, ensure, error, panic_message};
+use crate::sync::thread_local;
 
 thread_local! {
     /// The owners of the callbacks that this thread is inside of.
@@ -26,7 +27,7 @@ impl Owner {
 
     /// Whether this thread is inside of a callback.
     pub fn is_inside(self) -> bool {
-        INSIDE.with_borrow(|inside| inside.contains(&self.0))
+        INSIDE.with(|inside| inside.borrow().contains(&self.0))
     }
 
     /// Refuses what waits for callbacks to someone inside of one.
@@ -37,9 +38,9 @@ impl Owner {
 
     /// Runs a callback. A panic in it becomes an error.
     pub fn call<T>(self, what: &str, callback: impl FnOnce() -> T) -> Result<T> {
-        INSIDE.with_borrow_mut(|inside| inside.push(self.0));
+        INSIDE.with(|inside| inside.borrow_mut().push(self.0));
         let result = catch_unwind(AssertUnwindSafe(callback));
-        INSIDE.with_borrow_mut(|inside| inside.pop());
+        INSIDE.with(|inside| inside.borrow_mut().pop());
         result.map_err(|panic| error!(ENOTRECOVERABLE, "{what} panicked: {}", panic_message(&*panic)))
     }
 }

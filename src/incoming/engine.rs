@@ -3,10 +3,6 @@
 
 use std::ops::Range;
 use std::sync::Arc;
-use std::sync::atomic::{
-    AtomicUsize,
-    Ordering::{Relaxed, SeqCst},
-};
 
 use super::callbacks::Callbacks;
 use super::config::{Event, LogLevel};
@@ -21,6 +17,10 @@ use crate::error::{Error, Result, ensure, error};
 use crate::kernel::{BATCH, EventFd, Message};
 use crate::memory::{BlockId, BlockTable, RamBlock, TempPages, bits, words};
 use crate::stats::Stats;
+use crate::sync::atomic::{
+    AtomicUsize,
+    Ordering::{Relaxed, SeqCst},
+};
 
 pub(crate) struct Engine {
     pub table: BlockTable,
@@ -248,8 +248,8 @@ impl Engine {
             self.wake(index, 0, self.block(index).length());
         }
         let block = self.block(index);
-        self.settle(index, 0..block.pages());
         self.waits.forget(block.host()..block.end());
+        self.settle(index, 0..block.pages());
     }
 
     /// Wakes the threads that wait for faults from their sleep.

@@ -255,7 +255,7 @@ fn vcpu_of(engine: &Engine, thread_id: u32) -> Option<u32> {
 }
 
 /// Has one page served; after a failure again, once resumed.
-fn serve_page(fault: &Fault<'_>) -> Result<(), Ending> {
+pub(super) fn serve_page(fault: &Fault<'_>) -> Result<(), Ending> {
     let engine = fault.engine;
     let block = engine.block(fault.index);
     loop {

@@ -1,12 +1,11 @@
 //! The gate that every worker (a fault thread or a loader thread) passes before it does a piece of work: pausing,
 //! resuming, ending, and waiting for workers to stand still.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::SeqCst};
 use std::time::{Duration, Instant};
 
-use parking_lot::{Condvar, Mutex, MutexGuard};
-
 use crate::error::{Error, Result, error};
+use crate::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::SeqCst};
+use crate::sync::{Condvar, Mutex, MutexGuard};
 
 /// Stands for a block's index in [`Gate::enter`] where the work is on none.
 pub(crate) const NO_BLOCK: usize = usize::MAX - 1;

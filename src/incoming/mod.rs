@@ -13,6 +13,8 @@ mod fault_thread;
 mod following;
 mod gate;
 mod load;
+#[cfg(all(test, shuttle))]
+mod models;
 mod placing;
 mod poisoning;
 mod registration;
@@ -26,8 +28,6 @@ use std::os::fd::{BorrowedFd, RawFd};
 use std::sync::Arc;
 use std::time::Duration;
 
-use parking_lot::{Condvar, Mutex, RwLock, RwLockReadGuard};
-
 use self::armed::Armed;
 use self::blocktime::Blocktime;
 use self::callbacks::{Callbacks, Owner};
@@ -35,6 +35,7 @@ use self::shared::{Asked, SharedFds};
 use crate::error::{Result, ensure, error};
 use crate::memory::{BlockId, BlockTable, RamBlock, RamBlockSpec};
 use crate::stats::{Statistics, Stats};
+use crate::sync::{Condvar, Mutex, RwLock, RwLockReadGuard};
 
 pub use self::blocktime::{BlocktimeReport, Waited};
 pub use self::config::{Config, Event, Hooks, LogLevel};

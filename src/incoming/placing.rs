@@ -194,8 +194,12 @@ impl Engine {
     /// A fault in a block that was removed: it reads as zeros. The kernel sees to that, but where unregistering has failed.
     pub fn fill_removed(&self, index: usize, page: usize) -> Result<()> {
         match self.fill_discarded(index, page) {
-            // Unregistered, or gone, since the fault was read.
-            Err(error) if error.errno() == libc::ENOENT => Ok(()),
+            // Unregistered, or gone, since the fault was read; and what began to wait then was not seen by the removal.
+            Err(error) if error.errno() == libc::ENOENT => {
+                let block = self.block(index);
+                self.waits.forget(block.address_of(page)..block.address_of(page + 1));
+                Ok(())
+            }
             filled => filled,
         }
     }

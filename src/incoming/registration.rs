@@ -285,6 +285,13 @@ fn refusal(block: &RamBlock, errno: Errno) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::sync::Arc;
+
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+
+    use super::super::callbacks::Owner;
+    use crate::kernel::Opening;
     use crate::memory::{BlockId, RamBlockSpec};
 
     const MIB: usize = 1 << 20;
@@ -323,5 +330,78 @@ mod tests {
     fn stripes_go_on_behind_what_is_left_alone() {
         let striped = parts(2, &[3..12, 14..62]);
         assert_eq!(striped, [(0, 0, 2), (1, 2, 3), (0, 12, 14), (1, 62, 64)]);
+    }
+
+    /// A block, and what of it is left alone.
+    fn any_block() -> impl Strategy<Value = (RamBlock, Box<[ops::Range<usize>]>)> {
+        let page_size = prop_oneof![4 => Just(4096_usize), 1 => Just(65536), 1 => Just(2 * MIB), 1 => Just(4 * MIB)];
+        let ranges = vec((0..12_usize, 1..12_usize), 0..8);
+        (page_size, 0..1024_usize, 1..40_000_usize, ranges).prop_map(|(page_size, at, pages, ranges)| {
+            let host = (0x4000_0000 + at * 4096).next_multiple_of(page_size);
+            let length = page_size * (1 + pages % (160 * MIB / page_size));
+            let spec =
+                RamBlockSpec { idstr: "ram".to_owned(), host, length: length as u64, page_size: page_size as u64 };
+            // Whole huge pages in memory, as far as they are in the block.
+            let mut at = host.next_multiple_of(2 * MIB) - host;
+            let left_alone = ranges.into_iter().filter(|_| page_size <= 2 * MIB).map_while(|(gap, count)| {
+                let range = at + gap * 2 * MIB..at + (gap + count) * 2 * MIB;
+                // They do not touch: a load has made one run of it.
+                at = range.end + 2 * MIB;
+                (range.end <= length).then_some(range)
+            });
+            (RamBlock::new(BlockId(1), spec).unwrap(), left_alone.collect())
+        })
+    }
+
+    struct Silent;
+    impl super::super::config::Hooks for Silent {}
+
+    proptest! {
+        /// Every offset is served by one descriptor or left alone; what is registered is what is served; and no huge page
+        /// is shared out to two.
+        #[test]
+        fn any_block_is_registered_where_it_is_served((block, left_alone) in any_block(), uffds in 1..6_usize) {
+            let (host, length, page_size) = (block.host(), block.length(), block.page_size());
+            let mut table = BlockTable::default();
+            table.add(block).unwrap();
+            let range = Range {
+                stripes: Stripes::new(&table.blocks()[0], uffds),
+                left_alone: left_alone.clone(),
+                unit: 4096,
+                zeropage: true,
+                moving: AtomicBool::new(true),
+                poisoning: AtomicBool::new(false),
+                registered: AtomicUsize::new(0),
+            };
+            let parts: Vec<_> = range.parts(&table.blocks()[0]).collect();
+            let callbacks = Callbacks { hooks: Arc::new(Silent), owner: Owner::new() };
+            let uffds = (0..uffds).map(|_| Userfaultfd::open(Opening::UserModeOnly).unwrap()).collect();
+            let registration = Registration { uffds, table, ranges: vec![range], callbacks };
+
+            let (mut at, mut served, mut alone) = (0, Vec::new(), Vec::new());
+            while at < length {
+                let (kind, end) = match registration.serving(0, at) {
+                    Serving::By { number, end, .. } => (Some(number), end),
+                    Serving::Kernel(end) => (None, end),
+                };
+                prop_assert!(end > at);
+                let end = end.min(length);
+                // The same from anywhere in between.
+                let inside = match registration.serving(0, (at + end) / 2) {
+                    Serving::By { number, end, .. } => (Some(number), end.min(length)),
+                    Serving::Kernel(end) => (None, end),
+                };
+                prop_assert_eq!(inside, (kind, end));
+                match kind {
+                    Some(number) => served.push((number, host + at, end - at)),
+                    None => alone.push(at..end),
+                }
+                let border = (host + end) % (2 * MIB).max(page_size);
+                prop_assert!(end == length || border == 0, "a huge page is cut at {:#x}", end);
+                at = end;
+            }
+            prop_assert_eq!(served, parts);
+            prop_assert_eq!(alone, left_alone.into_vec());
+        }
     }
 }

@@ -4,7 +4,6 @@ use std::mem;
 use std::num::NonZeroUsize;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::sync::Arc;
-use std::sync::atomic::AtomicUsize;
 use std::thread;
 
 use super::armed::Armed;
@@ -24,6 +23,7 @@ use crate::error::{Result, ensure, error};
 use crate::kernel::{EventFd, Maps, Opening, Userfaultfd};
 use crate::memory::{BlockTable, TempPages};
 use crate::stats::Stats;
+use crate::sync::atomic::AtomicUsize;
 
 /// What is to be set up.
 pub(crate) struct Plan {

@@ -2,12 +2,11 @@
 
 use std::ffi::CString;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::thread::JoinHandle;
 
 use super::callbacks::Callbacks;
 use super::config::LogLevel;
 use crate::error::{Result, error, panic_message};
-use crate::kernel;
+use crate::sync::{self, JoinHandle};
 
 /// Starts a thread. `body` runs between `thread_start` and `thread_stop`; a panic in it is reported.
 pub(super) fn spawn(name: &str, callbacks: Callbacks, body: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>> {
@@ -21,7 +20,7 @@ pub(super) fn spawn(name: &str, callbacks: Callbacks, body: impl FnOnce() + Send
         }
         callbacks.infallible("the thread_stop callback", (), |hooks| hooks.thread_stop(&thread_name));
     };
-    kernel::spawn(name, run)
+    sync::spawn(name, run)
 }
 
 /// Waits for a thread to end. It reports its own panics, so there is nothing to learn from it.

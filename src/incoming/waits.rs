@@ -2,11 +2,11 @@
 
 use std::ops::Range;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::SeqCst};
 use std::time::Instant;
 
 use super::blocktime::Blocktime;
 use crate::stats::Stats;
+use crate::sync::atomic::{AtomicU64, AtomicUsize, Ordering::SeqCst};
 
 /// How many threads that are no vCPUs are measured at once; more go unmeasured.
 const OTHERS: usize = 256;

@@ -57,6 +57,10 @@ pub(crate) struct Replacement {
 impl Replacement {
     pub fn new(path: &Path) -> Result<Self> {
         static NEXT: AtomicU64 = AtomicU64::new(0);
+        // Found out only in the end otherwise: no file can take a directory's place.
+        if path.file_name().is_none() || path.is_dir() {
+            return Err(failed(&Errno::EISDIR.into(), path, "creating"));
+        }
         let mut temporary = path.as_os_str().to_owned();
         temporary.push(format!(".{}.{}", process::id(), NEXT.fetch_add(1, Relaxed)));
         let temporary = PathBuf::from(temporary);

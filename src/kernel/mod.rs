@@ -19,7 +19,10 @@ pub(crate) use eventfd::EventFd;
 pub(crate) use mapping::{FileMapping, HUGE_PAGE, Mapping, empty_memory, is_locked, is_mapped};
 pub(crate) use poll::{Poll, Readiness};
 pub use probe::{Host, probe};
-pub(crate) use thread::{CpuSet, affinity, set_own_affinity, spawn, spawn_scoped};
+pub(crate) use thread::{CpuSet, affinity, set_own_affinity, spawn_scoped};
+// Models have threads of their own.
+#[cfg(not(all(test, shuttle)))]
+pub(crate) use thread::spawn;
 pub use userfaultfd::SharedMessage;
 pub(crate) use userfaultfd::{Abilities, BATCH, Message, Opening, Userfaultfd, set_nonblocking, wake};
 

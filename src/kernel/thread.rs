@@ -1,7 +1,9 @@
 //! Threads that leave the process's signals alone, and where they run.
 
 use std::io;
-use std::thread::{Builder, JoinHandle, Scope, ScopedJoinHandle};
+#[cfg(not(all(test, shuttle)))]
+use std::thread::JoinHandle;
+use std::thread::{Builder, Scope, ScopedJoinHandle};
 
 use nix::sched::{sched_getaffinity, sched_setaffinity};
 use nix::sys::signal::{SigSet, SigmaskHow, pthread_sigmask};
@@ -13,6 +15,7 @@ use crate::error::{Error, Result};
 pub(crate) use nix::sched::CpuSet;
 
 /// Starts a thread that has all signals blocked.
+#[cfg(not(all(test, shuttle)))]
 pub(crate) fn spawn(name: &str, body: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>> {
     start(name, |builder| builder.spawn(body))
 }

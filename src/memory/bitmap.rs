@@ -1,9 +1,9 @@
 //! A bitmap that many threads read and write at once.
 
 use std::ops::Range;
-use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 
 use crate::error::{Result, error};
+use crate::sync::atomic::{AtomicU64, Ordering::SeqCst};
 
 const BITS: usize = u64::BITS as usize;
 
@@ -87,6 +87,8 @@ pub(crate) fn words(range: Range<usize>) -> impl Iterator<Item = (usize, u64)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::collection::vec;
+    use proptest::prelude::*;
 
     /// Every range of a bitmap against a plain model.
     #[test]
@@ -121,5 +123,57 @@ mod tests {
         assert_eq!(bitmap.take(64, 0b1111), 0b0110);
         assert_eq!(bitmap.take(64, 0b1111), 0);
         assert_eq!(bitmap.find(0..128, true), None);
+    }
+
+    /// What can be done to a bitmap.
+    #[derive(Clone, Debug)]
+    enum Step {
+        Set(Range<usize>),
+        Take { word: usize, mask: u64 },
+        ClearAll,
+    }
+
+    fn step(len: usize) -> impl Strategy<Value = Step> {
+        prop_oneof![
+            6 => (0..=len, 0..=len).prop_map(|(a, b)| Step::Set(a.min(b)..a.max(b))),
+            4 => (0..len.div_ceil(BITS), any::<u64>()).prop_map(|(word, mask)| Step::Take { word, mask }),
+            1 => Just(Step::ClearAll),
+        ]
+    }
+
+    proptest! {
+        /// Whatever is done to it, a bitmap agrees with a vector.
+        #[test]
+        fn any_steps_agree_with_a_vector(
+            (len, steps) in (1..300_usize).prop_flat_map(|len| (Just(len), vec(step(len), 0..20))),
+        ) {
+            let (bitmap, mut model) = (AtomicBitmap::new(len).unwrap(), vec![false; len]);
+            for step in steps {
+                match step {
+                    Step::Set(range) => {
+                        let mut newly = Vec::new();
+                        bitmap.set(range.clone(), |first, mask| newly.extend(bits(first, mask)));
+                        prop_assert_eq!(newly, range.clone().filter(|bit| !model[*bit]).collect::<Vec<_>>());
+                        model[range].fill(true);
+                    }
+                    Step::Take { word, mask } => {
+                        let taken: Vec<_> = bits(word * BITS, bitmap.take(word * BITS, mask)).collect();
+                        let wanted = bits(word * BITS, mask).filter(|bit| *bit < len && model[*bit]);
+                        prop_assert_eq!(&taken, &wanted.collect::<Vec<_>>());
+                        taken.into_iter().for_each(|bit| model[bit] = false);
+                    }
+                    Step::ClearAll => {
+                        bitmap.clear_all();
+                        model.fill(false);
+                    }
+                }
+                prop_assert!((0..len).all(|bit| bitmap.get(bit) == model[bit]));
+                for (start, set) in (0..len).step_by(7).zip([true, false].into_iter().cycle()) {
+                    let end = len - start / 3;
+                    let found = (start..end.max(start)).find(|bit| model[*bit] == set);
+                    prop_assert_eq!(bitmap.find(start..end, set), found, "{} in {}..{}", set, start, end);
+                }
+            }
+        }
     }
 }

@@ -2,12 +2,12 @@
 
 use std::fmt;
 use std::ops::Range;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 
 use super::bitmap::AtomicBitmap;
 use super::poisoned::Poisoned;
 use crate::error::{Result, ensure, error};
 use crate::kernel;
+use crate::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 
 /// The caller's name for a RAM block: any number that is unique in its [`Incoming`](crate::Incoming). From C, the
 /// address of its `RAMBlock`.

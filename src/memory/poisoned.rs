@@ -1,12 +1,11 @@
 //! The poisoned pages of a block: they could not be had from their source, and whoever touches one gets SIGBUS.
 
 use std::ops::Range;
-use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
-
-use parking_lot::{Mutex, MutexGuard};
 
 use super::bitmap::{AtomicBitmap, words};
 use crate::error::Result;
+use crate::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use crate::sync::{Mutex, MutexGuard};
 
 /// Mostly there are none: so there is a lock, no bitmap as long as none is needed, and a flag to look at first.
 #[derive(Debug, Default)]

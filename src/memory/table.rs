@@ -63,6 +63,11 @@ impl BlockTable {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::ops::Range;
+
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+
     use crate::memory::RamBlockSpec;
 
     fn block(id: usize, host: usize, length: u64) -> RamBlock {
@@ -101,5 +106,45 @@ mod tests {
         table.drop_removed();
         assert!(table.blocks().is_empty());
         assert_eq!(table.by_id(BlockId(1)).unwrap_err().errno(), libc::ENOENT);
+    }
+
+    proptest! {
+        /// Whichever blocks come, those are taken that fit, and every address is found as a search through all finds it.
+        #[test]
+        fn any_table_agrees_with_a_linear_search(
+            blocks in vec((1..12_usize, 0..40_usize, 1..9_usize), 1..20),
+            removed in vec(any::<bool>(), 12),
+        ) {
+            const PAGE: usize = 4096;
+            let (mut table, mut model) = (BlockTable::default(), Vec::<(usize, Range<usize>)>::new());
+            for (id, page, pages) in blocks {
+                let range = (16 + page) * PAGE..(16 + page + pages) * PAGE;
+                let fits = |(other, taken): &(usize, Range<usize>)| {
+                    *other != id && (range.end <= taken.start || taken.end <= range.start)
+                };
+                let added = table.add(block(id, range.start, range.len() as u64)).is_ok();
+                prop_assert_eq!(added, model.iter().all(fits));
+                if added {
+                    model.push((id, range));
+                }
+            }
+            for round in 0..2 {
+                for address in (15 * PAGE..70 * PAGE).step_by(PAGE / 2) {
+                    let found = table.by_address(address).map(|index| table.blocks()[index].id().0);
+                    let wanted = model.iter().find(|(_, range)| range.contains(&address)).map(|(id, _)| *id);
+                    prop_assert_eq!(found, wanted, "{:#x}", address);
+                }
+                for id in 0..12 {
+                    let index = table.by_id(BlockId(id)).ok();
+                    prop_assert_eq!(index.is_some(), model.iter().any(|(known, _)| *known == id));
+                    prop_assert!(index.is_none_or(|index| table.blocks()[index].id() == BlockId(id)));
+                }
+                if round == 0 {
+                    table.blocks().iter().filter(|block| removed[block.id().0]).for_each(|block| block.remove());
+                    table.drop_removed();
+                    model.retain(|(id, _)| !removed[*id]);
+                }
+            }
+        }
     }
 }

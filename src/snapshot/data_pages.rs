@@ -90,6 +90,9 @@ impl DataPages {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+    use proptest::sample::Index;
 
     #[test]
     fn runs_end_where_the_kind_changes_across_words() {
@@ -124,5 +127,33 @@ mod tests {
     fn an_absurd_number_of_pages_is_an_error() {
         let error = DataPages::none(u64::MAX).unwrap_err();
         assert_eq!(error.errno(), libc::ENOMEM, "{error}");
+    }
+
+    proptest! {
+        /// Whichever pages have data, runs, count and end are as a vector has them.
+        #[test]
+        fn any_pages_agree_with_a_vector(
+            runs in vec((0..3_u64, 1..90_u64), 1..12),
+            ranges in vec((any::<Index>(), any::<Index>()), 20),
+        ) {
+            let pages: Vec<bool> = runs.iter().flat_map(|(kind, pages)| (0..*pages).map(move |_| *kind == 0)).collect();
+            let mut bitmap = DataPages::none(pages.len() as u64).unwrap();
+            let mut at = 0;
+            for (kind, pages) in runs {
+                if kind == 0 {
+                    bitmap.set(at..at + pages);
+                }
+                at += pages;
+            }
+            prop_assert!((0..pages.len()).all(|page| bitmap.contains(page as u64) == pages[page]));
+            prop_assert_eq!(bitmap.count(), pages.iter().filter(|data| **data).count() as u64);
+            prop_assert_eq!(bitmap.end(), pages.iter().rposition(|data| *data).map_or(0, |last| last as u64 + 1));
+            for (a, b) in ranges {
+                let (a, b) = (a.index(pages.len()), b.index(pages.len()));
+                let (start, end) = (a.min(b), a.max(b) + 1);
+                let wanted = (start..end).find(|page| pages[*page] != pages[start]).unwrap_or(end);
+                prop_assert_eq!(bitmap.end_of_run(start as u64..end as u64), wanted as u64, "{}..{}", start, end);
+            }
+        }
     }
 }

@@ -7,10 +7,14 @@ mod cursor;
 mod data_pages;
 mod file;
 mod flat;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 mod image;
 mod load;
 mod loader;
 mod mapped_ram;
+#[cfg(all(test, shuttle))]
+mod models;
 mod order;
 mod pages;
 mod recorder;

@@ -3,16 +3,15 @@
 
 use std::ops::Range;
 use std::sync::OnceLock;
-use std::sync::atomic::{
-    AtomicUsize,
-    Ordering::{Relaxed, SeqCst},
-};
-
-use parking_lot::Mutex;
 
 use crate::error::Result;
 use crate::kernel::HUGE_PAGE;
 use crate::memory::{AtomicBitmap, BlockTable, RamBlock};
+use crate::sync::Mutex;
+use crate::sync::atomic::{
+    AtomicUsize,
+    Ordering::{Relaxed, SeqCst},
+};
 
 /// How many bytes are loaded at once; a host page if that is larger. A pause waits for a unit at most.
 pub(super) const UNIT: usize = HUGE_PAGE;
@@ -238,6 +237,10 @@ fn merged(mut ranges: Vec<Range<usize>>) -> Vec<Range<usize>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+    use proptest::sample::Index;
+
     use crate::memory::{BlockId, RamBlockSpec};
 
     fn order(blocks: &[(usize, u64, u64)]) -> Order {
@@ -305,5 +308,98 @@ mod tests {
     #[test]
     fn ranges_merge() {
         assert_eq!(merged(vec![5..6, 1..3, 3..4, 2..3]), [1..4, 5..6]);
+    }
+
+    /// What happens to an order.
+    #[derive(Clone, Debug)]
+    enum Step {
+        Fault(Index, Index),
+        Take(Extent),
+        GiveBack(Index),
+    }
+
+    fn step() -> impl Strategy<Value = Step> {
+        prop_oneof![
+            (any::<Index>(), any::<Index>()).prop_map(|(block, page)| Step::Fault(block, page)),
+            Just(Step::Take(Extent::All)),
+            Just(Step::Take(Extent::WorkingSet)),
+            any::<Index>().prop_map(Step::GiveBack),
+        ]
+    }
+
+    /// Blocks behind each other, some of them right behind: page size, pages, pages of 4 KiB in between.
+    fn blocks() -> impl Strategy<Value = Vec<(usize, u64, u64)>> {
+        let page_size = prop_oneof![6 => Just(4096_u64), 1 => Just(65536), 1 => Just(2 << 20), 1 => Just(4 << 20)];
+        vec((page_size, 1..2000_u64, 0..700_usize), 1..5).prop_map(|blocks| {
+            let mut at: usize = 1 << 30;
+            let blocks = blocks.into_iter().map(|(page_size, pages, gap)| {
+                let host = (at + gap * 4096).next_multiple_of(page_size as usize);
+                let length = page_size * (1 + pages % (16 << 20 >> page_size.trailing_zeros()));
+                at = host + length as usize;
+                (host, length, page_size)
+            });
+            blocks.collect()
+        })
+    }
+
+    proptest! {
+        /// Whatever faults come, and whoever gives back: units that are kept cover every page once, and no unit lies across
+        /// a border of units in memory.
+        #[test]
+        fn any_order_hands_out_every_page_once(blocks in blocks(), steps in vec(step(), 0..60)) {
+            let order = order(&blocks);
+            let pages = |index: usize| (blocks[index].1 / blocks[index].2) as usize;
+            let mut kept = Vec::new();
+            for step in steps {
+                match step {
+                    Step::Fault(block, page) => {
+                        let block = block.index(blocks.len());
+                        order.faulted(block, page.index(pages(block)));
+                    }
+                    Step::Take(extent) => kept.extend(order.take(extent)),
+                    Step::GiveBack(_) if kept.is_empty() => {}
+                    Step::GiveBack(which) => order.give_back(kept.swap_remove(which.index(kept.len()))),
+                }
+            }
+            kept.extend(std::iter::from_fn(|| order.take(Extent::All)));
+            kept.sort_by_key(|piece| (piece.index, piece.pages.start));
+            let mut at = (0, 0);
+            for Piece { index, pages: unit } in kept {
+                prop_assert_eq!((index, unit.start), at);
+                let (host, _, page_size) = blocks[index];
+                let (first, last) = (host + unit.start * page_size as usize, host + unit.end * page_size as usize - 1);
+                prop_assert!(unit.len() == 1 || first / UNIT == last / UNIT, "{:?}", unit);
+                at = if unit.end == pages(index) { (index + 1, 0) } else { (index, unit.end) };
+            }
+            prop_assert_eq!(at, (blocks.len(), 0));
+        }
+
+        /// The pieces of a working set lie in one unit each, hold all that was touched, and no page twice.
+        #[test]
+        fn any_working_set_is_divided_by_units(
+            blocks in blocks(),
+            touched in vec((any::<Index>(), any::<Index>(), prop_oneof![1..4_usize, 1..700_usize], any::<bool>()), 0..40),
+        ) {
+            let order = order(&blocks);
+            let pages = |index: usize| (blocks[index].1 / blocks[index].2) as usize;
+            let touched = touched.into_iter().map(|(block, page, count, close)| {
+                let index = block.index(blocks.len());
+                let start = page.index(if close { pages(index).min(16) } else { pages(index) });
+                Piece { index, pages: start..(start + count).min(pages(index)) }
+            });
+            let touched: Vec<_> = touched.collect();
+            let pieces = order.by_units(touched.iter().cloned());
+            let mut held: Vec<_> = (0..blocks.len()).map(|index| vec![false; pages(index)]).collect();
+            for Piece { index, pages } in &pieces {
+                let number = order.blocks[*index].number(pages.start);
+                prop_assert!(!pages.is_empty() && order.blocks[*index].number(pages.end - 1) == number);
+                for page in pages.clone() {
+                    prop_assert!(!std::mem::replace(&mut held[*index][page], true), "page {} of {} twice", page, index);
+                }
+            }
+            for Piece { index, pages } in touched {
+                prop_assert!(pages.clone().all(|page| held[index][page]), "{:?} of {}", pages, index);
+            }
+        }
     }
 }

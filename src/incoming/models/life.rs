@@ -1,0 +1,167 @@
+//! The end of an armed life: whoever cleans up, aborts, pauses, removes and marks at once, all of them return, and nothing is
+//! left.
+
+use super::*;
+use crate::incoming::armed::Armed;
+use crate::incoming::{Incoming, Phase};
+use crate::sync::atomic::{AtomicUsize as Number, Ordering::SeqCst};
+use crate::sync::thread::JoinHandle;
+use crate::sync::{check, thread};
+
+/// A preempt thread that brings pages, or only waits to be told to quit.
+struct Preempt {
+    brings: bool,
+    quit: Gate,
+}
+
+impl Hooks for Preempt {
+    fn preempt_run(&self, incoming: &Incoming) {
+        if self.brings {
+            for (id, offset) in incoming.requested().unwrap_or_default() {
+                incoming.mark_received(id, offset, page_size() as u64).unwrap();
+            }
+        }
+        // Until preempt_quit().
+        self.quit.wait_complete(None).unwrap();
+    }
+
+    fn preempt_quit(&self) {
+        self.quit.loaded(Ok(()));
+    }
+
+    fn log(&self, _level: LogLevel, _message: &str) {}
+}
+
+/// Asks for nothing.
+struct Nobody;
+
+impl PageHandler for Nobody {
+    fn page(&self, _fault: &Fault<'_>) -> Result<()> {
+        Ok(())
+    }
+}
+
+/// An armed incoming side with a worker that works on block 0 until the end.
+fn armed(ram: &Ram, preempt: Option<bool>) -> Arc<Incoming> {
+    let hooks = preempt.map(|brings| Arc::new(Preempt { brings, quit: Gate::new(0) }) as Arc<dyn Hooks>);
+    let hooks = hooks.unwrap_or_else(|| Arc::new(Told::default()));
+    let incoming = Incoming::new(Config { hooks: hooks.clone(), ..Config::default() }).unwrap();
+    *incoming.table.write() = ram.table.clone();
+    let mut engine = ram.engine(1, Arc::new(Nobody), Arc::default(), false);
+    engine.callbacks = Callbacks { hooks, owner: incoming.owner };
+    let engine = Arc::new(engine);
+    if preempt.is_some() {
+        engine.request(0, 0);
+    }
+    *incoming.engine.write() = Some(engine.clone());
+    let mut armed = Armed::new(engine);
+    let work = |engine: &Engine| {
+        // Some schedulers would never let others go on.
+        let _ = (0..3).try_for_each(|_| engine.gate.enter(0, 0).map(drop));
+    };
+    // With a preempt thread it is that one which matters.
+    if preempt.is_none() {
+        armed.start("worker".to_owned(), work).unwrap();
+    } else {
+        armed.start_preempt_thread(incoming.clone()).unwrap();
+    }
+    *incoming.phase.lock() = Phase::Armed(armed);
+    incoming
+}
+
+fn spawn(incoming: &Arc<Incoming>, body: fn(&Incoming)) -> JoinHandle<()> {
+    let incoming = incoming.clone();
+    thread::spawn(move || body(&incoming))
+}
+
+fn join<const N: usize>(threads: [JoinHandle<()>; N]) {
+    threads.into_iter().for_each(|thread| thread.join().unwrap());
+}
+
+fn assert_attached(incoming: &Incoming) {
+    assert!(matches!(*incoming.phase.lock(), Phase::Attached));
+    assert!(incoming.engine.read().is_none());
+    assert!(incoming.table.read().blocks().iter().all(|block| block.received_pages() == 0));
+    incoming.retire().unwrap();
+}
+
+#[test]
+fn cleaning_up_ends_whatever_else_goes_on() {
+    check(|| {
+        let ram = Ram::new(1, 1);
+        let incoming = armed(&ram, None);
+        join([
+            spawn(&incoming, |incoming| incoming.cleanup().unwrap()),
+            spawn(&incoming, |incoming| incoming.abort().unwrap()),
+            // There is nobody to resume.
+            spawn(&incoming, |incoming| drop(incoming.pause())),
+            spawn(&incoming, |incoming| drop(incoming.mark_received(BlockId(0), 0, page_size() as u64))),
+        ]);
+        let marked = incoming.table.read().blocks()[0].received_pages();
+        // Marked after the clean-up, it stays so.
+        if marked == 0 {
+            assert_attached(&incoming);
+        }
+    });
+}
+
+#[test]
+fn a_block_is_removed_while_all_is_cleaned_up() {
+    check(|| {
+        let ram = Ram::new(2, 1);
+        let incoming = armed(&ram, None);
+        let refused = Arc::new(Number::new(0));
+        let (count, of_remover) = (refused.clone(), incoming.clone());
+        join([
+            thread::spawn(move || {
+                if let Err(error) = of_remover.remove_ram_block(BlockId(0)) {
+                    assert_eq!(error.errno(), libc::EBUSY, "{error}");
+                    count.store(1, SeqCst);
+                }
+            }),
+            spawn(&incoming, |incoming| incoming.cleanup().unwrap()),
+            spawn(&incoming, |incoming| drop(incoming.pause())),
+        ]);
+        assert_eq!(incoming.table.read().blocks().len(), 1 + refused.load(SeqCst));
+        assert_attached(&incoming);
+    });
+}
+
+#[test]
+fn cleaning_up_waits_for_an_urgent_page_that_is_brought() {
+    check(|| {
+        let ram = Ram::new(1, 1);
+        let incoming = armed(&ram, Some(true));
+        let engine = incoming.engine.read().clone().unwrap();
+        incoming.cleanup().unwrap();
+        assert_eq!(engine.requested.load(SeqCst), 0, "the page was not waited for");
+        drop(engine);
+        assert_attached(&incoming);
+    });
+}
+
+#[test]
+fn an_abort_ends_the_wait_for_an_urgent_page() {
+    check(|| {
+        let ram = Ram::new(1, 1);
+        let incoming = armed(&ram, Some(false));
+        join([
+            spawn(&incoming, |incoming| incoming.cleanup().unwrap()),
+            spawn(&incoming, |incoming| incoming.abort().unwrap()),
+        ]);
+        assert_attached(&incoming);
+    });
+}
+
+#[test]
+fn a_pause_ends_the_wait_for_an_urgent_page() {
+    check(|| {
+        let ram = Ram::new(1, 1);
+        let incoming = armed(&ram, Some(false));
+        join([
+            spawn(&incoming, |incoming| incoming.cleanup().unwrap()),
+            spawn(&incoming, |incoming| drop(incoming.pause())),
+        ]);
+        assert_attached(&incoming);
+    });
+}
