@@ -9,7 +9,8 @@
 #include "load.h"
 #include "snapshot-file.h"
 
-#define PAGES 8192
+#define PAGES (SANITIZED ? 2048 : 8192)
+#define SECONDS_PER_LOAD 30
 #define DISCARDERS 3
 #define TOUCHERS 2
 #define DISCARDS 400
@@ -74,6 +75,7 @@ static void check_load(enum ram_kind kind, uint32_t loader_threads, unsigned rou
     pthread_t threads[DISCARDERS + TOUCHERS];
     MigrationIncomingState *vm = vm_new();
 
+    alarm(SECONDS_PER_LOAD);
     vm->config.flags |= UFFD_INCOMING_TRACK_DISCARDS;
     vm_attach(vm);
     RAMBlock *ram = vm_add_ram(vm, kind, PAGES);
