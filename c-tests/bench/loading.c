@@ -47,11 +47,11 @@ static double huge_share(const struct ram *ram)
 }
 
 /* GB/s; and, unless they are NULL, the share of huge pages, and the progress every 5 ms. */
-static double load_ours(const struct image *image, bool memfd, struct series *huge, FILE *progress)
+static double load_ours(const struct image *image, bool memfd, uint32_t threads, struct series *huge, FILE *progress)
 {
     level_memory(2 * image->length); /* the page cache of a cold file takes as much again */
     struct ram ram = ram_new(image->length, memfd);
-    struct ours how = { .background = true };
+    struct ours how = { .background = true, .loader_threads = threads };
     UffdIncomingStats stats = { .size = sizeof(stats) };
 
     ours_attach(&ram, how);
@@ -112,17 +112,20 @@ static double read_sequentially(const struct image *image)
 
 static void load_warm(const struct image *image, int rounds)
 {
-    struct series ours = { 0 }, read = { 0 }, loop4k = { 0 }, huge = { 0 };
+    struct series ours = { 0 }, two = { 0 }, read = { 0 }, loop4k = { 0 }, huge = { 0 };
 
     for (int round = 0; round < rounds; round++) {
-        series_add(&ours, load_ours(image, false, &huge, NULL));
+        series_add(&ours, load_ours(image, false, 1, &huge, NULL));
+        series_add(&two, load_ours(image, false, 2, NULL, NULL));
         series_add(&read, load_baseline(image, false, baseline_read));
         series_add(&loop4k, load_baseline(image, false, baseline_loop4k));
     }
     report_row("warm file, private anonymous RAM", &ours, "GB/s", "read", &read, goal_at_least(0.90));
     report_row("warm file, private anonymous RAM", &ours, "GB/s", "loop4k", &loop4k, goal_at_least(4));
+    report_row("the same, 2 loader threads", &two, "GB/s", "1 thread", &ours, goal_none);
     report_row("huge pages of the RAM afterwards", &huge, "%", NULL, NULL, goal_at_least(95));
     series_free(&ours);
+    series_free(&two);
     series_free(&read);
     series_free(&loop4k);
     series_free(&huge);
@@ -133,7 +136,7 @@ static void load_memfd(const struct image *image, int rounds)
     struct series ours = { 0 }, loop4k = { 0 };
 
     for (int round = 0; round < rounds; round++) {
-        series_add(&ours, load_ours(image, true, NULL, NULL));
+        series_add(&ours, load_ours(image, true, 1, NULL, NULL));
         series_add(&loop4k, load_baseline(image, true, baseline_loop4k));
     }
     report_row("warm file, memfd RAM", &ours, "GB/s", "loop4k", &loop4k, goal_at_least(1.25));
@@ -147,7 +150,7 @@ static void load_cold(struct image *image, int rounds)
 
     for (int round = 0; round < rounds; round++) {
         image_drop_cache(image);
-        series_add(&ours, load_ours(image, false, NULL, NULL));
+        series_add(&ours, load_ours(image, false, 1, NULL, NULL));
         image_drop_cache(image);
         series_add(&sequential, read_sequentially(image));
         image_drop_cache(image);
@@ -166,12 +169,12 @@ static void write_progress(struct image *image)
     FILE *file = report_data_file("load-rate.dat");
 
     fprintf(file, "\"warm file, anonymous RAM\"\n0 0\n");
-    load_ours(image, false, NULL, file);
+    load_ours(image, false, 1, NULL, file);
     fprintf(file, "\n\n\"warm file, memfd RAM\"\n0 0\n");
-    load_ours(image, true, NULL, file);
+    load_ours(image, true, 1, NULL, file);
     fprintf(file, "\n\n\"cold file, anonymous RAM\"\n0 0\n");
     image_drop_cache(image);
-    load_ours(image, false, NULL, file);
+    load_ours(image, false, 1, NULL, file);
     fclose(file);
 }
 

@@ -34,6 +34,7 @@ void ours_load(const struct image *image, const struct ram *ram, struct ours how
     UffdLoadConfig load = {
         .size = sizeof(load),
         .flags = how.background ? 0 : UFFD_LOAD_NO_BACKGROUND,
+        .loader_threads = how.loader_threads,
         .working_set_record = how.record,
         .working_set_replay = how.replay,
     };

@@ -11,6 +11,7 @@ struct ours {
     uint32_t spin_us;
     uint32_t fault_threads;
     bool background;
+    uint32_t loader_threads;
     const char *record; /* files of a working set, or NULL */
     const char *replay;
 };
