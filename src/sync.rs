@@ -18,6 +18,7 @@ mod modelled {
     use std::sync::PoisonError;
     use std::time::Instant;
 
+    use shuttle::scheduler::{PctScheduler, RandomScheduler};
     use shuttle::sync;
     pub(crate) use shuttle::sync::{RwLockReadGuard, RwLockWriteGuard, atomic};
     pub(crate) use shuttle::thread::JoinHandle;
@@ -26,10 +27,13 @@ mod modelled {
     use crate::error::Result;
 
     /// How many orders of its threads' steps a model is tried in, by each scheduler.
-    const ORDERS: usize = 1500;
+    const ORDERS: usize = 1000;
 
     /// How many times the scheduler that goes by priorities changes them in an order: most mistakes show with few.
     const CHANGES: usize = 3;
+
+    /// A model that takes more steps goes in circles.
+    const MOST_STEPS: usize = 20_000;
 
     /// Tries a model in many orders of its threads' steps. A panic, or that no thread can go on, is a failure: shuttle then
     /// prints the order, which `SCHEDULE` repeats.
@@ -38,8 +42,10 @@ mod modelled {
             return shuttle::replay(model, &schedule);
         }
         let orders = std::env::var("ORDERS").map_or(ORDERS, |orders| orders.parse().expect("ORDERS is a number"));
-        shuttle::check_random(model, orders);
-        shuttle::check_pct(model, orders, CHANGES);
+        let mut config = shuttle::Config::new();
+        config.max_steps = shuttle::MaxSteps::FailAfter(MOST_STEPS);
+        shuttle::Runner::new(RandomScheduler::new(orders), config.clone()).run(model);
+        shuttle::Runner::new(PctScheduler::new(CHANGES, orders), config).run(model);
     }
 
     pub(crate) fn spawn(name: &str, body: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>> {
