@@ -617,7 +617,8 @@ int uffd_incoming_detach(struct MigrationIncomingState *mis);
 /**
  * Places one page of `rb`, of its block's page size, at the host address `host` (aligned to the page size) with the
  * bytes at `from`, and wakes who waits for it. A page that is present already stays as it is, which is success. May
- * be called from any thread and every callback, also while paused; `from` may be a temporary page.
+ * be called from any thread and every callback, also while paused; `from` may be a temporary page, but not guest RAM that may
+ * be missing: the kernel would wait for that.
  *
  * -EINVAL: `host` is misaligned or outside the block, or the mis is not armed; otherwise what Linux said, with the
  * page still missing.
