@@ -90,20 +90,17 @@ impl Discards {
 
     /// The pages in a range of addresses are zeros from now on, and need not be placed any more.
     fn note(&self, engine: &Engine, range: &Range<usize>) {
-        for (index, block) in engine.table.blocks().iter().enumerate() {
-            let (start, end) = (range.start.max(block.host()), range.end.min(block.end()));
-            if start < end {
-                let pages = block.page_of(start - block.host())..block.page_of(end - block.host());
-                let mut newly = Vec::new();
-                block.receive(pages, |first, mask| {
-                    engine.settle_word(index, first, mask);
-                    newly.push((index, first, mask));
-                });
-                // Now that they are counted: whoever hears of them asks whether they were the last.
-                if !newly.is_empty() {
-                    self.untold.lock().append(&mut newly);
-                    self.any_untold.store(true, SeqCst);
-                }
+        for (index, offsets) in engine.table.touched(range) {
+            let block = engine.block(index);
+            let mut newly = Vec::new();
+            block.receive(block.page_of(offsets.start)..block.page_of(offsets.end), |first, mask| {
+                engine.settle_word(index, first, mask);
+                newly.push((index, first, mask));
+            });
+            // Now that they are counted: whoever hears of them asks whether they were the last.
+            if !newly.is_empty() {
+                self.untold.lock().append(&mut newly);
+                self.any_untold.store(true, SeqCst);
             }
         }
     }

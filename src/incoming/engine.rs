@@ -94,11 +94,8 @@ impl Engine {
 
     /// Wakes who waits in a range of addresses, all of it RAM: they fault again.
     pub fn wake_range(&self, range: &Range<usize>) {
-        for (index, block) in self.table.blocks().iter().enumerate() {
-            let (start, end) = (range.start.max(block.host()), range.end.min(block.end()));
-            if start < end && !block.is_removed() {
-                self.wake(index, start - block.host(), end - block.host());
-            }
+        for (index, offsets) in self.table.touched(range).filter(|(index, _)| !self.block(*index).is_removed()) {
+            self.wake(index, offsets.start, offsets.end);
         }
     }
 

@@ -1,5 +1,6 @@
 //! The RAM blocks of one mis, by address and by id.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use super::block::{BlockId, RamBlock};
@@ -52,6 +53,14 @@ impl BlockTable {
     pub fn by_address(&self, address: usize) -> Option<usize> {
         let at = self.blocks.partition_point(|block| block.end() <= address);
         self.blocks.get(at).filter(|block| block.host() <= address).map(|_| at)
+    }
+
+    /// The blocks that a range of addresses touches: the index of each, and the offsets that are in the range.
+    pub fn touched(&self, addresses: &Range<usize>) -> impl Iterator<Item = (usize, Range<usize>)> {
+        self.blocks.iter().enumerate().filter_map(|(index, block)| {
+            let (start, end) = (addresses.start.max(block.host()), addresses.end.min(block.end()));
+            (start < end).then(|| (index, start - block.host()..end - block.host()))
+        })
     }
 
     /// The largest page size; 0 without blocks.
