@@ -1,8 +1,7 @@
 //! The handles that C callers hold: which mis and which snapshots exist.
 
-use std::collections::HashMap;
 use std::ffi::CString;
-use std::sync::{Arc, LazyLock};
+use std::sync::Arc;
 
 use parking_lot::RwLock;
 
@@ -12,17 +11,37 @@ use crate::incoming::Incoming;
 use crate::memory::BlockId;
 use crate::snapshot::Snapshot;
 
-/// Handles by address: an address the library did not hand out, or was not told of, is never dereferenced.
-struct Handles<T>(LazyLock<RwLock<HashMap<usize, T>>>);
+/// Handles by address: an address the library did not hand out, or was not told of, is never dereferenced. There are a few,
+/// and every page that is placed goes by here: they are searched one by one, which is faster than any hash.
+struct Handles<T>(RwLock<Vec<(usize, T)>>);
 
 impl<T: Clone> Handles<T> {
     const fn new() -> Self {
-        Self(LazyLock::new(RwLock::default))
+        Self(RwLock::new(Vec::new()))
     }
 
     fn get(&self, address: usize, what: &str) -> Result<T> {
         ensure!(address != 0, EINVAL, "{what} is NULL");
-        self.0.read().get(&address).cloned().ok_or_else(|| error!(ENOENT, "{what} {address:#x} is not known here"))
+        let known = self.0.read();
+        let found = known.iter().find(|(other, _)| *other == address);
+        found.map(|(_, held)| held.clone()).ok_or_else(|| error!(ENOENT, "{what} {address:#x} is not known here"))
+    }
+
+    /// Adds what `make` makes, unless the address is known already.
+    fn insert(&self, address: usize, what: &str, make: impl FnOnce() -> Result<T>) -> Result<()> {
+        ensure!(address != 0, EINVAL, "{what} is NULL");
+        let mut known = self.0.write();
+        let is_new = known.iter().all(|(other, _)| *other != address);
+        ensure!(is_new, EBUSY, "{what} {address:#x} is attached already");
+        known.push((address, make()?));
+        Ok(())
+    }
+
+    /// Forgets an address, and gives back what it stood for.
+    fn remove(&self, address: usize) -> Option<T> {
+        let mut known = self.0.write();
+        let at = known.iter().position(|(other, _)| *other == address)?;
+        Some(known.swap_remove(at).1)
     }
 }
 
@@ -39,11 +58,7 @@ pub(super) fn insert_incoming(
     mis: *mut MigrationIncomingState,
     make: impl FnOnce() -> Result<Arc<Incoming>>,
 ) -> Result<()> {
-    ensure!(!mis.is_null(), EINVAL, "mis is NULL");
-    let mut known = INCOMING.0.write();
-    ensure!(!known.contains_key(&mis.addr()), EBUSY, "mis {mis:p} is attached already");
-    known.insert(mis.addr(), make()?);
-    Ok(())
+    INCOMING.insert(mis.addr(), "mis", make)
 }
 
 /// Forgets a mis, unless `check` objects.
@@ -51,9 +66,8 @@ pub(super) fn remove_incoming(
     mis: *mut MigrationIncomingState,
     check: impl FnOnce(&Incoming) -> Result<()>,
 ) -> Result<()> {
-    let incoming = incoming(mis)?;
-    check(&incoming)?;
-    INCOMING.0.write().remove(&mis.addr());
+    check(&*incoming(mis)?)?;
+    INCOMING.remove(mis.addr());
     Ok(())
 }
 
@@ -80,12 +94,11 @@ pub(super) fn insert_snapshot(snapshot: Snapshot) -> Result<*mut UffdSnapshot> {
     let names = names.collect::<Result<_, _>>().map_err(|_| error!(EINVAL, "a block's name holds a NUL byte"))?;
     let open = Arc::new(OpenSnapshot { snapshot: Arc::new(snapshot), names });
     let handle = Arc::as_ptr(&open).cast_mut().cast::<UffdSnapshot>();
-    SNAPSHOTS.0.write().insert(handle.addr(), open);
+    SNAPSHOTS.insert(handle.addr(), "snapshot", || Ok(open))?;
     Ok(handle)
 }
 
 /// Takes a handle back; a load under way keeps its snapshot.
 pub(super) fn remove_snapshot(handle: *mut UffdSnapshot) {
-    let removed = SNAPSHOTS.0.write().remove(&handle.addr());
-    drop(removed);
+    SNAPSHOTS.remove(handle.addr());
 }

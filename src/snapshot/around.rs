@@ -9,7 +9,7 @@ const STREAMS: usize = 4;
 const FIRST: usize = 4;
 const GROWTH: usize = 4;
 
-/// How many bytes are placed along at most: a thread that waits for another page meanwhile waits that much longer.
+/// How many bytes are placed along at most at once: a thread that waits for another page meanwhile waits that much longer.
 pub(super) const MOST_BYTES: usize = 256 << 10;
 
 /// Where a fault thread has seen guests go. Used by that thread only; atomic so that no lock is needed.

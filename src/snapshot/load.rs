@@ -10,7 +10,7 @@ use super::around::Around;
 use super::file::Snapshot;
 use super::loader;
 use super::order::{Extent, Order, Piece};
-use super::pages::{From, Pages};
+use super::pages::Pages;
 use super::recorder::Recorder;
 use super::working_set::{self, Touched};
 use crate::error::{Result, ensure, error};
@@ -172,15 +172,18 @@ impl PageHandler for SnapshotLoad {
     fn page(&self, fault: &Fault<'_>) -> Result<()> {
         let Prepared { pages, order, around } = self.prepared()?;
         let (engine, worker, index, page) = (fault.engine(), fault.worker(), fault.index(), fault.page());
-        let mut placed = page..page + 1;
         if self.extent == Some(Extent::All) && fault.is_crowded() {
             // All of them are better off with a unit for each than with a page.
-            let Some(Piece { pages: unit, .. }) = order.untaken(index, page) else { return Ok(()) };
-            if pages.place_huge(engine, worker, index, unit.clone(), From::Cache)? {
-                self.note(index, &unit);
-                return Ok(());
+            let Some(mut unit) = order.attend(index, page) else { return Ok(()) };
+            let placed = pages.place_around(engine, worker, index, page, unit.piece.pages.clone())?;
+            unit.is_placed = placed == unit.piece.pages;
+            if !unit.is_placed {
+                order.faulted(index, page);
             }
+            self.note(index, &placed);
+            return Ok(());
         }
+        let mut placed = page..page + 1;
         pages.place(engine, worker, index, placed.clone())?;
         order.faulted(index, page);
         let along = around[worker].faulted(index, page, engine.block(index).page_size());

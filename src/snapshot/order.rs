@@ -1,5 +1,5 @@
-//! What the background loader loads next: the working set of an earlier restore, then around recent faults, then the rest
-//! in the order of addresses.
+//! What the background loader loads next: what recent faults were in, the working set of an earlier restore, what lies behind
+//! recent faults, then the rest in the order of addresses.
 
 use std::ops::Range;
 use std::sync::OnceLock;
@@ -41,6 +41,8 @@ pub(super) struct Order {
     blocks: Box<[Division]>,
     /// Which units have been handed out.
     taken: AtomicBitmap,
+    /// Which units fault threads place, or have placed: nothing is to be read twice at once.
+    attended: AtomicBitmap,
     /// What workers have given back.
     returned: Mutex<Vec<Piece>>,
     working_set: OnceLock<Box<[Piece]>>,
@@ -52,6 +54,23 @@ pub(super) struct Order {
     /// From where on units have been handed out in the order of addresses.
     next: AtomicUsize,
     units: usize,
+}
+
+/// A unit that a fault thread is about to place. The loader leaves it alone until this is dropped, and for long once it is
+/// placed.
+pub(super) struct Attended<'a> {
+    order: &'a Order,
+    number: usize,
+    pub piece: Piece,
+    pub is_placed: bool,
+}
+
+impl Drop for Attended<'_> {
+    fn drop(&mut self) {
+        if !self.is_placed {
+            self.order.attended.clear(self.number);
+        }
+    }
 }
 
 /// How a block is divided: into units whose addresses are aligned, but for the first and the last.
@@ -100,6 +119,7 @@ impl Order {
         Ok(Self {
             blocks,
             taken: AtomicBitmap::new(units)?,
+            attended: AtomicBitmap::new(units)?,
             returned: Mutex::default(),
             working_set: OnceLock::new(),
             next_of_set: AtomicUsize::new(0),
@@ -153,19 +173,27 @@ impl Order {
         }
     }
 
-    /// The unit that a page lies in, unless it has been taken: then a page of it that is missing is about to arrive.
-    pub fn untaken(&self, index: usize, page: usize) -> Option<Piece> {
+    /// The unit that a page lies in, for a fault thread to place all of; None if it has been taken: then a page of it that is
+    /// missing is about to arrive.
+    pub fn attend(&self, index: usize, page: usize) -> Option<Attended<'_>> {
         let number = self.blocks[index].number(page);
-        (!self.taken.get(number)).then(|| self.unit(number))
+        if self.taken.get(number) {
+            return None;
+        }
+        self.attended.set(number..number + 1, |_, _| ());
+        Some(Attended { order: self, number, piece: self.unit(number), is_placed: false })
     }
 
     /// The next piece that nobody has taken.
     pub fn take(&self, extent: Extent) -> Option<Piece> {
         let returned = self.returned.lock().pop();
-        let of_set = returned.or_else(|| self.take_of_set());
         match extent {
-            Extent::WorkingSet => of_set,
-            Extent::All => of_set.or_else(|| self.take_recent()).or_else(|| self.take_next()),
+            Extent::WorkingSet => returned.or_else(|| self.take_of_set()),
+            Extent::All => returned
+                .or_else(|| self.take_near_faults(0))
+                .or_else(|| self.take_of_set())
+                .or_else(|| self.take_near_faults(1))
+                .or_else(|| self.take_next()),
         }
     }
 
@@ -180,19 +208,18 @@ impl Order {
             let piece = set.get(self.next_of_set.fetch_add(1, Relaxed))?;
             let block = &self.blocks[piece.index];
             let number = block.number(piece.pages.start);
-            if block.pages(number) != piece.pages || self.take_unit(number) {
+            if block.pages(number) != piece.pages || self.take_unattended(number) {
                 return Some(piece.clone());
             }
         }
     }
 
-    /// The unit that a recent fault was in, or the one behind it.
-    fn take_recent(&self) -> Option<Piece> {
+    /// The unit that a recent fault was in, or one that lies so many units behind it.
+    fn take_near_faults(&self, behind: usize) -> Option<Piece> {
         let last = self.next_recent.load(Relaxed);
         (0..RECENT).find_map(|back| {
-            let number = self.recent[last.wrapping_sub(back) % RECENT].load(Relaxed).checked_sub(1)?;
-            let number = [number, number + 1].into_iter().find(|number| self.take_unit(*number))?;
-            Some(self.unit(number))
+            let number = self.recent[last.wrapping_sub(back) % RECENT].load(Relaxed).checked_sub(1)? + behind;
+            self.take_unattended(number).then(|| self.unit(number))
         })
     }
 
@@ -207,12 +234,15 @@ impl Order {
         }
     }
 
+    /// Whether the unit was there to be taken, and nobody else is about to place it.
+    fn take_unattended(&self, number: usize) -> bool {
+        number < self.units && !self.attended.get(number) && self.take_unit(number)
+    }
+
     /// Whether the unit was there to be taken.
     fn take_unit(&self, number: usize) -> bool {
         let mut taken = false;
-        if number < self.units {
-            self.taken.set(number..number + 1, |_, _| taken = true);
-        }
+        self.taken.set(number..number + 1, |_, _| taken = true);
         taken
     }
 
@@ -264,12 +294,12 @@ mod tests {
     }
 
     #[test]
-    fn faults_go_first_and_what_is_behind_them() {
+    fn faults_go_first_and_then_what_is_behind_them() {
         let order = order(&[(0x4000_0000, 12 << 20, 4096)]);
         order.faulted(0, 3 * 512 + 7);
         order.faulted(0, 512);
         let units: Vec<_> = all(&order).into_iter().map(|(_, pages)| pages.start / 512).collect();
-        assert_eq!(units, [1, 2, 3, 4, 0, 5]);
+        assert_eq!(units, [1, 3, 2, 4, 0, 5]);
     }
 
     #[test]
@@ -301,8 +331,19 @@ mod tests {
     fn what_was_taken_is_known() {
         let order = order(&[(0x4000_0000, 4 << 20, 4096)]);
         assert_eq!(order.take(Extent::All).unwrap().pages, 0..512);
-        assert_eq!(order.untaken(0, 511), None);
-        assert_eq!(order.untaken(0, 600), Some(Piece { index: 0, pages: 512..1024 }));
+        assert!(order.attend(0, 511).is_none());
+        assert_eq!(order.attend(0, 600).unwrap().piece, Piece { index: 0, pages: 512..1024 });
+    }
+
+    #[test]
+    fn what_is_attended_comes_late() {
+        let order = order(&[(0x4000_0000, 8 << 20, 4096)]);
+        order.put_first([512..1024, 1024..1536].into_iter().map(|pages| Piece { index: 0, pages }));
+        order.attend(0, 513).unwrap().is_placed = true;
+        // Of this one the loader has to do the rest.
+        drop(order.attend(0, 1030).unwrap());
+        order.faulted(0, 513);
+        assert_eq!(all(&order), [(0, 1024..1536), (0, 0..512), (0, 512..1024), (0, 1536..2048)]);
     }
 
     #[test]

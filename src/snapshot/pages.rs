@@ -3,6 +3,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
+use super::around;
 use super::block::Kind;
 use super::file::Snapshot;
 use super::order::UNIT;
@@ -173,6 +174,35 @@ impl Pages {
         // SAFETY: each worker has a buffer to itself, and these pages fit into it.
         unsafe { self.snapshot.read(source, offset, buffer, length) }?;
         engine.place(index, pages, Filling::Bytes(buffer))
+    }
+
+    /// Places a page and all else that is missing of its unit, as far as that costs no time. What is then known to be in
+    /// place: the unit, or just the page.
+    pub fn place_around(
+        &self,
+        engine: &Engine,
+        worker: usize,
+        index: usize,
+        page: usize,
+        unit: Range<usize>,
+    ) -> Result<Range<usize>> {
+        if self.place_huge(engine, worker, index, unit.clone(), From::Cache)? {
+            return Ok(unit);
+        }
+        self.place(engine, worker, index, page..page + 1)?;
+        let block = engine.block(index);
+        let most = block.page_of(around::MOST_BYTES).max(1);
+        for rest in [page + 1..unit.end, unit.start..page] {
+            let mut at = rest.start;
+            while let Some(missing) = block.received().find(at..rest.end, false) {
+                let placed = self.place_along(engine, worker, index, missing..rest.end.min(missing + most))?;
+                if placed == 0 {
+                    return Ok(page..page + 1);
+                }
+                at = missing + placed;
+            }
+        }
+        Ok(unit)
     }
 
     /// Places pages that nobody waits for, from the first on, as long as they are missing and cost no time: what is not
