@@ -132,7 +132,14 @@ impl Order {
 
     /// What to load first, in the order in which it was touched before. Only the first call counts.
     pub fn put_first(&self, touched: impl Iterator<Item = Piece>) {
-        self.working_set.get_or_init(|| self.by_units(touched));
+        self.working_set.get_or_init(|| {
+            let mut set = self.by_units(touched);
+            // Where it is most of the RAM, reading on is faster than jumping.
+            if set.iter().filter(|piece| self.unit_of(piece).is_some()).count() > self.units / 2 {
+                set.sort_by_key(|piece| (piece.index, piece.pages.start));
+            }
+            set
+        });
     }
 
     /// The same pages unit by unit, in the order of the first touch of each: all of it, or the parts that were touched.
@@ -206,9 +213,7 @@ impl Order {
         let set = self.working_set.get()?;
         loop {
             let piece = set.get(self.next_of_set.fetch_add(1, Relaxed))?;
-            let block = &self.blocks[piece.index];
-            let number = block.number(piece.pages.start);
-            if block.pages(number) != piece.pages || self.take_unattended(number) {
+            if self.unit_of(piece).is_none_or(|number| self.take_unattended(number)) {
                 return Some(piece.clone());
             }
         }
@@ -244,6 +249,13 @@ impl Order {
         let mut taken = false;
         self.taken.set(number..number + 1, |_, _| taken = true);
         taken
+    }
+
+    /// The number of the unit that a piece is all of.
+    fn unit_of(&self, piece: &Piece) -> Option<usize> {
+        let block = &self.blocks[piece.index];
+        let number = block.number(piece.pages.start);
+        (block.pages(number) == piece.pages).then_some(number)
     }
 
     fn unit(&self, number: usize) -> Piece {
@@ -316,6 +328,13 @@ mod tests {
         order.put_first(touched.into_iter().map(|pages| Piece { index: 0, pages }));
         // The second unit is worth loading whole; of the others only what was touched.
         assert_eq!(all(&order), [(0, 512..1024), (0, 1499..1502), (0, 20..24), (0, 0..512), (0, 1024..1536)]);
+    }
+
+    #[test]
+    fn a_working_set_of_most_units_comes_in_the_order_of_addresses() {
+        let order = order(&[(0x4000_0000, 6 << 20, 4096)]);
+        order.put_first([1024..1536, 512..1024].into_iter().map(|pages| Piece { index: 0, pages }));
+        assert_eq!(all(&order), [(0, 512..1024), (0, 1024..1536), (0, 0..512)]);
     }
 
     #[test]
