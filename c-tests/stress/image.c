@@ -24,6 +24,9 @@ struct image {
     off_t offsets[MAX_BLOCKS];  /* of the blocks' pages in the file */
     UffdSnapshot *snapshot;
     char *working_set; /* the path, or NULL */
+    off_t end;         /* of the file, while it is cut short */
+    uint8_t *tail;     /* what was behind that; else NULL */
+    size_t tail_length;
 };
 
 static void choose_kinds(struct image *image, unsigned block, struct random *random)
@@ -154,20 +157,6 @@ void image_free(struct image *image)
     free(image);
 }
 
-int image_load(struct image *image)
-{
-    const struct machine_plan *plan = image->machine->plan;
-    const UffdLoadConfig config = {
-        .size = sizeof(config),
-        .flags = (plan->keep_present ? UFFD_LOAD_KEEP_PRESENT : 0) | (plan->background ? 0 : UFFD_LOAD_NO_BACKGROUND),
-        .loader_threads = plan->loader_threads,
-        .working_set_record = image->working_set,
-        .working_set_replay = image->machine->setup > 0 ? image->working_set : NULL,
-    };
-
-    return uffd_incoming_load_snapshot(&image->machine->vm, image->snapshot, &config);
-}
-
 /* What lies behind the end may be poisoned from now on, where that can be: in pages of the host's size. */
 static void lose(struct image *image, off_t end)
 {
@@ -186,22 +175,52 @@ static void lose(struct image *image, off_t end)
  * At whole pages, and growing from there: a file that ends within a page, or is longer before it is whole, would
  * show zeros that were never in it, and nobody could tell.
  */
-void image_cut(struct image *image, struct random *random)
+void image_cut_short(struct image *image, struct random *random)
 {
     struct stat status;
 
+    if (image->tail != NULL) {
+        return;
+    }
     CHECK_EQ(fstat(image->fd, &status), 0);
-    const off_t pages = status.st_size / TARGET_PAGE, cut = (off_t)random_below(random, (uint64_t)pages) * TARGET_PAGE;
-    const size_t length = (size_t)(status.st_size - cut);
-    uint8_t *tail = malloc(length);
-
-    CHECK(tail != NULL);
-    CHECK_EQ(pread(image->fd, tail, length, cut), length);
-    watch_doing("cuts the file", NULL, (size_t)cut);
-    lose(image, cut);
-    CHECK_EQ(ftruncate(image->fd, cut), 0);
-    random_sleep(random, 4000);
-    CHECK_EQ(pwrite(image->fd, tail, length, cut), length);
-    free(tail);
+    const off_t pages = status.st_size / TARGET_PAGE;
+    image->end = (off_t)random_below(random, (uint64_t)pages) * TARGET_PAGE;
+    image->tail_length = (size_t)(status.st_size - image->end);
+    image->tail = malloc(image->tail_length);
+    CHECK(image->tail != NULL);
+    CHECK_EQ(pread(image->fd, image->tail, image->tail_length, image->end), image->tail_length);
+    lose(image, image->end);
+    CHECK_EQ(ftruncate(image->fd, image->end), 0);
     tally.cuts++;
+}
+
+void image_mend(struct image *image)
+{
+    if (image->tail != NULL) {
+        CHECK_EQ(pwrite(image->fd, image->tail, image->tail_length, image->end), image->tail_length);
+        free(image->tail);
+        image->tail = NULL;
+    }
+}
+
+void image_cut(struct image *image, struct random *random)
+{
+    watch_doing("cuts the file", NULL, 0);
+    image_cut_short(image, random);
+    random_sleep(random, 4000);
+    image_mend(image);
+}
+
+int image_load(struct image *image)
+{
+    const struct machine_plan *plan = image->machine->plan;
+    const UffdLoadConfig config = {
+        .size = sizeof(config),
+        .flags = (plan->keep_present ? UFFD_LOAD_KEEP_PRESENT : 0) | (plan->background ? 0 : UFFD_LOAD_NO_BACKGROUND),
+        .loader_threads = plan->loader_threads,
+        .working_set_record = image->working_set,
+        .working_set_replay = image->machine->setup > 0 ? image->working_set : NULL,
+    };
+
+    return uffd_incoming_load_snapshot(&image->machine->vm, image->snapshot, &config);
 }

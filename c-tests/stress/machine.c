@@ -263,6 +263,9 @@ static int arm(struct machine *machine)
     }
     if (plan->load) {
         tally.loads++;
+        if (machine_poisons(machine) && random_percent(&machine->random, 70)) {
+            image_cut_short(machine->image, &machine->random);
+        }
         return image_load(machine->image);
     }
     return plan->by_configuration ? postcopy_ram_incoming_setup(&machine->vm)

@@ -126,8 +126,9 @@ static void *run(void *opaque)
     struct machine *machine = meddler->machine;
 
     watch_enter("meddler", machine->plan->number, 0);
-    if (machine->plan->cuts && random_percent(&meddler->random, 50)) {
-        image_cut(machine->image, &meddler->random);
+    if (machine->plan->load) {
+        random_sleep(&meddler->random, 20000);
+        image_mend(machine->image);
     }
     while (!meddler->end) {
         watch_doing("sleeps", NULL, 0);

@@ -56,12 +56,12 @@ static void plan_load(struct random *random, struct machine_plan *plan)
     plan->flat = random_percent(random, 30);
     plan->background = random_percent(random, 75);
     plan->keep_present = random_percent(random, 30);
-    plan->cuts = random_percent(random, 40);
-    if (plan->cuts && has_anon(plan) && random_percent(random, 70)) {
+    plan->cuts = random_percent(random, 50);
+    if (plan->cuts && has_anon(plan) && random_percent(random, 80)) {
         plan->flags |= UFFD_INCOMING_POISON;
-        plan->percent_healed = random_percent(random, 70) ? (unsigned)random_below(random, 100) : 0;
+        plan->percent_healed = random_percent(random, 50) ? (unsigned)random_below(random, 50) : 0;
     }
-    plan->placers = random_percent(random, 50) ? (unsigned)random_from(random, 1, 2) : 0;
+    plan->placers = random_percent(random, 40) ? (unsigned)random_from(random, 1, 2) : 0;
     plan->push = true;
     plan->working_set = random_percent(random, 40);
     plan->loader_threads = (unsigned)random_from(random, 1, 3);
