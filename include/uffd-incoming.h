@@ -53,7 +53,8 @@ _Static_assert(sizeof(ram_addr_t) == sizeof(uintptr_t), "ram_addr_t must have th
  * UffdIncomingConfig.flags: track what the VMM discards while armed (a balloon's madvise with MADV_DONTNEED, MADV_REMOVE or
  * MADV_FREE, on any thread but in no callback that cleanup, pause or a handler waits for). Whatever moment that comes at, the
  * pages are zeros afterwards and never what the source has for them, in shared RAM too (where MADV_DONTNEED by itself empties
- * only what has not arrived). The discard returns when a thread of the library has read of it, which neither a pause nor
+ * only what has not arrived). After MADV_FREE that holds for pages that had not arrived; the others keep what they held until
+ * they are written to, or the kernel takes them, which makes them zeros at any moment. The discard returns when a thread of the library has read of it, which neither a pause nor
  * a running handler delays. Without the flag a discard can lose against the placing of the same page. Each fault goes through
  * one thread more, so it takes longer. Block page sizes must be the kernel's. fallocate() and discards of other processes
  * are not seen.

@@ -15,6 +15,7 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
+#include "pass-fd.h"
 #include "walkers.h"
 
 #ifndef UFFD_USER_MODE_ONLY
@@ -30,48 +31,6 @@ struct order {
     enum client_order what;
     size_t argument;
 };
-
-static void send_fd(int socket, int fd, uint64_t number)
-{
-    union {
-        struct cmsghdr header;
-        char space[CMSG_SPACE(sizeof(int))];
-    } control = {
-        .header = { .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS, .cmsg_len = CMSG_LEN(sizeof(fd)) },
-    };
-    struct iovec data = { .iov_base = &number, .iov_len = sizeof(number) };
-    struct msghdr message = {
-        .msg_iov = &data,
-        .msg_iovlen = 1,
-        .msg_control = &control,
-        .msg_controllen = sizeof(control),
-    };
-
-    memcpy(CMSG_DATA(&control.header), &fd, sizeof(fd));
-    CHECK_EQ(sendmsg(socket, &message, MSG_NOSIGNAL), sizeof(number));
-}
-
-static int receive_fd(int socket, uint64_t *number)
-{
-    union {
-        struct cmsghdr header;
-        char space[CMSG_SPACE(sizeof(int))];
-    } control;
-    struct iovec data = { .iov_base = number, .iov_len = sizeof(*number) };
-    struct msghdr message = {
-        .msg_iov = &data,
-        .msg_iovlen = 1,
-        .msg_control = &control,
-        .msg_controllen = sizeof(control),
-    };
-    int fd;
-
-    CHECK_EQ(recvmsg(socket, &message, MSG_CMSG_CLOEXEC), sizeof(*number));
-    CHECK_EQ(message.msg_controllen, sizeof(control));
-    CHECK_EQ(control.header.cmsg_type, SCM_RIGHTS);
-    memcpy(&fd, CMSG_DATA(&control.header), sizeof(fd));
-    return fd;
-}
 
 /*
  * Maps the memory one page of the host behind an address that would suit pages of any size: nobody promised a
@@ -161,7 +120,7 @@ static void live(const RAMBlock *rb, int socket, pid_t parent)
         .mode = UFFDIO_REGISTER_MODE_MISSING,
     };
     CHECK_EQ(ioctl(uffd, UFFDIO_REGISTER, &registration), 0);
-    send_fd(socket, uffd, registration.range.start);
+    pass_fd(socket, uffd, registration.range.start);
 
     while (recv(socket, &order, sizeof(order), 0) == sizeof(order)) {
         carry_out(&view, order);
@@ -188,7 +147,7 @@ struct client *client_new(MigrationIncomingState *vm, RAMBlock *rb)
     client->vm = vm;
     client->rb = rb;
     client->socket = sockets[0];
-    send_fd(client->socket, rb->fd, rb->length);
+    pass_fd(client->socket, rb->fd, rb->length);
     client->shared = (UffdSharedFd) {
         .fd = receive_fd(client->socket, &client->base),
         .data = client,

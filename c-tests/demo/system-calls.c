@@ -53,6 +53,7 @@ static const struct {
     { "ioctl", SYS_ioctl },
     { "lseek", SYS_lseek },
     { "madvise", SYS_madvise },
+    { "mincore", SYS_mincore },
     { "mmap", SYS_mmap },
     { "mprotect", SYS_mprotect },
     { "mremap", SYS_mremap },

@@ -3,14 +3,13 @@
 #include "client.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <linux/userfaultfd.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
-#include <sys/mman.h>
-#include <sys/syscall.h>
 
+#include "process.h"
 #include "tally.h"
+#include "view.h"
 #include "watch.h"
 
 struct client {
@@ -18,8 +17,11 @@ struct client {
     struct memory *memory;
     UffdSharedFd shared;
     atomic_bool leaving; /* it is being removed: what it asks for is refused, and asked for again when it is back */
-    uint8_t *reserved;
-    size_t reserved_length;
+    uint64_t base; /* where the client maps the block */
+    bool is_process;
+    struct view view; /* of this process, or: */
+    struct process *process;
+    pthread_mutex_t using; /* the process */
 };
 
 static int message(UffdSharedFd *shared, void *uffd_msg)
@@ -28,7 +30,7 @@ static int message(UffdSharedFd *shared, void *uffd_msg)
     struct machine *machine = client->machine;
     struct memory *memory = client->memory;
     const struct uffd_msg *message = uffd_msg;
-    const uint64_t address = message->arg.pagefault.address, offset = address - (uintptr_t)memory->alias;
+    const uint64_t address = message->arg.pagefault.address, offset = address - client->base;
     const size_t page = offset / memory->rb->page_size;
 
     CHECK_EQ(message->event, UFFD_EVENT_PAGEFAULT);
@@ -56,57 +58,79 @@ static int wake(UffdSharedFd *shared, RAMBlock *rb, uint64_t offset)
     if (rb != client->memory->rb) {
         return 0;
     }
-    return uffd_incoming_wake_shared(&client->machine->vm, shared->fd, rb,
-                                     (uintptr_t)client->memory->alias + offset);
+    return uffd_incoming_wake_shared(&client->machine->vm, shared->fd, rb, client->base + offset);
 }
 
-/* Not aligned as the machine's own mapping is, but for huge pages, which must be. */
-static void map(struct client *client)
+static void start(struct client *client)
 {
     const RAMBlock *rb = client->memory->rb;
-    const size_t behind = rb->page_size == HUGE_PAGE ? 0 : rb->page_size;
+    int uffd;
 
-    client->reserved_length = rb->length + 2 * HUGE_PAGE;
-    client->reserved = mmap(NULL, client->reserved_length, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    CHECK(client->reserved != MAP_FAILED);
-    uint8_t *at = (uint8_t *)(((uintptr_t)client->reserved + HUGE_PAGE - 1) & ~(HUGE_PAGE - 1)) + behind;
-    CHECK_EQ(mmap(at, rb->length, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, rb->fd, 0), at);
-    client->memory->alias = at;
-}
-
-struct client *client_new(struct machine *machine, struct memory *memory)
-{
-    struct client *client = calloc(1, sizeof(*client));
-    struct uffdio_api api = { .api = UFFD_API };
-
-    CHECK(client != NULL);
-    client->machine = machine;
-    client->memory = memory;
-    map(client);
+    if (client->is_process) {
+        client->process = process_start(rb, &uffd, &client->base);
+    } else {
+        client->view = view_new(rb->fd, rb->length, rb->page_size);
+        client->memory->alias = client->view.at;
+        client->base = (uintptr_t)client->view.at;
+        uffd = client->view.uffd;
+    }
     client->shared = (UffdSharedFd) {
-        .fd = (int)syscall(SYS_userfaultfd, O_CLOEXEC),
+        .fd = uffd,
         .data = client,
         .handler = message,
         .waker = wake,
         .idstr = "the client",
     };
-    CHECK(client->shared.fd >= 0);
-    CHECK_EQ(ioctl(client->shared.fd, UFFDIO_API, &api), 0);
-    struct uffdio_register registration = {
-        .range = { .start = (uintptr_t)memory->alias, .len = memory->rb->length },
-        .mode = UFFDIO_REGISTER_MODE_MISSING,
-    };
-    CHECK_EQ(ioctl(client->shared.fd, UFFDIO_REGISTER, &registration), 0);
+}
+
+/* Once its descriptor is not served any more. */
+static void end(struct client *client)
+{
+    CHECK_EQ(close(client->shared.fd), 0);
+    if (client->is_process) {
+        process_free(client->process);
+    } else {
+        client->memory->alias = NULL;
+        view_unmap(&client->view);
+    }
+}
+
+struct client *client_new(struct machine *machine, struct memory *memory, enum client_kind kind)
+{
+    struct client *client = calloc(1, sizeof(*client));
+
+    CHECK(client != NULL);
+    client->machine = machine;
+    client->memory = memory;
+    client->is_process = kind == CLIENT_PROCESS;
+    pthread_mutex_init(&client->using, NULL);
+    start(client);
     CHECK_OK(uffd_incoming_add_shared_fd(&machine->vm, &client->shared));
     return client;
 }
 
-void client_go_and_come(struct client *client, struct random *random)
+bool client_is_process(const struct client *client)
+{
+    return client->is_process;
+}
+
+bool client_read(struct client *client, size_t offset, uint8_t *bytes, size_t length)
+{
+    CHECK_EQ(pthread_mutex_lock(&client->using), 0);
+    const bool was_read = process_read(client->process, offset, bytes, length);
+    CHECK_EQ(pthread_mutex_unlock(&client->using), 0);
+    return was_read;
+}
+
+static void leave(struct client *client)
 {
     watch_doing("removes the client of", client->memory->rb, 0);
     client->leaving = true;
     CHECK_OK(uffd_incoming_remove_shared_fd(&client->machine->vm, client->shared.fd));
-    random_sleep(random, 500);
+}
+
+static void come(struct client *client)
+{
     watch_doing("adds the client of", client->memory->rb, 0);
     client->leaving = false;
     CHECK_ERRNO(uffd_incoming_remove_shared_fd(&client->machine->vm, client->shared.fd), -ENOENT);
@@ -114,9 +138,31 @@ void client_go_and_come(struct client *client, struct random *random)
     tally.clients++;
 }
 
+void client_go_and_come(struct client *client, struct random *random)
+{
+    leave(client);
+    random_sleep(random, 500);
+    come(client);
+}
+
+/* Whoever has it read goes on at once. */
+void client_kill(struct client *client, struct random *random)
+{
+    watch_doing("kills the client of", client->memory->rb, 0);
+    process_kill(client->process);
+    random_sleep(random, 500);
+    leave(client);
+    CHECK_EQ(pthread_mutex_lock(&client->using), 0);
+    end(client);
+    start(client);
+    CHECK_EQ(pthread_mutex_unlock(&client->using), 0);
+    come(client);
+    tally.killed++;
+}
+
 void client_let_go(struct client *client)
 {
-    struct uffdio_range range = { .start = (uintptr_t)client->memory->alias, .len = client->memory->rb->length };
+    struct uffdio_range range = { .start = client->base, .len = client->memory->rb->length };
 
     CHECK_EQ(ioctl(client->shared.fd, UFFDIO_UNREGISTER, &range), 0);
     /* The kernel wakes before it keeps further faults out. */
@@ -126,8 +172,7 @@ void client_let_go(struct client *client)
 void client_free(struct client *client)
 {
     CHECK_OK(uffd_incoming_remove_shared_fd(&client->machine->vm, client->shared.fd));
-    CHECK_EQ(close(client->shared.fd), 0);
-    client->memory->alias = NULL;
-    CHECK_EQ(munmap(client->reserved, client->reserved_length), 0);
+    end(client);
+    pthread_mutex_destroy(&client->using);
     free(client);
 }

@@ -21,8 +21,12 @@ struct image {
     struct machine *machine;
     int fd, description_fd;
     uint8_t *kinds[MAX_BLOCKS]; /* enum page_kind of each target page */
+    off_t offsets[MAX_BLOCKS];  /* of the blocks' pages in the file */
     UffdSnapshot *snapshot;
     char *working_set; /* the path, or NULL */
+    off_t end;         /* of the file, while it is cut short */
+    uint8_t *tail;     /* what was behind that; else NULL */
+    size_t tail_length;
 };
 
 static void choose_kinds(struct image *image, unsigned block, struct random *random)
@@ -45,6 +49,13 @@ static void choose_kinds(struct image *image, unsigned block, struct random *ran
         }
     }
     image->kinds[block] = kinds;
+}
+
+/* Whether the library has to read the file for a page. There is nothing stale in a flat image: zeros are written instead. */
+static bool is_held(const struct image *image, unsigned block, size_t page)
+{
+    return image->kinds[block][page] == PAGE_DATA ||
+           (image->machine->plan->flat && image->kinds[block][page] == PAGE_STALE);
 }
 
 static enum page_kind give_page(const void *opaque, size_t block, uint64_t page, void *bytes)
@@ -75,10 +86,12 @@ static void write_mapped_ram(struct image *image)
         blocks[i].length = image->machine->memories[i].rb->length;
     }
     CHECK_EQ(mapped_ram_write(image->fd, &file), 0);
+    for (unsigned i = 0; i < file.block_count; i++) {
+        image->offsets[i] = (off_t)blocks[i].pages_offset;
+    }
     image->snapshot = uffd_snapshot_open_fd(image->fd, 0);
 }
 
-/* There is nothing stale in a flat image: zeros are written instead. */
 static void write_flat(struct image *image)
 {
     char path[64];
@@ -90,9 +103,10 @@ static void write_flat(struct image *image)
     for (unsigned i = 0; i < image->machine->plan->block_count; i++) {
         const RAMBlock *rb = image->machine->memories[i].rb;
 
+        image->offsets[i] = at;
         dprintf(image->description_fd, "block %jd %zu %s\n", (intmax_t)at, rb->length, rb->idstr);
         for (size_t page = 0; page < rb->length / TARGET_PAGE; page++, at += TARGET_PAGE) {
-            if (image->kinds[i][page] != PAGE_ZERO) {
+            if (is_held(image, i, page)) {
                 CHECK_EQ(pwrite(image->fd, rb->source + page * TARGET_PAGE, TARGET_PAGE, at), TARGET_PAGE);
             }
         }
@@ -143,6 +157,60 @@ void image_free(struct image *image)
     free(image);
 }
 
+/* What lies behind the end may be poisoned from now on, where that can be: in pages of the host's size. */
+static void lose(struct image *image, off_t end)
+{
+    for (unsigned i = 0; i < image->machine->plan->block_count; i++) {
+        struct memory *memory = &image->machine->memories[i];
+
+        for (size_t page = 0; memory->poisonable && page < memory->rb->pages; page++) {
+            if (is_held(image, i, page) && image->offsets[i] + (off_t)((page + 1) * TARGET_PAGE) > end) {
+                memory->pages[page].lost = true;
+            }
+        }
+    }
+}
+
+/*
+ * At whole pages, and growing from there: a file that ends within a page, or is longer before it is whole, would
+ * show zeros that were never in it, and nobody could tell.
+ */
+void image_cut_short(struct image *image, struct random *random)
+{
+    struct stat status;
+
+    if (image->tail != NULL) {
+        return;
+    }
+    CHECK_EQ(fstat(image->fd, &status), 0);
+    const off_t pages = status.st_size / TARGET_PAGE;
+    image->end = (off_t)random_below(random, (uint64_t)pages) * TARGET_PAGE;
+    image->tail_length = (size_t)(status.st_size - image->end);
+    image->tail = malloc(image->tail_length);
+    CHECK(image->tail != NULL);
+    CHECK_EQ(pread(image->fd, image->tail, image->tail_length, image->end), image->tail_length);
+    lose(image, image->end);
+    CHECK_EQ(ftruncate(image->fd, image->end), 0);
+    tally.cuts++;
+}
+
+void image_mend(struct image *image)
+{
+    if (image->tail != NULL) {
+        CHECK_EQ(pwrite(image->fd, image->tail, image->tail_length, image->end), image->tail_length);
+        free(image->tail);
+        image->tail = NULL;
+    }
+}
+
+void image_cut(struct image *image, struct random *random)
+{
+    watch_doing("cuts the file", NULL, 0);
+    image_cut_short(image, random);
+    random_sleep(random, 4000);
+    image_mend(image);
+}
+
 int image_load(struct image *image)
 {
     const struct machine_plan *plan = image->machine->plan;
@@ -155,27 +223,4 @@ int image_load(struct image *image)
     };
 
     return uffd_incoming_load_snapshot(&image->machine->vm, image->snapshot, &config);
-}
-
-/*
- * At whole pages, and growing from there: a file that ends within a page, or is longer before it is whole, would
- * show zeros that were never in it, and nobody could tell.
- */
-void image_cut(struct image *image, struct random *random)
-{
-    struct stat status;
-
-    CHECK_EQ(fstat(image->fd, &status), 0);
-    const off_t pages = status.st_size / TARGET_PAGE, cut = (off_t)random_below(random, (uint64_t)pages) * TARGET_PAGE;
-    const size_t length = (size_t)(status.st_size - cut);
-    uint8_t *tail = malloc(length);
-
-    CHECK(tail != NULL);
-    CHECK_EQ(pread(image->fd, tail, length, cut), length);
-    watch_doing("cuts the file", NULL, (size_t)cut);
-    CHECK_EQ(ftruncate(image->fd, cut), 0);
-    random_sleep(random, 4000);
-    CHECK_EQ(pwrite(image->fd, tail, length, cut), length);
-    free(tail);
-    tally.cuts++;
 }

@@ -14,7 +14,11 @@ void image_free(struct image *image);
 /* uffd_incoming_load_snapshot(). */
 int image_load(struct image *image);
 
-/* Cuts the file short, for a while. */
+/* Cuts the file short, if it is whole, and makes it whole again. */
+void image_cut_short(struct image *image, struct random *random);
+void image_mend(struct image *image);
+
+/* Both, with a while in between. */
 void image_cut(struct image *image, struct random *random);
 
 #endif

@@ -5,14 +5,6 @@
 #include "tally.h"
 #include "watch.h"
 
-static UffdIncomingStats stats_of(struct machine *machine)
-{
-    UffdIncomingStats stats = { .size = sizeof(stats) };
-
-    CHECK_OK(uffd_incoming_get_stats(&machine->vm, &stats));
-    return stats;
-}
-
 static void look_at_blocktime(struct machine *machine)
 {
     uint64_t waited[16] = { 0 }, faults[16] = { 0 }, latency[16] = { 0 };
@@ -44,7 +36,7 @@ static bool keeps_blocktime(const struct machine *machine)
 
 void look(struct machine *machine, UffdIncomingStats *last)
 {
-    const UffdIncomingStats now = stats_of(machine);
+    const UffdIncomingStats now = vm_stats(&machine->vm);
 
     CHECK(now.faults >= last->faults);
     CHECK(now.pages_placed >= last->pages_placed);
@@ -54,7 +46,8 @@ void look(struct machine *machine, UffdIncomingStats *last)
     CHECK(now.bytes_loaded >= last->bytes_loaded);
     CHECK(now.bytes_loaded <= now.bytes_total);
     CHECK(now.complete >= last->complete);
-    CHECK_EQ(now.pages_poisoned, 0);
+    CHECK(now.pages_poisoned >= last->pages_poisoned);
+    CHECK(now.pages_poisoned == 0 || machine->plan->flags & UFFD_INCOMING_POISON);
     CHECK_EQ(now.fault_threads, machine->plan->fault_threads);
     *last = now;
     if (keeps_blocktime(machine)) {
@@ -62,9 +55,9 @@ void look(struct machine *machine, UffdIncomingStats *last)
     }
 }
 
-void look_at_the_end(struct machine *machine)
+void look_at_the_end(struct machine *machine, bool complete)
 {
-    const UffdIncomingStats stats = stats_of(machine);
+    const UffdIncomingStats stats = vm_stats(&machine->vm);
     uint64_t pages = 0, bytes = 0, measured = 0;
 
     for (unsigned i = 0; i < machine->plan->block_count; i++) {
@@ -76,10 +69,11 @@ void look_at_the_end(struct machine *machine)
     }
     CHECK(measured <= stats.faults + machine->messages);
     if (machine->plan->load) {
-        CHECK_EQ(stats.complete, 1);
+        CHECK_EQ(stats.complete, complete);
         CHECK_EQ(stats.bytes_total, bytes);
-        CHECK_EQ(stats.bytes_loaded, bytes);
-        CHECK_EQ(machine->complete_events, 1);
+        CHECK_EQ(stats.bytes_loaded == bytes, complete);
+        CHECK_EQ(machine->complete_events, complete);
+        CHECK(complete || stats.pages_poisoned > 0);
     }
     /* Never twice: only in a load whose discards are not tracked may a page have come again. */
     if (!machine->plan->load || machine_tracks(machine)) {

@@ -10,7 +10,7 @@
 /* While armed: nothing runs backwards since the last look, which this one replaces. */
 void look(struct machine *machine, UffdIncomingStats *last);
 
-/* When all is in place, before the cleanup. */
-void look_at_the_end(struct machine *machine);
+/* When all is in place, or of a load that is not complete, poisoned; before the cleanup. */
+void look_at_the_end(struct machine *machine, bool complete);
 
 #endif

@@ -11,6 +11,7 @@
 #include "image.h"
 #include "looking.h"
 #include "meddle.h"
+#include "placing.h"
 #include "postcopy.h"
 #include "queue.h"
 #include "tally.h"
@@ -30,6 +31,11 @@ struct memory *machine_memory(struct machine *machine, const RAMBlock *rb)
 struct random machine_random(const struct machine *machine, unsigned number)
 {
     return random_of(machine->plan->seed + machine->setup, number);
+}
+
+static bool machine_poisons(const struct machine *machine)
+{
+    return machine->plan->flags & UFFD_INCOMING_POISON;
 }
 
 bool machine_tracks(const struct machine *machine)
@@ -65,7 +71,7 @@ static void record_event(MigrationIncomingState *mis, int what, int error)
     struct machine *machine = machine_of(mis);
 
     machine->complete_events += what == UFFD_INCOMING_EVENT_COMPLETE;
-    CHECK(what != UFFD_INCOMING_EVENT_POISONED);
+    machine->poisoned_events += what == UFFD_INCOMING_EVENT_POISONED;
     CHECK(error <= 0);
 }
 
@@ -181,6 +187,7 @@ static struct machine *machine_new(const struct machine_plan *plan)
         const struct block_plan *block = &plan->blocks[i];
 
         memory_init(&machine->memories[i], ram_new_aligned(block->kind, block->pages, block->aligned), block->kind);
+        machine->memories[i].poisonable = machine_poisons(machine) && block->kind == RAM_ANON;
         if (!plan->load) {
             postcopy_choose_zeros(machine, &machine->memories[i]);
         }
@@ -205,10 +212,16 @@ static void machine_free(struct machine *machine)
     free(machine);
 }
 
+/* Since the set-up before. */
+static bool is_poisoned(const struct memory *memory, size_t page)
+{
+    return memory->pages[page].lost && !memory->pages[page].in_place;
+}
+
 /*
  * What is in the RAM before the set-up, in runs: something that stays (of the first time, a byte everywhere), or nothing,
  * which becomes what the source has. A load that empties the RAM replaces it all; it refuses a private mapping with
- * something in the file behind it.
+ * something in the file behind it. What is poisoned does not stay.
  */
 static void prepare(struct machine *machine, struct memory *memory)
 {
@@ -219,10 +232,13 @@ static void prepare(struct machine *machine, struct memory *memory)
     memory->leaving = memory->removed = false;
     for (size_t page = 0; page < rb->pages;) {
         const bool chosen = random_percent(&machine->random, machine->setup > 0 ? plan->percent_emptied : 80);
-        const bool empty = chosen || (!stays && memory->kind == RAM_MEMFD_PRIVATE);
+        const bool all_empty = chosen || (!stays && memory->kind == RAM_MEMFD_PRIVATE);
         size_t run = random_from(&machine->random, 1, 40);
 
         for (; run > 0 && page < rb->pages; run--, page++) {
+            struct page *it = &memory->pages[page];
+            const bool empty = all_empty || (stays && is_poisoned(memory, page));
+
             if (empty) {
                 ram_discard(rb, page, 1);
             } else if (machine->setup == 0) {
@@ -231,9 +247,9 @@ static void prepare(struct machine *machine, struct memory *memory)
             if (empty || !stays) {
                 memory_becomes_source(memory, page);
             }
-            memory->pages[page].kept = !empty && stays;
-            memory->pages[page].settled = false;
-            memory_note(memory, page, memory->pages[page].kept ? "is kept" : "is missing", machine->setup);
+            it->kept = it->in_place = !empty && stays;
+            it->settled = it->lost = false;
+            memory_note(memory, page, it->kept ? "is kept" : "is missing", machine->setup);
         }
     }
 }
@@ -247,6 +263,9 @@ static int arm(struct machine *machine)
     }
     if (plan->load) {
         tally.loads++;
+        if (machine_poisons(machine) && random_percent(&machine->random, 70)) {
+            image_cut_short(machine->image, &machine->random);
+        }
         return image_load(machine->image);
     }
     return plan->by_configuration ? postcopy_ram_incoming_setup(&machine->vm)
@@ -285,8 +304,8 @@ static void fail_to_arm(struct machine *machine)
 static void start_clients(struct machine *machine)
 {
     for (unsigned i = 0; i < machine->plan->block_count; i++) {
-        if (machine->plan->blocks[i].client) {
-            machine->clients[i] = client_new(machine, &machine->memories[i]);
+        if (machine->plan->blocks[i].client != CLIENT_NONE) {
+            machine->clients[i] = client_new(machine, &machine->memories[i], machine->plan->blocks[i].client);
         }
     }
 }
@@ -307,19 +326,46 @@ static void check_all(struct machine *machine)
     }
 }
 
-/* The meddler resumes what its cuts have paused. */
-static void await_load(struct machine *machine)
+/*
+ * Waits until all is loaded, or nothing is left to be had: is it complete? The meddler resumes what its cuts have paused.
+ */
+static bool await_load(struct machine *machine)
 {
     int waited;
 
     watch_doing("waits for the load", NULL, 0);
-    while ((waited = uffd_incoming_wait(&machine->vm, 100)) != 0) {
+    while ((waited = uffd_incoming_wait(&machine->vm, 100)) != 0 && machine->poisoned_events == 0) {
         if (waited == -EIO && machine->plan->cuts) {
             random_sleep(&machine->random, 1000);
         } else if (waited != -ETIMEDOUT) {
             FAIL("waiting for the load: expected 0, saw %d: %s", waited, uffd_incoming_error());
         }
     }
+    return waited == 0;
+}
+
+/* The end of a load that has poisoned pages: it is complete as soon as all of them are placed, and not before. */
+static bool heal(struct machine *machine)
+{
+    tally.poisoned_loads++;
+    CHECK(machine_poisons(machine));
+    CHECK_EQ(machine->complete_events, 0);
+    if (random_percent(&machine->random, 50)) {
+        return false;
+    }
+    for (unsigned i = 0; i < machine->plan->block_count; i++) {
+        struct memory *memory = &machine->memories[i];
+
+        for (size_t page = 0; page < memory->rb->pages; page++) {
+            if (vm_received(&machine->vm, memory->rb, page) == 0) {
+                CHECK(!memory_is_there(memory, page));
+                CHECK_ERRNO(uffd_incoming_wait(&machine->vm, -1), -EIO);
+                vm_place(&machine->vm, memory->rb, page);
+                CHECK(memory_is_there(memory, page));
+            }
+        }
+    }
+    return true;
 }
 
 /* Once all is in place and nothing is on its way, discards are exact even if nobody tracks them. */
@@ -331,7 +377,7 @@ static void discard_at_the_end(struct machine *machine)
         size_t page;
         struct memory *memory = machine_pick(machine, &machine->random, &page);
 
-        CHECK_EQ(touch_discard(machine, memory, page, 1), 1);
+        CHECK_EQ(touch_discard(machine, memory, page, 1, touch_advice(memory)), 1);
         memory->pages[page].other = OTHER_NONE;
     }
     check_all(machine);
@@ -341,15 +387,20 @@ static void finish(struct machine *machine, struct touchers *touchers, struct me
 {
     touchers_join(touchers);
     check_all(machine);
-    if (machine->plan->load) {
-        await_load(machine);
-    }
+    bool complete = !machine->plan->load || await_load(machine);
     meddler_stop(meddler);
+    if (machine_poisons(machine)) {
+        placers_stop(machine->placers);
+        machine->placers = NULL;
+        complete = uffd_incoming_wait(&machine->vm, -1) == 0 || heal(machine);
+    }
     if (machine->plan->load) {
-        CHECK_OK(uffd_incoming_wait(&machine->vm, -1));
+        CHECK_EQ(uffd_incoming_wait(&machine->vm, -1), complete ? 0 : -EIO);
+    }
+    if (machine->plan->load && complete) {
         discard_at_the_end(machine);
     }
-    look_at_the_end(machine);
+    look_at_the_end(machine, complete);
     watch_doing("cleans up", NULL, 0);
     machine->ending = true;
     CHECK_OK(uffd_incoming_cleanup(&machine->vm));
@@ -385,21 +436,24 @@ static void run_setup(struct machine *machine)
         fail_to_arm(machine);
     }
     machine->quit = machine->ending = false;
-    machine->complete_events = machine->messages = 0;
+    machine->complete_events = machine->poisoned_events = machine->messages = 0;
     watch_doing("arms", NULL, 0);
     CHECK_OK(arm(machine));
     start_clients(machine);
 
-    struct placers *placers = placers_start(machine);
+    machine->placers = placers_start(machine);
     struct meddler *meddler = meddler_start(machine);
     struct touchers *touchers = touchers_start(machine);
     (aborts ? break_off : finish)(machine, touchers, meddler);
-    placers_stop(placers);
+    placers_stop(machine->placers);
     queue_clear(machine->queue);
     for_each_client(machine, client_free);
     memset(machine->clients, 0, sizeof(machine->clients));
 
     check_all(machine);
+    for (unsigned i = 0; i < plan->block_count; i++) {
+        memory_keep_freed(&machine->memories[i]);
+    }
     machine->setup++;
     tally.setups++;
 }

@@ -28,9 +28,10 @@ struct machine {
     atomic_bool quit;     /* the preempt thread is to end */
     atomic_uint handlers; /* that run now */
     atomic_uint messages; /* of clients */
-    atomic_uint complete_events;
+    atomic_uint complete_events, poisoned_events;
     pid_t _Atomic vcpus[16]; /* the touchers' threads */
     struct client *clients[MAX_BLOCKS];
+    struct placers *placers;
 };
 
 static inline struct machine *machine_of(MigrationIncomingState *mis)

@@ -60,7 +60,7 @@ static void remove_block(struct meddler *meddler)
     const unsigned which = (unsigned)random_below(&meddler->random, machine->plan->block_count);
     struct memory *memory = &machine->memories[which];
 
-    if (which == 0 || memory->alias != NULL || memory->leaving || !machine->plan->removes) {
+    if (which == 0 || machine->clients[which] != NULL || memory->leaving || !machine->plan->removes) {
         return;
     }
     watch_doing("removes", memory->rb, 0);
@@ -88,11 +88,19 @@ static void meddle_with_postcopy(struct meddler *meddler, unsigned what)
     }
 }
 
+static void meddle_with_client(struct meddler *meddler, struct client *client)
+{
+    if (client != NULL && client_is_process(client) && random_percent(&meddler->random, 50)) {
+        client_kill(client, &meddler->random);
+    } else if (client != NULL) {
+        client_go_and_come(client, &meddler->random);
+    }
+}
+
 static void meddle(struct meddler *meddler)
 {
     struct machine *machine = meddler->machine;
     const unsigned what = (unsigned)random_below(&meddler->random, 100);
-    const unsigned client = (unsigned)random_below(&meddler->random, MAX_BLOCKS);
 
     if (what < 5) {
         pause_and_resume(meddler);
@@ -104,22 +112,12 @@ static void meddle(struct meddler *meddler)
     } else if (what < 40) {
         be_refused(machine);
     } else if (what < 50) {
-        if (machine->clients[client] != NULL) {
-            client_go_and_come(machine->clients[client], &meddler->random);
-        }
+        meddle_with_client(meddler, machine->clients[random_below(&meddler->random, MAX_BLOCKS)]);
     } else if (!machine->plan->load) {
         meddle_with_postcopy(meddler, (unsigned)random_below(&meddler->random, 100));
     } else if (machine->plan->cuts && what < 60) {
         image_cut(machine->image, &meddler->random);
     }
-}
-
-static bool is_paused(struct machine *machine)
-{
-    UffdIncomingStats stats = { .size = sizeof(stats) };
-
-    CHECK_OK(uffd_incoming_get_stats(&machine->vm, &stats));
-    return stats.paused;
 }
 
 static void *run(void *opaque)
@@ -128,10 +126,14 @@ static void *run(void *opaque)
     struct machine *machine = meddler->machine;
 
     watch_enter("meddler", machine->plan->number, 0);
+    if (machine->plan->load) {
+        random_sleep(&meddler->random, 20000);
+        image_mend(machine->image);
+    }
     while (!meddler->end) {
         watch_doing("sleeps", NULL, 0);
         random_sleep(&meddler->random, 1000);
-        if (is_paused(machine)) {
+        if (vm_stats(&machine->vm).paused) {
             random_sleep(&meddler->random, 500);
             resume(machine);
         }

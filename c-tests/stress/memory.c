@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "sigbus.h"
+#include "tally.h"
 #include "watch.h"
 
 #define HISTORY (sizeof(((struct page *)0)->history) / sizeof(struct operation))
@@ -69,25 +71,52 @@ static const uint8_t *seen_at(const struct memory *memory, const uint8_t *view, 
     return view + page * memory->rb->page_size;
 }
 
-static void find(const struct memory *memory, const uint8_t *view, size_t page, size_t from, size_t length)
+static void say_page(struct memory *memory, size_t page)
 {
     const RAMBlock *rb = memory->rb;
-    struct page *it = &memory->pages[page];
-    volatile const uint8_t *seen = seen_at(memory, view, page);
-    size_t i = from;
 
-    while (i < from + length - 1 && seen[i] == bytes_of(memory, page)[i]) {
-        i++;
-    }
-    const uint8_t byte = seen[i];
-    const int again = memcmp((const void *)(seen + from), bytes_of(memory, page) + from, length);
     fprintf(stderr, "page %zu of block %s (%zu pages of %zu bytes, at %p%s), the last that happened to it:\n", page,
             rb->idstr, rb->pages, rb->page_size, (void *)rb->host, memory->removed ? ", removed" : "");
-    say_history(it);
+    say_history(&memory->pages[page]);
+}
+
+static void find(struct memory *memory, const uint8_t *seen, size_t page, size_t from, size_t length)
+{
+    const RAMBlock *rb = memory->rb;
+    const uint8_t *expected = bytes_of(memory, page) + from;
+    size_t i = 0;
+
+    while (i < length - 1 && ((volatile const uint8_t *)seen)[i] == expected[i]) {
+        i++;
+    }
+    const uint8_t byte = ((volatile const uint8_t *)seen)[i];
+    const int again = memcmp(seen, expected, length);
+    say_page(memory, page);
     FAIL("block %s, page %zu, byte %zu: expected %#x (or %d), saw %#x, which is%s the source's%s, seen by %s%s", rb->idstr,
-         page, i, bytes_of(memory, page)[i], it->other, byte, byte == ram_source(rb, page)[i] ? "" : " not",
-         byte == 0 ? " and zero" : "", view == rb->host ? "the guest" : "the client",
+         page, from + i, expected[i], memory->pages[page].other, byte,
+         byte == ram_source(rb, page)[from + i] ? "" : " not", byte == 0 ? " and zero" : "",
+         seen == ram_page(rb, page) + from ? "the guest" : "the client",
          again == 0 ? "; a moment later all was well" : "");
+}
+
+bool memory_is_there(struct memory *memory, size_t page)
+{
+    struct page *it = &memory->pages[page];
+
+    if (!memory->poisonable || it->in_place) {
+        return true;
+    }
+    if (!is_sigbus(ram_page(memory->rb, page))) {
+        it->in_place = true;
+        return true;
+    }
+    memory_note(memory, page, "SIGBUS", it->lost);
+    if (!it->lost) {
+        say_page(memory, page);
+        FAIL("block %s, page %zu: expected its bytes, saw SIGBUS", memory->rb->idstr, page);
+    }
+    tally.sigbus++;
+    return false;
 }
 
 static uint64_t other_word(const struct memory *memory, size_t page, enum other other, size_t word)
@@ -96,48 +125,47 @@ static uint64_t other_word(const struct memory *memory, size_t page, enum other 
 }
 
 /* Whether the words are those of the other contents, but for the one that was written since. */
-static bool holds_other(const struct memory *memory, const uint8_t *view, size_t page, enum other other,
-                        size_t written, size_t from, size_t length)
+static bool holds_other(const struct memory *memory, const uint8_t *seen, size_t page, enum other other, size_t written,
+                        size_t from, size_t length)
 {
-    const uint64_t *seen = (const uint64_t *)seen_at(memory, view, page);
-    const uint64_t *bytes = (const uint64_t *)bytes_of(memory, page);
+    const uint64_t *words = (const uint64_t *)seen, *bytes = (const uint64_t *)bytes_of(memory, page);
+    const size_t first = from / sizeof(*words);
 
-    for (size_t word = from / sizeof(*seen); word < (from + length) / sizeof(*seen); word++) {
-        if (seen[word] != (word == written ? bytes[word] : other_word(memory, page, other, word))) {
+    for (size_t word = first; word < first + length / sizeof(*words); word++) {
+        if (words[word - first] != (word == written ? bytes[word] : other_word(memory, page, other, word))) {
             return false;
         }
     }
     return other != OTHER_NONE;
 }
 
-static bool holds_bytes(const struct memory *memory, const uint8_t *view, size_t page, size_t from, size_t length)
+void memory_check(struct memory *memory, const uint8_t *seen, size_t page, size_t from, size_t length)
 {
-    return memcmp(seen_at(memory, view, page) + from, bytes_of(memory, page) + from, length) == 0;
-}
-
-void memory_check(struct memory *memory, const uint8_t *view, size_t page, size_t from, size_t length)
-{
-    if (!holds_bytes(memory, view, page, from, length) &&
-        !holds_other(memory, view, page, memory->pages[page].other, NO_WORD, from, length)) {
-        find(memory, view, page, from, length);
+    if (memcmp(seen, bytes_of(memory, page) + from, length) != 0 &&
+        !holds_other(memory, seen, page, memory->pages[page].other, NO_WORD, from, length)) {
+        find(memory, seen, page, from, length);
     }
 }
 
 /*
  * Finds out which of the two a page holds. What it may hold is taken first: if its block is let go meanwhile, that is
- * told anew, and looking at the page decides it.
+ * told anew, and looking at the page decides it. What was freed is not decided before something is written to it.
  */
 static void settle(struct memory *memory, const uint8_t *view, size_t page, size_t written)
 {
-    const enum other other = atomic_exchange(&memory->pages[page].other, OTHER_NONE);
     const size_t size = memory->rb->page_size;
+    const uint8_t *seen = seen_at(memory, view, page);
     uint64_t *bytes = (uint64_t *)bytes_of(memory, page);
 
-    if (other == OTHER_NONE || holds_bytes(memory, view, page, 0, size)) {
+    if (memory->pages[page].other == OTHER_FREED && written == NO_WORD) {
         return;
     }
-    if (!holds_other(memory, view, page, other, written, 0, size)) {
-        find(memory, view, page, 0, size);
+    const enum other other = atomic_exchange(&memory->pages[page].other, OTHER_NONE);
+    if (other == OTHER_NONE || memcmp(seen, bytes, size) == 0) {
+        return;
+    }
+    if (!holds_other(memory, seen, page, other, written, 0, size)) {
+        find(memory, seen, page, 0, size);
     }
     for (size_t word = 0; word < size / sizeof(*bytes); word++) {
         if (word != written) {
@@ -159,6 +187,24 @@ void memory_discarded(struct memory *memory, size_t page, enum other other)
 {
     memset(bytes_of(memory, page), 0, memory->rb->page_size);
     memory->pages[page].other = other;
+    memory->pages[page].in_place = true;
+}
+
+void memory_freed(struct memory *memory, size_t page)
+{
+    memory->pages[page].other = OTHER_FREED;
+    memory->pages[page].in_place = true;
+}
+
+void memory_keep_freed(struct memory *memory)
+{
+    for (size_t page = 0; page < memory->rb->pages; page++) {
+        if (memory->pages[page].other == OTHER_FREED) {
+            memory_lock(memory, page, true);
+            memory_write(memory, memory->rb->host, page, 0, page);
+            memory_unlock(memory, page);
+        }
+    }
 }
 
 void memory_may_be_zeros(struct memory *memory, size_t page)
@@ -172,7 +218,6 @@ void memory_becomes_source(struct memory *memory, size_t page)
 {
     memcpy(bytes_of(memory, page), ram_source(memory->rb, page), memory->rb->page_size);
     memory->pages[page].other = OTHER_NONE;
-    memory->pages[page].settled = false;
 }
 
 void memory_becomes(struct memory *memory, size_t page, uint8_t byte)
@@ -184,15 +229,20 @@ void memory_becomes(struct memory *memory, size_t page, uint8_t byte)
 
 size_t memory_check_all(struct memory *memory)
 {
+    size_t bytes = 0;
+
     for (size_t page = 0; page < memory->rb->pages; page++) {
         watch_doing("compares", memory->rb, page);
         memory_lock(memory, page, true);
-        settle(memory, memory->rb->host, page, NO_WORD);
-        memory_check(memory, memory->rb->host, page, 0, memory->rb->page_size);
+        if (memory_is_there(memory, page)) {
+            settle(memory, memory->rb->host, page, NO_WORD);
+            memory_check(memory, ram_page(memory->rb, page), page, 0, memory->rb->page_size);
+            bytes += memory->rb->page_size;
+        }
         memory_unlock(memory, page);
         watch_progress();
     }
-    return memory->rb->length;
+    return bytes;
 }
 
 void memory_lock(struct memory *memory, size_t page, bool exclusively)

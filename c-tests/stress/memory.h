@@ -19,6 +19,7 @@ enum other {
     OTHER_NONE,
     OTHER_ZEROS,  /* it was missing, or on its way, when its block was let go: removed, aborted, or marked received */
     OTHER_SOURCE, /* it was discarded while the source's bytes might be on their way for a second time */
+    OTHER_FREED,  /* zeros, as soon as the kernel likes, until it is written to: it was given back by MADV_FREE */
 };
 
 /* What `what` happened to a page, told in a finding. */
@@ -35,6 +36,8 @@ struct page {
     atomic_int other;
     bool settled; /* by discarding or marking, under `placing`: there is no data to place any more */
     bool kept;    /* it held something before the set-up */
+    atomic_bool lost;     /* the source cannot be expected to have it */
+    atomic_bool in_place; /* it has been seen, and so it cannot be poisoned any more */
     atomic_uint calls;
     pthread_mutex_t noting; /* held for a moment, by whoever else holds what else */
     unsigned operations;
@@ -47,6 +50,7 @@ struct memory {
     uint8_t *bytes; /* what the RAM must hold; rb->source says what arrives */
     struct page *pages;
     uint8_t *alias;      /* where a client maps the same RAM, or NULL */
+    bool poisonable;     /* what is lost may be poisoned */
     bool added;          /* before a set-up */
     atomic_bool leaving; /* it is being removed */
     atomic_bool removed; /* the library does not know it any more */
@@ -61,19 +65,26 @@ void memory_note(struct memory *memory, size_t page, const char *what, int64_t n
 void memory_becomes_source(struct memory *memory, size_t page);
 void memory_becomes(struct memory *memory, size_t page, uint8_t byte);
 
-/* Reads so many bytes of a page and compares; `contents` is held. `view` is the mapping to look through. */
-void memory_check(struct memory *memory, const uint8_t *view, size_t page, size_t from, size_t length);
+/* Whether a page is there to be touched, or comes; else it is SIGBUS, and has to be lost. `contents` is held. */
+bool memory_is_there(struct memory *memory, size_t page);
+
+/* Compares so many bytes of a page, seen through whatever mapping; `contents` is held. */
+void memory_check(struct memory *memory, const uint8_t *seen, size_t page, size_t from, size_t length);
 
 /* Writes an aligned word; `contents` is held exclusively. */
 void memory_write(struct memory *memory, uint8_t *view, size_t page, size_t word, uint64_t value);
 
 /* After a discard: zeros, or what else; `contents` is held exclusively. */
 void memory_discarded(struct memory *memory, size_t page, enum other other);
+void memory_freed(struct memory *memory, size_t page);
+
+/* Ends what MADV_FREE has begun: all that is there stays. */
+void memory_keep_freed(struct memory *memory);
 
 /* What is missing in the page may be zeros from here on, before that becomes true. */
 void memory_may_be_zeros(struct memory *memory, size_t page);
 
-/* Takes `contents` of every page in turn and compares every byte. How many those were. */
+/* Takes `contents` of every page in turn and compares every byte, but for those of poisoned pages. How many those were. */
 size_t memory_check_all(struct memory *memory);
 
 void memory_lock(struct memory *memory, size_t page, bool exclusively);

@@ -20,7 +20,9 @@ static struct block_plan plan_block(struct random *random, bool may_be_huge)
         block.pages = (size_t)64 << random_below(random, 6);
         block.pages += random_percent(random, 50) ? random_below(random, 64) : 0;
     }
-    block.client = (block.kind == RAM_MEMFD_SHARED || block.kind == RAM_HUGETLB_SHARED) && random_percent(random, 50);
+    if ((block.kind == RAM_MEMFD_SHARED || block.kind == RAM_HUGETLB_SHARED) && random_percent(random, 60)) {
+        block.client = random_percent(random, 50) ? CLIENT_HERE : CLIENT_PROCESS;
+    }
     return block;
 }
 
@@ -29,7 +31,6 @@ static void plan_postcopy(struct random *random, struct machine_plan *plan)
     plan->placers = (unsigned)random_from(random, 1, 2);
     plan->latest_us = random_percent(random, 30) ? 2000 : 100;
     plan->percent_at_once = random_percent(random, 30) ? 100 : (unsigned)random_below(random, 100);
-    plan->percent_range = (unsigned)random_below(random, 60);
     plan->permille_fails = random_percent(random, 50) ? (unsigned)random_below(random, 10) : 0;
     plan->permille_lost = random_percent(random, 50) ? (unsigned)random_below(random, 10) : 0;
     plan->push = random_percent(random, 50);
@@ -40,12 +41,28 @@ static void plan_postcopy(struct random *random, struct machine_plan *plan)
     }
 }
 
+static bool has_anon(const struct machine_plan *plan)
+{
+    unsigned i = 0;
+
+    while (i < plan->block_count && plan->blocks[i].kind != RAM_ANON) {
+        i++;
+    }
+    return i < plan->block_count;
+}
+
 static void plan_load(struct random *random, struct machine_plan *plan)
 {
     plan->flat = random_percent(random, 30);
     plan->background = random_percent(random, 75);
     plan->keep_present = random_percent(random, 30);
-    plan->cuts = random_percent(random, 30);
+    plan->cuts = random_percent(random, 50);
+    if (plan->cuts && has_anon(plan) && random_percent(random, 80)) {
+        plan->flags |= UFFD_INCOMING_POISON;
+        plan->percent_healed = random_percent(random, 50) ? (unsigned)random_below(random, 50) : 0;
+    }
+    plan->placers = random_percent(random, 40) ? (unsigned)random_from(random, 1, 2) : 0;
+    plan->push = true;
     plan->working_set = random_percent(random, 40);
     plan->loader_threads = (unsigned)random_from(random, 1, 3);
 }
@@ -66,6 +83,8 @@ static struct machine_plan plan_machine(struct random *random, bool huge_pages)
         .percent_emptied = (unsigned)random_from(random, 10, 100),
         .touchers = (unsigned)random_from(random, 2, 4),
         .touches = (unsigned)random_from(random, 100, 2000),
+        .percent_freed = random_percent(random, 60) ? (unsigned)random_below(random, 100) : 0,
+        .percent_range = (unsigned)random_below(random, 60),
     };
 
     plan.flags |= random_percent(random, 20) ? UFFD_INCOMING_USER_MODE_ONLY : 0;
@@ -96,22 +115,25 @@ struct round_plan plan_round(uint64_t seed, bool huge_pages)
 static void print_machine(const struct machine_plan *plan)
 {
     static const char *const kinds[RAM_KINDS] = { "anon", "shared", "private", "huge", "huge-shared" };
+    static const char *const clients[] = { [CLIENT_NONE] = "", [CLIENT_HERE] = "@", [CLIENT_PROCESS] = "@@" };
 
     printf(" [%s", plan->load ? plan->flat ? "flat" : "mapped-ram" : "postcopy");
     for (unsigned i = 0; i < plan->block_count; i++) {
         const struct block_plan *block = &plan->blocks[i];
 
-        printf(" %s:%zu%s%s", kinds[block->kind], block->pages, block->aligned ? "" : "+1", block->client ? "@" : "");
+        printf(" %s:%zu%s%s", kinds[block->kind], block->pages, block->aligned ? "" : "+1", clients[block->client]);
     }
-    printf("; %u fault threads%s%s", plan->fault_threads, plan->spin_us ? ", spin" : "",
-           plan->flags & UFFD_INCOMING_TRACK_DISCARDS ? ", tracked" : "");
+    printf("; %u fault threads%s%s%s, %u placers", plan->fault_threads, plan->spin_us ? ", spin" : "",
+           plan->flags & UFFD_INCOMING_TRACK_DISCARDS ? ", tracked" : "", plan->percent_freed ? ", frees" : "",
+           plan->placers);
     if (plan->load) {
-        printf(", %u loaders%s%s%s%s", plan->background ? plan->loader_threads : 0,
+        printf(", %u loaders%s%s%s%s%s", plan->background ? plan->loader_threads : 0,
                plan->keep_present ? ", keep-present" : "", plan->cuts ? ", cuts" : "",
+               plan->flags & UFFD_INCOMING_POISON ? plan->percent_healed ? ", poison, heals" : ", poison" : "",
                plan->working_set ? ", working set" : "", plan->percent_abort ? ", abort" : "");
     } else {
-        printf(", %u placers%s%s%s%s", plan->placers, plan->flags & UFFD_INCOMING_PREEMPT ? ", preempt" : "",
-               plan->push ? ", push" : "", plan->removes ? ", removes" : "", plan->percent_abort ? ", abort" : "");
+        printf("%s%s%s%s", plan->flags & UFFD_INCOMING_PREEMPT ? ", preempt" : "", plan->push ? ", push" : "",
+               plan->removes ? ", removes" : "", plan->percent_abort ? ", abort" : "");
     }
     printf("; %u set-ups, %u touchers]", plan->setups, plan->touchers);
 }

@@ -10,11 +10,18 @@
 #define MAX_MACHINES 3
 #define MAX_BLOCKS 4
 
+/* Who else maps a block, with a userfaultfd of its own. */
+enum client_kind {
+    CLIENT_NONE,
+    CLIENT_HERE,    /* threads of this process, which are the touchers */
+    CLIENT_PROCESS, /* another process, which reads what it is told to */
+};
+
 struct block_plan {
     enum ram_kind kind;
     size_t pages;
     bool aligned;
-    bool client; /* another mapping of it, with a userfaultfd of its own */
+    enum client_kind client;
 };
 
 /* A mis. Percentages are of the cases in which there is a choice. */
@@ -31,15 +38,21 @@ struct machine_plan {
     unsigned percent_abort;
     unsigned percent_emptied; /* of the RAM, before a set-up but the first */
     unsigned touchers, touches;
+    unsigned percent_freed; /* of discards: by MADV_FREE, where that can be */
+
+    unsigned placers; /* threads that place */
+    bool push;        /* what nobody has asked for */
+    unsigned percent_range;
 
     bool load; /* a snapshot; else postcopy */
 
-    unsigned placers, latest_us; /* threads that place what the handler has not placed itself, and when they do */
-    unsigned percent_at_once, percent_range;
+    unsigned latest_us; /* when the placers place what the handler has not placed itself */
+    unsigned percent_at_once;
     unsigned permille_fails, permille_lost; /* of the handler's calls, and of what is placed later */
-    bool push, by_configuration, removes;
+    bool by_configuration, removes;
 
     bool flat, background, keep_present, cuts, working_set;
+    unsigned percent_healed; /* by who gets SIGBUS */
     unsigned loader_threads;
 };
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * The source of a postcopy: a page handler that places at once, later, or fails, and threads that place later.
+ * The source of a postcopy: a page handler that places at once, has pages placed later, or fails.
  */
 #ifndef POSTCOPY_H
 #define POSTCOPY_H
@@ -12,10 +12,6 @@ int postcopy_handle(MigrationIncomingState *mis, RAMBlock *rb, ram_addr_t offset
 
 /* Makes some pages of the block's source zeros. */
 void postcopy_choose_zeros(struct machine *machine, struct memory *memory);
-
-struct placers;
-struct placers *placers_start(struct machine *machine);
-void placers_stop(struct placers *placers);
 
 /* Bodies of UffdIncomingConfig.preempt_run and _quit: one more placer. */
 void postcopy_preempt_run(MigrationIncomingState *mis);

@@ -15,6 +15,7 @@
 #include "../demo/number.h"
 #include "../snapshot/scratch.h"
 #include "machine.h"
+#include "process.h"
 #include "resources.h"
 #include "tally.h"
 #include "watch.h"
@@ -83,10 +84,13 @@ static double seconds_since(const struct timespec *began)
 
 static void print_tally(uint64_t first, uint64_t last, double seconds)
 {
-    printf("%llu rounds (%llu set-ups, %llu loads), %llu faults, %llu bytes checked, %llu discards, %llu resumes, "
-           "%llu blocks removed, %llu clients gone and come, %llu cuts, %.1f minutes, seeds %" PRIu64 " to %" PRIu64 "\n",
-           tally.rounds, tally.setups, tally.loads, tally.faults, tally.bytes, tally.discards, tally.resumes,
-           tally.removals, tally.clients, tally.cuts, seconds / 60, first, last);
+    printf("%llu rounds (%llu set-ups, %llu loads), %llu faults, %llu bytes checked, %llu pages placed by callers, "
+           "%llu discards, %llu of them by MADV_FREE, %llu resumes, %llu blocks removed, %llu clients gone and come, "
+           "%llu of them killed, %llu cuts, %llu times SIGBUS, %llu of them healed, %llu loads ended poisoned, "
+           "%.1f minutes, seeds %" PRIu64 " to %" PRIu64 "\n",
+           tally.rounds, tally.setups, tally.loads, tally.faults, tally.bytes, tally.placed, tally.discards, tally.freed,
+           tally.resumes, tally.removals, tally.clients, tally.killed, tally.cuts, tally.sigbus, tally.healed,
+           tally.poisoned_loads, seconds / 60, first, last);
 }
 
 int main(int argc, char **argv)
@@ -96,6 +100,10 @@ int main(int argc, char **argv)
     uint64_t first = 0, seed = 0;
 
     start_again(argv);
+    if (argc == 2 && strcmp(argv[1], PROCESS_ARGUMENT) == 0) {
+        process_live();
+        return 0;
+    }
     if (argc < 2) {
         fprintf(stderr, "usage: %s SECONDS [SEED]...\n", program_invocation_short_name);
         return 2;

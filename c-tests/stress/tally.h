@@ -8,7 +8,8 @@
 #include <stdatomic.h>
 
 struct tally {
-    atomic_ullong rounds, setups, loads, faults, bytes, discards, resumes, removals, clients, cuts;
+    atomic_ullong rounds, setups, loads, faults, bytes, placed, discards, freed, resumes, removals, clients, killed, cuts;
+    atomic_ullong sigbus, healed, poisoned_loads;
 };
 extern struct tally tally;
 

@@ -11,7 +11,10 @@ struct touchers;
 struct touchers *touchers_start(struct machine *machine);
 void touchers_join(struct touchers *touchers);
 
-/* Discards pages, as far as it can be told what they are afterwards. How many. */
-size_t touch_discard(struct machine *machine, struct memory *memory, size_t page, size_t pages);
+/* How a block is discarded, but for MADV_FREE. */
+int touch_advice(const struct memory *memory);
+
+/* Discards pages by this madvise, as far as it can be told what they are afterwards. How many. */
+size_t touch_discard(struct machine *machine, struct memory *memory, size_t page, size_t pages, int advice);
 
 #endif

@@ -6,7 +6,17 @@ use super::config::{Event, LogLevel};
 use super::engine::Engine;
 use super::registration::Serving;
 use crate::error::{Error, Result, error};
+use crate::kernel::is_present;
 use crate::stats::Stats;
+
+/// What becomes of a page that cannot be had.
+enum Fate {
+    /// Whether it was not poisoned before.
+    Poisoned {
+        anew: bool,
+    },
+    Present,
+}
 
 impl Engine {
     /// Whether pages of a block that cannot be had for this reason are to be poisoned.
@@ -21,10 +31,11 @@ impl Engine {
             return Err(error);
         }
         let block = self.block(index);
-        let mut newly = 0;
+        let (mut newly, mut present) = (0, Vec::new());
         for &page in pages {
             match self.poison_page(index, page) {
-                Ok(poisoned) => newly += u64::from(poisoned),
+                Ok(Fate::Present) => present.push(page),
+                Ok(Fate::Poisoned { anew }) => newly += u64::from(anew),
                 Err(errno) => {
                     // Linux before 6.6.
                     if errno == Errno::EINVAL {
@@ -36,10 +47,16 @@ impl Engine {
                 }
             }
         }
-        Stats::count(&self.stats.pages_poisoned, newly);
-        Stats::count(&self.stats.source_errors, 1);
-        self.callbacks.log(LogLevel::Error, &format!("poisoned: {error}"));
-        self.callbacks.event(&Event::SourceError(error));
+        if present.len() < pages.len() {
+            Stats::count(&self.stats.pages_poisoned, newly);
+            Stats::count(&self.stats.source_errors, 1);
+            self.callbacks.log(LogLevel::Error, &format!("poisoned: {error}"));
+            self.callbacks.event(&Event::SourceError(error));
+        }
+        for page in present {
+            self.wake_range(&(block.address_of(page)..block.address_of(page + 1)));
+            self.receive(index, page..page + 1);
+        }
         for &page in pages {
             self.waits.forget(block.address_of(page)..block.address_of(page + 1));
             self.settle(index, page..page + 1);
@@ -48,24 +65,30 @@ impl Engine {
         Ok(())
     }
 
-    /// Poisons what is missing of a page, unless it has come after all. Whether it was not before, and is now.
-    fn poison_page(&self, index: usize, page: usize) -> nix::Result<bool> {
+    /// Poisons what is missing of a page, unless it has come after all.
+    fn poison_page(&self, index: usize, page: usize) -> nix::Result<Fate> {
         let block = self.block(index);
         let unit = self.registration.unit(index);
-        let mut newly = false;
+        let (mut anew, mut poisoned) = (false, false);
         let (mut at, end) = (block.offset_of(page), block.offset_of(page + 1));
         while at < end {
-            let Serving::By { uffd, number, .. } = self.registration.serving(index, at) else { break };
+            let Serving::By { uffd, number, .. } = self.registration.serving(index, at) else {
+                return Ok(Fate::Present);
+            };
             let placing = self.placing(number);
-            let mut poisoned = block.poisoned().to_add(block.pages()).map_err(|_| Errno::ENOMEM)?;
+            let mut pages = block.poisoned().to_add(block.pages()).map_err(|_| Errno::ENOMEM)?;
             if block.received().get(page) {
-                break;
+                return Ok(Fate::Present);
             }
             match uffd.poison(block.host() + at, unit).stopped {
-                None => newly |= poisoned.add(page),
-                Some(Errno::EEXIST) => {}
+                // Present, it stays, whatever the source has; or it is poisoned already, by an earlier set-up maybe.
+                Some(Errno::EEXIST) if is_present(block.host() + at) => {}
+                None | Some(Errno::EEXIST) => {
+                    anew |= pages.add(page);
+                    poisoned = true;
+                }
                 Some(Errno::EAGAIN | Errno::EINTR) => {
-                    drop((poisoned, placing));
+                    drop((pages, placing));
                     self.give_way(number);
                     continue;
                 }
@@ -73,7 +96,7 @@ impl Engine {
             }
             at += unit;
         }
-        Ok(newly)
+        Ok(if poisoned { Fate::Poisoned { anew } } else { Fate::Present })
     }
 
     /// Why a load is not complete though nothing is left to be had.

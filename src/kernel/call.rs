@@ -54,6 +54,7 @@ calls! {
     Mmap("mmap, anonymous"): ENOMEM EAGAIN;
     MmapFile("mmap of a file"): ENOMEM EAGAIN EACCES ENODEV;
     Msync("msync"): ENOMEM EINVAL;
+    Mincore("mincore"): ENOMEM EAGAIN EFAULT;
     MadviseHugePage("MADV_HUGEPAGE"): EINVAL ENOMEM EAGAIN;
     MadviseRemove("MADV_REMOVE"): EOPNOTSUPP EPERM ENOMEM EAGAIN;
     MadviseDontNeed("MADV_DONTNEED"): EINVAL ENOMEM EAGAIN;

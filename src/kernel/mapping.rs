@@ -139,6 +139,17 @@ pub(crate) unsafe fn empty_memory(start: usize, length: usize) -> Result<()> {
         .map_err(|errno| Error::os(errno as i32, "dropping its pages (MADV_DONTNEED)"))
 }
 
+/// Whether a page of the host's size, private and anonymous, is in memory: not missing, and not poisoned. Not told of one in
+/// swap space.
+pub(crate) fn is_present(address: usize) -> bool {
+    let mut resident = 0u8;
+    let there = before(Call::Mincore).and_then(|()| {
+        // SAFETY: the kernel writes a byte for the one page, and does not touch that.
+        Errno::result(unsafe { libc::mincore(with_exposed_provenance_mut(address), 1, &mut resident) })
+    });
+    there.is_ok() && resident & 1 != 0
+}
+
 /// Whether all of a range is mapped.
 pub(crate) fn is_mapped(start: usize, length: usize) -> bool {
     let looked = before(Call::Msync).and_then(|()| {

@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/*
+ * UFFD_INCOMING_POISON, UFFD_LOAD_KEEP_PRESENT, and a file that has lost pages that are present: these win over the
+ * snapshot's whether it has them or not, so all is in place and the load is complete. A page that was poisoned by an earlier
+ * load is not present: it stays poisoned, and the load is not complete.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "load.h"
+#include "sigbus.h"
+#include "snapshot-file.h"
+
+#define PAGES 1024
+#define CUT_PAGE 256
+#define OLD_BYTE 0x3c
+
+static void check_load(MigrationIncomingState *vm, RAMBlock *rb, struct snapshot_file *file, size_t poisoned)
+{
+    const UffdLoadConfig config = { .size = sizeof(config), .flags = UFFD_LOAD_KEEP_PRESENT };
+
+    CHECK_OK(uffd_incoming_load_snapshot(vm, file->snapshot, &config));
+    CHECK_EQ(uffd_incoming_wait(vm, 10000), poisoned > 0 ? -EIO : 0);
+    CHECK_EQ(vm_stats(vm).complete, poisoned == 0);
+    CHECK_EQ(vm_stats(vm).pages_poisoned, poisoned);
+    CHECK_EQ(vm_stats(vm).bytes_loaded, (PAGES - poisoned) * rb->page_size);
+    CHECK_OK(uffd_incoming_cleanup(vm));
+}
+
+int main(void)
+{
+    MigrationIncomingState *vm = vm_new();
+
+    need_poison();
+    vm->config.flags |= UFFD_INCOMING_POISON;
+    vm_attach(vm);
+    RAMBlock *rb = vm_add_ram(vm, RAM_ANON, PAGES);
+    struct snapshot_file *file = snapshot_file_of(vm);
+
+    /* What has been lost is present. */
+    for (size_t page = CUT_PAGE; page < PAGES; page++) {
+        memset(ram_page(rb, page), OLD_BYTE, rb->page_size);
+        memset(rb->source + page * rb->page_size, OLD_BYTE, rb->page_size); /* what is to be seen */
+    }
+    CHECK_EQ(ftruncate(file->fd, file->blocks[0].pages_offset + CUT_PAGE * rb->page_size), 0);
+    check_load(vm, rb, file, 0);
+    CHECK_RAM(vm);
+
+    CHECK_EQ(snapshot_page_kind(PAGES / 2), PAGE_DATA);
+    for (int i = 0; i < 2; i++) {
+        if (i == 0) {
+            ram_discard(rb, PAGES / 2, 1);
+        }
+        check_load(vm, rb, file, 1);
+        CHECK_SIGBUS(rb, PAGES / 2);
+    }
+    vm_end(vm);
+    snapshot_file_free(file);
+    return 0;
+}
