@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * The process that serves the storage is killed in the middle of a load, while reads wait for it: that is reported, all
- * pauses, and stays so after a resume. Abort ends it and leaves nothing behind; or whoever has the pages places them.
+ * The process that serves the storage is killed in the middle of a load, while reads wait for it: that is
+ * reported, all pauses, and stays so after a resume. Abort ends it and leaves nothing behind; or whoever
+ * has the pages places them.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -84,7 +85,8 @@ static void check_load(enum ram_kind kind, bool cached, enum end end)
 
 int main(void)
 {
-    const MigrationIncomingState gone = { .block_count = 0 }; /* like its RAM, whenever something is counted */
+    /* With its RAM, whenever something is counted. */
+    const MigrationIncomingState gone = { .block_count = 0 };
 
     check_load(RAM_ANON, true, ABORTED);
     const struct resources before = resources_count(&gone);

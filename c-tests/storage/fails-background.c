@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* The storage answers EIO to the background loader: it stops, says why, passes over nothing, and can go on. */
+/*
+ * The storage answers EIO to the background loader: it stops, says why, passes over nothing, and can go
+ * on.
+ */
 #include <errno.h>
 
 #include "load.h"

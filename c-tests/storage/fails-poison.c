@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * UFFD_INCOMING_POISON and storage with a bad spot: just its pages are poisoned, also those around it that were read along
- * with them are right, and the load ends and says that it is not complete.
+ * UFFD_INCOMING_POISON and storage with a bad spot: just its pages are poisoned, also those around it that
+ * were read along with them are right, and the load ends and says that it is not complete.
  */
 #include <errno.h>
 
@@ -9,7 +9,10 @@
 #include "sigbus.h"
 #include "storage.h"
 
-/* Several of the loader's units. The spot is whole where the kernel reads files in larger pieces than pages. */
+/*
+ * Several of the loader's units. The spot is whole where the kernel reads files in larger pieces than
+ * pages.
+ */
 #define PAGES 4096
 #define FIRST_BAD_PAGE 1024
 #define BAD_PAGES 64

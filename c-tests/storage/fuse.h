@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * The side of a FUSE file system that answers the kernel: one file, which is the root of the file system. It can be told to
- * fail, or to leave reads without an answer.
+ * The side of a FUSE file system that answers the kernel: one file, which is the root of the file system.
+ * It can be told to fail, or to leave reads without an answer.
  */
 #ifndef FUSE_H
 #define FUSE_H
@@ -24,8 +24,9 @@ struct fuse_orders {
 };
 
 /*
- * Answers what comes from an open /dev/fuse with what is in `file`, until it is unmounted. An event on `wake` tells that the
- * mood has changed. `cached`: through the page cache, and the file can be mapped; otherwise every read comes here.
+ * Answers what comes from an open /dev/fuse with what is in `file`, until it is unmounted. An event on
+ * `wake` tells that the mood has changed. `cached`: through the page cache, and the file can be mapped;
+ * otherwise every read comes here.
  */
 void fuse_serve(int device, int file, int wake, bool cached, struct fuse_orders *orders);
 

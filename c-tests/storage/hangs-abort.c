@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * Pause and abort wait for a read that the storage leaves without an answer, as for a handler that runs: a resume ends the
- * pause's wait, an answer or the end of the storage the abort's. What else waits for the load goes on as soon as it is aborted.
+ * Pause and abort wait for a read that the storage leaves without an answer, as for a handler that runs: a
+ * resume ends the pause's wait; an answer, or the storage's end, the abort's. What else waits for the load
+ * goes on as soon as it is aborted.
  */
 #include <errno.h>
 
@@ -30,7 +31,8 @@ static void *call(void *opaque)
     return NULL;
 }
 
-static void caller_start(struct caller *caller, MigrationIncomingState *vm, int (*function)(MigrationIncomingState *vm))
+static void caller_start(struct caller *caller, MigrationIncomingState *vm,
+                         int (*function)(MigrationIncomingState *vm))
 {
     caller->vm = vm;
     caller->call = function;
@@ -85,9 +87,10 @@ static void check_load(bool cached, void (*end)(struct storage *storage))
 
 int main(void)
 {
-    check_load(true, storage_dies);
-    check_load(false, storage_dies);
-    check_load(true, storage_heals);
-    check_load(false, storage_heals);
+    for (int cached = 0; cached < 2; cached++) {
+        check_load(cached, storage_dies);
+        check_load(cached, storage_is_cut_off);
+        check_load(cached, storage_heals);
+    }
     return 0;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * The storage leaves a read of the background loader without an answer: faults are served all the same, and once the storage
- * answers the load is completed.
+ * The storage leaves a read of the background loader without an answer: faults are served all the same,
+ * and once the storage answers the load is completed.
  */
 #include <errno.h>
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * The storage leaves the read for a fault without an answer: who touches the page waits, and so does who comes after it on
- * the same fault thread; another fault thread serves on, waits of the caller end in time, and all other calls return. Once
- * the storage answers, all is as if nothing had been.
+ * The storage leaves the read for a fault without an answer: who touches the page waits, and so does who
+ * comes after it on the same fault thread; another fault thread serves on, waits of the caller end in
+ * time, and all other calls return. Once the storage answers, all is as if nothing had been.
  */
 #include <errno.h>
 #include <time.h>

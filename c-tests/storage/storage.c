@@ -74,7 +74,8 @@ struct storage *storage_of(MigrationIncomingState *vm, bool cached)
     storage->path = scratch_path("snapshot");
     storage->file = snapshot_file_new(vm);
     snapshot_file_write(storage->file);
-    storage->orders = mmap(NULL, sizeof(*storage->orders), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    storage->orders =
+        mmap(NULL, sizeof(*storage->orders), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     CHECK(storage->orders != MAP_FAILED);
     storage->wake = eventfd(0, EFD_CLOEXEC);
     CHECK(storage->wake >= 0);
@@ -142,4 +143,10 @@ void storage_dies(struct storage *storage)
     CHECK_EQ(kill(storage->pid, SIGKILL), 0);
     CHECK_EQ(waitpid(storage->pid, NULL, 0), storage->pid);
     storage->pid = 0;
+}
+
+void storage_is_cut_off(struct storage *storage)
+{
+    CHECK_EQ(umount2(storage->path, MNT_FORCE), -1);
+    CHECK_EQ(errno, EBUSY); /* the file is open */
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * A snapshot on storage that can fail, hang and go away: a FUSE file system that another process serves. It is mounted where
- * nobody but the test sees it, and gone with the test.
+ * A snapshot on storage that can fail, hang and go away: a FUSE file system that another process serves.
+ * It is mounted where nobody but the test sees it, and gone with the test.
  */
 #ifndef STORAGE_H
 #define STORAGE_H
@@ -18,13 +18,16 @@ struct storage {
 };
 
 /*
- * Stores a snapshot of the VM's blocks, and opens it. What is said of `cached` in fuse.h holds. Call it before there are
- * threads. Skips the test where file systems cannot be mounted.
+ * Stores a snapshot of the VM's blocks, and opens it. What is said of `cached` in fuse.h holds. Call it
+ * before there are threads. Skips the test where file systems cannot be mounted.
  */
 struct storage *storage_of(MigrationIncomingState *vm, bool cached);
 void storage_free(struct storage *storage);
 
-/* What happens from now on to reads of these pages of the first block, and of what is read along with them. */
+/*
+ * What happens from now on to reads of these pages of the first block, and of what is read along with
+ * them.
+ */
 void storage_fails(struct storage *storage, size_t page, size_t pages);
 void storage_hangs(struct storage *storage, size_t page, size_t pages);
 
@@ -33,5 +36,8 @@ void storage_heals(struct storage *storage);
 
 /* Kills the process. */
 void storage_dies(struct storage *storage);
+
+/* What `umount -f` does: reads that wait are broken off. */
+void storage_is_cut_off(struct storage *storage);
 
 #endif
