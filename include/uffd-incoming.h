@@ -604,9 +604,9 @@ int uffd_incoming_cleanup(struct MigrationIncomingState *mis);
 
 /**
  * Undoes a set-up whatever is missing: RAM THAT HAS NOT BEEN LOADED THEN READS AS ZEROS. For a VM that will not run
- * on. Waits for nothing but running callbacks, and ends the wait for urgent pages of a cleanup on another thread;
- * threads in uffd_incoming_wait() return with -ECANCELED. 0 also when not armed. -EBUSY while another thread sets it up;
- * -EDEADLK from a callback.
+ * on. Waits for nothing but running callbacks and, in a load, reads of the snapshot, for as long as its storage takes to
+ * answer or to fail; ends the wait for urgent pages of a cleanup on another thread, and threads in uffd_incoming_wait()
+ * return with -ECANCELED at once. 0 also when not armed. -EBUSY while another thread sets it up; -EDEADLK from a callback.
  */
 int uffd_incoming_abort(struct MigrationIncomingState *mis);
 
@@ -672,8 +672,8 @@ int uffd_incoming_mark_received(struct MigrationIncomingState *mis,
                                 size_t length);
 
 /**
- * Pauses: returns once no handler runs and the background loader stands still, or somebody has resumed. Faults queue. 0 also when paused
- * already. -EINVAL when not armed, -EDEADLK from a callback.
+ * Pauses: returns once no handler runs and the background loader stands still (no read of the snapshot is under way), or
+ * somebody has resumed. Faults queue. 0 also when paused already. -EINVAL when not armed, -EDEADLK from a callback.
  */
 int uffd_incoming_pause(struct MigrationIncomingState *mis);
 

@@ -67,6 +67,7 @@ static int open_userfaultfd(void)
 struct view {
     MigrationIncomingState ram;
     RAMBlock rb;
+    int uffd;
     struct toucher *touchers;
     struct walkers *walkers;
 };
@@ -94,6 +95,9 @@ static void carry_out(struct view *view, struct order order)
     case CLIENT_ENDS_WALK:
         walkers_finish(view->walkers);
         break;
+    case CLIENT_CLOSES_UFFD:
+        CHECK_EQ(close(view->uffd), 0);
+        break;
     }
 }
 
@@ -114,13 +118,13 @@ static void live(const RAMBlock *rb, int socket, pid_t parent)
     view.touchers = calloc(rb->pages, sizeof(*view.touchers));
     CHECK(view.touchers != NULL);
 
-    int uffd = open_userfaultfd();
+    view.uffd = open_userfaultfd();
     struct uffdio_register registration = {
         .range = { .start = (uintptr_t)view.rb.host, .len = rb->length },
         .mode = UFFDIO_REGISTER_MODE_MISSING,
     };
-    CHECK_EQ(ioctl(uffd, UFFDIO_REGISTER, &registration), 0);
-    pass_fd(socket, uffd, registration.range.start);
+    CHECK_EQ(ioctl(view.uffd, UFFDIO_REGISTER, &registration), 0);
+    pass_fd(socket, view.uffd, registration.range.start);
 
     while (recv(socket, &order, sizeof(order), 0) == sizeof(order)) {
         carry_out(&view, order);
@@ -162,16 +166,34 @@ void client_end(struct client *client)
 {
     int status;
 
-    close(client->shared.fd);
-    /* Not close(): later clients hold it, too. */
-    shutdown(client->socket, SHUT_RDWR);
+    client_close_fd(client);
+    if (client->socket >= 0) {
+        /* Not close(): later clients hold it, too. */
+        shutdown(client->socket, SHUT_RDWR);
+    }
     CHECK_EQ(waitpid(client->pid, &status, 0), client->pid);
     const bool killed = WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL; /* by a test */
     if (!killed && !(WIFEXITED(status) && WEXITSTATUS(status) == 0)) {
         FAIL("expected the client to end without complaint, saw status %#x", status);
     }
-    close(client->socket);
+    client_hang_up(client);
     free(client);
+}
+
+void client_close_fd(struct client *client)
+{
+    if (client->shared.fd >= 0) {
+        close(client->shared.fd);
+        client->shared.fd = -1;
+    }
+}
+
+void client_hang_up(struct client *client)
+{
+    if (client->socket >= 0) {
+        close(client->socket);
+        client->socket = -1;
+    }
 }
 
 void client_add(struct client *client)

@@ -28,6 +28,12 @@ struct client *client_new(MigrationIncomingState *vm, RAMBlock *rb);
 /* Ends it, once its descriptor is removed or the VM has ended. */
 void client_end(struct client *client);
 
+/* Closes the test's copy of its userfaultfd. */
+void client_close_fd(struct client *client);
+
+/* Gives up the connection to it: it ends once no other process has it. */
+void client_hang_up(struct client *client);
+
 /* Has its descriptor served. */
 void client_add(struct client *client);
 void client_remove(struct client *client);
@@ -50,6 +56,9 @@ int client_wake(UffdSharedFd *shared, RAMBlock *rb, uint64_t offset);
 #define CLIENT_WALK(client, threads) client_order(HERE, (client), CLIENT_WALKS, (threads))
 #define CLIENT_WALKED(client) client_order(HERE, (client), CLIENT_ENDS_WALK, 0)
 
+/* It closes its userfaultfd; the test has closed its own copy. */
+#define CLIENT_CLOSES(client) client_order(HERE, (client), CLIENT_CLOSES_UFFD, 0)
+
 enum client_order {
     CLIENT_TOUCHES,
     CLIENT_CHECKS_WAIT,
@@ -57,6 +66,7 @@ enum client_order {
     CLIENT_CHECKS_ZEROS,
     CLIENT_WALKS,
     CLIENT_ENDS_WALK,
+    CLIENT_CLOSES_UFFD,
 };
 
 void client_order(const char *where, struct client *client, enum client_order order, size_t argument);

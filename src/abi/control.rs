@@ -8,8 +8,8 @@ use crate::abi::handles::incoming;
 use crate::abi::types::*;
 use crate::error::error;
 
-/// Pauses: returns once no handler runs and the background loader stands still, or somebody has resumed. Faults queue. 0 also when paused
-/// already. -EINVAL when not armed, -EDEADLK from a callback.
+/// Pauses: returns once no handler runs and the background loader stands still (no read of the snapshot is under way), or
+/// somebody has resumed. Faults queue. 0 also when paused already. -EINVAL when not armed, -EDEADLK from a callback.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn uffd_incoming_pause(mis: *mut MigrationIncomingState) -> c_int {
     status(|| {

@@ -129,9 +129,9 @@ pub unsafe extern "C" fn uffd_incoming_cleanup(mis: *mut MigrationIncomingState)
 }
 
 /// Undoes a set-up whatever is missing: RAM THAT HAS NOT BEEN LOADED THEN READS AS ZEROS. For a VM that will not run
-/// on. Waits for nothing but running callbacks, and ends the wait for urgent pages of a cleanup on another thread;
-/// threads in uffd_incoming_wait() return with -ECANCELED. 0 also when not armed. -EBUSY while another thread sets it up;
-/// -EDEADLK from a callback.
+/// on. Waits for nothing but running callbacks and, in a load, reads of the snapshot, for as long as its storage takes to
+/// answer or to fail; ends the wait for urgent pages of a cleanup on another thread, and threads in uffd_incoming_wait()
+/// return with -ECANCELED at once. 0 also when not armed. -EBUSY while another thread sets it up; -EDEADLK from a callback.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn uffd_incoming_abort(mis: *mut MigrationIncomingState) -> c_int {
     status(|| {

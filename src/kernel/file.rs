@@ -46,15 +46,15 @@ pub(super) fn status(file: impl AsFd) -> nix::Result<FileStat> {
 }
 
 /// A file that is to take another's place (or to be the first of its name) once all of it is written. Until then, and if
-/// it never is, the other one stays.
+/// it never is, the other one stays, and there is no file beside it: a process that is killed meanwhile leaves nothing behind.
 #[derive(Debug)]
 pub(crate) struct Replacement {
-    file: File,
     temporary: PathBuf,
     path: PathBuf,
 }
 
 impl Replacement {
+    /// Makes sure that a file can be created there.
     pub fn new(path: &Path) -> Result<Self> {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         // Found out only in the end otherwise: no file can take a directory's place.
@@ -63,26 +63,33 @@ impl Replacement {
         }
         let mut temporary = path.as_os_str().to_owned();
         temporary.push(format!(".{}.{}", process::id(), NEXT.fetch_add(1, Relaxed)));
-        let temporary = PathBuf::from(temporary);
-        let create = || OpenOptions::new().write(true).create_new(true).open(&temporary);
-        let file = before(Call::Create).map_err(io::Error::from).and_then(|()| create());
-        let file = file.map_err(|error| failed(&error, &temporary, "creating"))?;
-        Ok(Self { file, temporary, path: path.to_owned() })
+        let replacement = Self { temporary: PathBuf::from(temporary), path: path.to_owned() };
+        replacement.create()?;
+        replacement.remove();
+        Ok(replacement)
     }
 
     /// Fills it, and puts it in its place.
-    pub fn commit(mut self, bytes: &[u8]) -> Result<()> {
-        let written = before(Call::Write).map_err(io::Error::from).and_then(|()| self.file.write_all(bytes));
+    pub fn commit(self, bytes: &[u8]) -> Result<()> {
+        let mut file = self.create()?;
+        self.fill_and_rename(&mut file, bytes).inspect_err(|_| self.remove())
+    }
+
+    fn create(&self) -> Result<File> {
+        let create = || OpenOptions::new().write(true).create_new(true).open(&self.temporary);
+        let file = before(Call::Create).map_err(io::Error::from).and_then(|()| create());
+        file.map_err(|error| failed(&error, &self.temporary, "creating"))
+    }
+
+    fn fill_and_rename(&self, file: &mut File, bytes: &[u8]) -> Result<()> {
+        let written = before(Call::Write).map_err(io::Error::from).and_then(|()| file.write_all(bytes));
         written.map_err(|error| failed(&error, &self.temporary, "writing"))?;
         let replaced = before(Call::Rename).map_err(io::Error::from);
         let replaced = replaced.and_then(|()| fs::rename(&self.temporary, &self.path));
         replaced.map_err(|error| failed(&error, &self.path, "replacing"))
     }
-}
 
-impl Drop for Replacement {
-    fn drop(&mut self) {
-        // Once it has been put in its place, there is nothing of this name.
+    fn remove(&self) {
         let _ = fs::remove_file(&self.temporary);
     }
 }

@@ -78,8 +78,9 @@ pub fn play(run: &Run<'_>, loading: &Loading) {
         check(&ram, run, is_complete);
     }
     let told = rig.watcher.was_told("the working set was not recorded");
-    let failed =
-        run.plan.is_some_and(|plan| matches!(plan.call, Call::Write | Call::Rename | Call::Pread | Call::Fstat));
+    let failed = run
+        .plan
+        .is_some_and(|plan| matches!(plan.call, Call::Create | Call::Write | Call::Rename | Call::Pread | Call::Fstat));
     assert!(!told || failed, "a record is missing without a reason");
     if loading.record && is_complete {
         assert_eq!(run.snapshots.recorded.exists(), !told, "a record is there, or a message says why not");

@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+#define _GNU_SOURCE
+#include "fuse.h"
+
+#include <errno.h>
+#include <linux/fuse.h>
+#include <poll.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include "check.h"
+
+#define FOREVER UINT32_MAX /* in seconds: attributes never change */
+#define MOST_HELD 64
+
+struct request {
+    struct fuse_in_header header;
+    union {
+        struct fuse_init_in init;
+        struct fuse_read_in read;
+        char room[FUSE_MIN_READ_BUFFER];
+    };
+};
+
+/* A read that is to be answered. */
+struct reading {
+    uint64_t unique;
+    uint64_t offset;
+    uint32_t size;
+};
+
+struct server {
+    int device;
+    int file;
+    bool cached;
+    struct fuse_orders *orders;
+    struct reading held[MOST_HELD];
+    unsigned held_count;
+};
+
+static void answer(const struct server *server, uint64_t unique, int error, void *bytes, size_t length)
+{
+    struct fuse_out_header header = { .len = sizeof(header) + length, .error = error, .unique = unique };
+    struct iovec parts[] = { { &header, sizeof(header) }, { bytes, length } };
+
+    /* ENOENT: nobody waits any more. */
+    CHECK(writev(server->device, parts, 2) == header.len || errno == ENOENT);
+}
+
+static void answer_init(const struct server *server, const struct request *request)
+{
+    struct fuse_init_out init = {
+        .major = FUSE_KERNEL_VERSION,
+        .minor = FUSE_KERNEL_MINOR_VERSION,
+        .max_readahead = request->init.max_readahead,
+        .flags = FUSE_ASYNC_READ,
+        .max_write = 4096,
+    };
+
+    CHECK_EQ(request->init.major, FUSE_KERNEL_VERSION);
+    answer(server, request->header.unique, 0, &init, sizeof(init));
+}
+
+static void answer_attributes(const struct server *server, uint64_t unique)
+{
+    struct stat status;
+
+    CHECK_EQ(fstat(server->file, &status), 0);
+    struct fuse_attr_out attributes = {
+        .attr_valid = FOREVER,
+        .attr = {
+            .ino = FUSE_ROOT_ID,
+            .size = (uint64_t)status.st_size,
+            .blocks = (uint64_t)status.st_blocks,
+            .mode = S_IFREG | 0400,
+            .nlink = 1,
+            .blksize = 4096,
+        },
+    };
+    answer(server, unique, 0, &attributes, sizeof(attributes));
+}
+
+/* Answers a read in the mood of the moment; false if that is with silence. */
+static bool answer_read(const struct server *server, const struct reading *reading)
+{
+    static char bytes[1 << 20];
+    const struct fuse_orders *orders = server->orders;
+    const enum fuse_mood mood = orders->mood;
+    const bool concerned = reading->offset < orders->end && reading->offset + reading->size > orders->from;
+
+    if (mood == FUSE_HANGS && concerned) {
+        return false;
+    }
+    if (mood == FUSE_FAILS && concerned) {
+        answer(server, reading->unique, -EIO, NULL, 0);
+        return true;
+    }
+    CHECK(reading->size <= sizeof(bytes));
+    ssize_t length = pread(server->file, bytes, reading->size, (off_t)reading->offset);
+    CHECK(length >= 0);
+    answer(server, reading->unique, 0, bytes, (size_t)length);
+    return true;
+}
+
+static void take_read(struct server *server, const struct request *request)
+{
+    const struct reading reading = { request->header.unique, request->read.offset, request->read.size };
+
+    if (!answer_read(server, &reading)) {
+        CHECK(server->held_count < MOST_HELD);
+        server->held[server->held_count++] = reading;
+        server->orders->held = server->held_count;
+    }
+}
+
+/* The mood has changed. */
+static void look_at_held(struct server *server)
+{
+    unsigned kept = 0;
+
+    for (unsigned i = 0; i < server->held_count; i++) {
+        if (!answer_read(server, &server->held[i])) {
+            server->held[kept++] = server->held[i];
+        }
+    }
+    server->held_count = kept;
+    server->orders->held = kept;
+}
+
+/* Takes a request; false once the file system is unmounted. */
+static bool take_request(struct server *server)
+{
+    struct request request;
+    ssize_t length = read(server->device, &request, sizeof(request));
+
+    if (length < 0) {
+        /* ENOENT: it was taken back. */
+        CHECK(errno == ENODEV || errno == ENOENT || errno == EINTR || errno == EAGAIN);
+        return errno != ENODEV;
+    }
+    switch (request.header.opcode) {
+    case FUSE_INIT:
+        answer_init(server, &request);
+        break;
+    case FUSE_GETATTR:
+        answer_attributes(server, request.header.unique);
+        break;
+    case FUSE_OPEN: {
+        struct fuse_open_out opened = { .open_flags = server->cached ? FOPEN_KEEP_CACHE : FOPEN_DIRECT_IO };
+
+        answer(server, request.header.unique, 0, &opened, sizeof(opened));
+        break;
+    }
+    case FUSE_READ:
+        take_read(server, &request);
+        break;
+    case FUSE_FORGET:
+    case FUSE_BATCH_FORGET:
+    case FUSE_INTERRUPT: /* whoever hangs takes no notice */
+        break;
+    default: /* the kernel gets along without */
+        answer(server, request.header.unique, -ENOSYS, NULL, 0);
+        break;
+    }
+    return true;
+}
+
+void fuse_serve(int device, int file, int wake, bool cached, struct fuse_orders *orders)
+{
+    struct server server = { .device = device, .file = file, .cached = cached, .orders = orders };
+    struct pollfd watched[] = { { .fd = device, .events = POLLIN }, { .fd = wake, .events = POLLIN } };
+    uint64_t count;
+
+    for (;;) {
+        CHECK(poll(watched, 2, -1) > 0);
+        if (watched[1].revents != 0) {
+            CHECK_EQ(read(wake, &count, sizeof(count)), sizeof(count));
+            look_at_held(&server);
+        }
+        if (watched[0].revents != 0 && !take_request(&server)) {
+            return;
+        }
+    }
+}
