@@ -20,7 +20,6 @@ impl Engine {
         if !self.is_to_poison(index, &error) {
             return Err(error);
         }
-        let block = self.block(index);
         let mut newly = 0;
         for &page in pages {
             match self.poison_page(index, page) {
@@ -41,7 +40,7 @@ impl Engine {
         self.callbacks.log(LogLevel::Error, &format!("poisoned: {error}"));
         self.callbacks.event(&Event::SourceError(error));
         for &page in pages {
-            self.waits.forget(block.address_of(page)..block.address_of(page + 1));
+            self.forget_waits(index, page..page + 1);
             self.settle(index, page..page + 1);
         }
         self.check_complete();
