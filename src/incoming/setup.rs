@@ -37,6 +37,13 @@ pub(crate) struct Plan {
     pub load: Option<Arc<dyn Load>>,
 }
 
+impl Plan {
+    /// How many threads load in the background.
+    fn loader_threads(&self) -> usize {
+        self.load.as_ref().map_or(0, |load| load.threads())
+    }
+}
+
 impl Incoming {
     /// All steps up to an engine that serves, once its threads run. Nothing of it is left after a failure.
     pub(super) fn build_engine(self: &Arc<Self>, config: &Config, plan: &Plan) -> Result<Arc<Engine>> {
@@ -130,8 +137,7 @@ impl Record {
                 Stats::count(&stats.bytes_loaded, (block.received_pages() * block.page_size()) as u64);
             }
         }
-        let loaders = plan.load.as_ref().map_or(0, |load| load.threads());
-        let workers = config.fault_threads() + loaders + usize::from(config.track_discards);
+        let workers = config.fault_threads() + plan.loader_threads() + usize::from(config.track_discards);
         Self {
             stats: Arc::new(stats),
             gate: Arc::new(Gate::new(workers)),
