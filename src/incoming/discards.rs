@@ -129,8 +129,21 @@ pub(super) fn run(engine: &Engine, worker: usize) {
     };
     while !engine.gate.is_ending() {
         if let Err(Ending) = step().or_else(|error| engine.stand_still(worker, error)) {
-            return;
+            thread::yield_now();
         }
+    }
+}
+
+/// Dropped, it ends the thread of [`unheeded`]: also by a panic, which would wait for that thread otherwise.
+struct Done<'a> {
+    is_done: &'a AtomicBool,
+    waker: &'a EventFd,
+}
+
+impl Drop for Done<'_> {
+    fn drop(&mut self) {
+        self.is_done.store(true, SeqCst);
+        self.waker.signal();
     }
 }
 
@@ -153,11 +166,29 @@ pub(super) fn unheeded<T>(uffds: &[Userfaultfd], discarding: impl FnOnce() -> Re
     };
     thread::scope(|scope| {
         let reader = spawn_scoped("uffd/events", scope, &mut read)?;
+        let end = Done { is_done: &is_done, waker: &done };
         let result = discarding();
-        is_done.store(true, SeqCst);
-        done.signal();
+        drop(end);
         // The scope waits for its body alone: the thread itself would be there for a moment more.
         let _ = reader.join();
         result
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn a_panic_while_discarding_is_passed_on_and_not_waited_for() {
+        let (sender, receiver) = mpsc::channel();
+        thread::spawn(move || {
+            let panicked = std::panic::catch_unwind(|| unheeded::<()>(&[], || panic!("on purpose")));
+            sender.send(panicked.is_err())
+        });
+        assert_eq!(receiver.recv_timeout(Duration::from_secs(20)), Ok(true));
+    }
 }
