@@ -51,12 +51,13 @@ _Static_assert(sizeof(ram_addr_t) == sizeof(uintptr_t), "ram_addr_t must have th
 
 /**
  * UffdIncomingConfig.flags: track what the VMM discards while armed (a balloon's madvise with MADV_DONTNEED, MADV_REMOVE or
- * MADV_FREE, on any thread but in no callback that cleanup, pause or a handler waits for). Whatever moment that comes at, the
- * pages are zeros afterwards and never what the source has for them, in shared RAM too (where MADV_DONTNEED by itself empties
- * only what has not arrived). The discard returns when a thread of the library has read of it, which neither a pause nor
- * a running handler delays. Without the flag a discard can lose against the placing of the same page. Each fault goes through
- * one thread more, so it takes longer. Block page sizes must be the kernel's. fallocate() and discards of other processes
- * are not seen.
+ * MADV_FREE). Any thread may discard, also in a handler or another callback; but not in `log`, and not in a callback on the
+ * thread `uffd/events`, which is the one that reads of it. Whatever moment that comes at, the pages are zeros afterwards
+ * and never what the source has for them, in shared RAM too (where MADV_DONTNEED by itself empties only what has not
+ * arrived). The discard returns when a thread of the library has read of it, which neither a pause nor a running handler
+ * delays. Without the flag a discard can lose against the placing of the same page. Each fault goes through one thread
+ * more, so it takes longer. Block page sizes must be the kernel's. fallocate() and discards of other processes are not
+ * seen.
  */
 #define UFFD_INCOMING_TRACK_DISCARDS (1 << 3)
 

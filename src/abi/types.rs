@@ -50,12 +50,13 @@ pub const UFFD_INCOMING_PREEMPT: u64 = 1 << 1;
 pub const UFFD_INCOMING_USER_MODE_ONLY: u64 = 1 << 2;
 
 /// UffdIncomingConfig.flags: track what the VMM discards while armed (a balloon's madvise with MADV_DONTNEED, MADV_REMOVE or
-/// MADV_FREE, on any thread but in no callback that cleanup, pause or a handler waits for). Whatever moment that comes at, the
-/// pages are zeros afterwards and never what the source has for them, in shared RAM too (where MADV_DONTNEED by itself empties
-/// only what has not arrived). The discard returns when a thread of the library has read of it, which neither a pause nor
-/// a running handler delays. Without the flag a discard can lose against the placing of the same page. Each fault goes through
-/// one thread more, so it takes longer. Block page sizes must be the kernel's. fallocate() and discards of other processes
-/// are not seen.
+/// MADV_FREE). Any thread may discard, also in a handler or another callback; but not in `log`, and not in a callback on the
+/// thread `uffd/events`, which is the one that reads of it. Whatever moment that comes at, the pages are zeros afterwards
+/// and never what the source has for them, in shared RAM too (where MADV_DONTNEED by itself empties only what has not
+/// arrived). The discard returns when a thread of the library has read of it, which neither a pause nor a running handler
+/// delays. Without the flag a discard can lose against the placing of the same page. Each fault goes through one thread
+/// more, so it takes longer. Block page sizes must be the kernel's. fallocate() and discards of other processes are not
+/// seen.
 pub const UFFD_INCOMING_TRACK_DISCARDS: u64 = 1 << 3;
 
 /// UffdIncomingConfig.flags: pages of private anonymous RAM that cannot be had (the handler fails, or the snapshot cannot

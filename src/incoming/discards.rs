@@ -26,6 +26,7 @@ pub(crate) struct Discards {
     lanes: Box<[Lane]>,
     /// Wakes the thread that reads.
     waker: EventFd,
+    is_over: AtomicBool,
     /// Pages that count as received since a discard, and that nobody was told of yet: block, first page, mask.
     untold: Mutex<Vec<(usize, usize, u64)>>,
     any_untold: AtomicBool,
@@ -42,7 +43,13 @@ struct Lane {
 impl Discards {
     pub fn new(uffds: usize) -> Result<Self> {
         let lanes = iter::repeat_with(Lane::default).take(uffds).collect();
-        Ok(Self { lanes, waker: EventFd::new()?, untold: Mutex::default(), any_untold: AtomicBool::new(false) })
+        Ok(Self {
+            lanes,
+            waker: EventFd::new()?,
+            is_over: AtomicBool::new(false),
+            untold: Mutex::default(),
+            any_untold: AtomicBool::new(false),
+        })
     }
 
     /// To hold while looking whether pages are received and placing them by this userfaultfd.
@@ -50,8 +57,9 @@ impl Discards {
         self.lanes[number].placing.read()
     }
 
-    /// Wakes the thread that reads from its sleep.
-    pub fn wake(&self) {
+    /// Ends the thread that reads: nobody is waited for any more who may discard.
+    pub fn end(&self) {
+        self.is_over.store(true, SeqCst);
         self.waker.signal();
     }
 
@@ -127,7 +135,8 @@ pub(super) fn run(engine: &Engine, worker: usize) {
             .filter(|number| poll.readiness(*number) != Readiness::Nothing)
             .try_for_each(|number| discards.read(engine, number).map(drop))
     };
-    while !engine.gate.is_ending() {
+    // Not only until all is ending: a callback that is waited for then may discard.
+    while !discards.is_over.load(SeqCst) {
         if let Err(Ending) = step().or_else(|error| engine.stand_still(worker, error)) {
             thread::yield_now();
         }

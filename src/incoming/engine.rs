@@ -258,6 +258,5 @@ impl Engine {
     /// Wakes the threads that wait for faults from their sleep.
     pub fn wake_threads(&self) {
         self.wakers.iter().for_each(EventFd::signal);
-        self.discards.iter().for_each(Discards::wake);
     }
 }

@@ -115,8 +115,9 @@ impl Incoming {
 
     /// The last steps: threads. Faults wait in the descriptor until they run.
     pub(super) fn start(self: &Arc<Self>, armed: &mut Armed, plan: &Plan) -> Result<()> {
+        // First, and last to end: whatever is called back in between may discard.
+        armed.start_events_thread(plan.loader_threads())?;
         armed.start_fault_threads()?;
-        armed.start_events_thread(plan.load.as_deref().map_or(0, |load| load.threads()))?;
         armed.callbacks().fallible("the setup_done callback", |hooks| hooks.setup_done(self))?;
         if let Some(load) = &plan.load {
             armed.start_loader_threads(load)?;
