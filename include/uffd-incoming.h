@@ -51,22 +51,24 @@ _Static_assert(sizeof(ram_addr_t) == sizeof(uintptr_t), "ram_addr_t must have th
 
 /**
  * UffdIncomingConfig.flags: track what the VMM discards while armed (a balloon's madvise with MADV_DONTNEED, MADV_REMOVE or
- * MADV_FREE, on any thread but in no callback that cleanup, pause or a handler waits for). Whatever moment that comes at, the
- * pages are zeros afterwards and never what the source has for them, in shared RAM too (where MADV_DONTNEED by itself empties
- * only what has not arrived). After MADV_FREE that holds for pages that had not arrived; the others keep what they held until
- * they are written to, or the kernel takes them, which makes them zeros at any moment. The discard returns when a thread of the library has read of it, which neither a pause nor
- * a running handler delays. Without the flag a discard can lose against the placing of the same page. Each fault goes through
- * one thread more, so it takes longer. Block page sizes must be the kernel's. fallocate() and discards of other processes
- * are not seen.
+ * MADV_FREE). Any thread may discard, also in a handler or another callback; but not in `log`, and not in a callback on the
+ * thread `uffd/events`, which is the one that reads of it. Whatever moment that comes at, the pages are zeros afterwards
+ * and never what the source has for them, in shared RAM too (where MADV_DONTNEED by itself empties only what has not
+ * arrived). After MADV_FREE that holds for pages that had not arrived; the others keep what they held until they are
+ * written to, or the kernel takes them, which makes them zeros at any moment.
+ *
+ * The discard returns when a thread of the library has read of it, which neither a pause nor a running handler delays.
+ * Without the flag a discard can lose against the placing of the same page. Each fault goes through one thread more, so
+ * it takes longer. Block page sizes must be the kernel's. fallocate() and discards of other processes are not seen.
  */
 #define UFFD_INCOMING_TRACK_DISCARDS (1 << 3)
 
 /**
- * UffdIncomingConfig.flags: pages of private anonymous RAM that cannot be had (the handler fails, or the snapshot cannot
- * be read) are poisoned (Linux 6.6): whoever touches one, or waits for it, gets SIGBUS at its address, and all else goes
- * on. Placing the page heals it; discarding it makes it missing again. Other RAM, older kernels, and failures of the host
- * (no memory for a page) pause as without this flag. A read() into a poisoned page fails with EFAULT; a vCPU that touches
- * one leaves KVM_RUN with EHWPOISON or EFAULT.
+ * UffdIncomingConfig.flags: pages of private anonymous RAM that cannot be had (the handler fails, or the snapshot cannot be
+ * read) are poisoned (Linux 6.6): whoever touches one, or waits for it, gets SIGBUS at its address, and all else goes on.
+ * Placing the page heals it; discarding it makes it missing again. Other RAM, older kernels, and failures of the host (no
+ * memory for a page: -ENOMEM and -ENOSPC of a handler, too) pause as without this flag. A read() into a poisoned page fails
+ * with EFAULT; a vCPU that touches one leaves KVM_RUN with EHWPOISON or EFAULT.
  */
 #define UFFD_INCOMING_POISON (1 << 4)
 
@@ -164,8 +166,9 @@ typedef struct UffdSnapshot UffdSnapshot;
  * the host address that was touched, aligned down to the kernel's page size there.
  *
  * It places the page now (uffd_incoming_place_page() and its kin), or sets out to: asks the source, and some thread
- * places the page later. Returns 0 when done or on its way. Anything else (a negative errno value says it best)
- * means it could not: the fault threads pause until uffd_incoming_resume(), then it is asked again.
+ * places the page later. Returns 0 when done or on its way. Anything else (a negative errno value says it best; what
+ * is none counts as -EIO) means it could not: the fault threads pause until uffd_incoming_resume(), then it is asked
+ * again.
  *
  * With one fault thread (the default) calls of one mis never run concurrently. It may block for long, and no lock
  * is held meanwhile, but it must not touch guest RAM that may be missing. It may be called again for a page that

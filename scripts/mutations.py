@@ -2,11 +2,12 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
 """Breaks the library on purpose, one promise at a time, and sees that the test named for it fails: mutations.py BUILD_DIR
 
-Each mutation replaces a piece of a source file, which has to be there exactly once, in a copy of the sources. The tests are
-those of the build directory, and run with the broken library in place of the right one; what takes longer than a test's
-time has hung, and counts as caught.
+Each mutation replaces a piece of a source file, which has to be there exactly once, in a copy of the sources, made anew each
+time. The tests are those of the build directory, and run with the broken library in place of the right one, with which they
+have to pass; what takes longer than a test's time has hung, and counts as caught.
 """
 
+import contextlib
 import os
 import shutil
 import subprocess
@@ -94,15 +95,37 @@ MUTATIONS = [
 ]
 
 
-def build(copy: Path, target: Path) -> Path:
+def copy_sources(copy: Path) -> None:
+    """Not with their times: cargo shall not take what it made of broken sources for up to date."""
+    shutil.rmtree(copy, ignore_errors=True)
+    copy.mkdir(parents=True)
+    for name in ["Cargo.toml", "Cargo.lock", "build.rs", "cbindgen.toml", "README.md"]:
+        shutil.copy(ROOT / name, copy)
+    for name in ["src", "include", "tests"]:
+        shutil.copytree(ROOT / name, copy / name, copy_function=shutil.copy)
+
+
+@contextlib.contextmanager
+def broken(file: Path, mutation: Mutation):
+    text = file.read_text()
+    file.write_text(text.replace(mutation.old, mutation.new))
+    try:
+        yield
+    finally:
+        file.write_text(text)
+
+
+def build(copy: Path, target: Path, library: Path) -> bool:
     command = ["cargo", "build", "--lib", "--locked", "--quiet", "--target-dir", str(target)]
-    subprocess.run(command, cwd=copy, check=True, env={**os.environ, "RUSTFLAGS": "-Awarnings"})
-    built = target / "debug"
-    shutil.copy(built / "libuffd_incoming.so", built / "libuffd_incoming.so.0")
-    return built
+    if subprocess.run(command, cwd=copy, env={**os.environ, "RUSTFLAGS": "-Awarnings"}).returncode != 0:
+        return False
+    library.mkdir(exist_ok=True)
+    shutil.copy(target / "debug" / "libuffd_incoming.so", library / "libuffd_incoming.so.0")
+    return True
 
 
-def passes(tests: Path, environment: dict, test: str) -> bool:
+def passes(tests: Path, library: Path, test: str) -> bool:
+    environment = {**os.environ, "UFFD_TEST_DATA": str(ROOT / "c-tests" / "data"), "LD_LIBRARY_PATH": str(library)}
     try:
         ran = subprocess.run([tests / test], env=environment, timeout=SECONDS, capture_output=True)
         return ran.returncode == 0
@@ -112,34 +135,30 @@ def passes(tests: Path, environment: dict, test: str) -> bool:
 
 def main() -> int:
     build_dir = Path(sys.argv[1]).resolve()
-    tests = build_dir / "c-tests"
-    copy, target = build_dir / "mutations" / "sources", build_dir / "mutations" / "target"
-    shutil.rmtree(copy, ignore_errors=True)
-    copy.mkdir(parents=True)
-    for name in ["Cargo.toml", "Cargo.lock", "build.rs", "cbindgen.toml", "README.md"]:
-        shutil.copy(ROOT / name, copy)
-    for name in ["src", "include", "tests"]:
-        shutil.copytree(ROOT / name, copy / name)
-    environment = {**os.environ, "UFFD_TEST_DATA": str(ROOT / "c-tests" / "data")}
-    environment["LD_LIBRARY_PATH"] = str(build(copy, target))
+    tests, place = build_dir / "c-tests", build_dir / "mutations"
+    copy, target, right, wrong = place / "sources", place / "target", place / "right", place / "wrong"
+    copy_sources(copy)
+    if not build(copy, target, right):
+        print("FAIL: the library cannot be built")
+        return 1
+
+    def verdict(mutation: Mutation) -> str:
+        file = copy / mutation.file
+        if file.read_text().count(mutation.old) != 1:
+            return f"FAIL: {mutation.file} does not hold what is to be broken once"
+        with broken(file, mutation):
+            if not build(copy, target, wrong):
+                return "FAIL: it cannot be built"
+        if not passes(tests, right, mutation.test):
+            return f"FAIL: {mutation.test} fails with the unbroken library"
+        caught = not passes(tests, wrong, mutation.test)
+        return f"caught by {mutation.test}" if caught else f"FAIL: not caught by {mutation.test}"
 
     failed = 0
     for mutation in MUTATIONS:
-        file = copy / mutation.file
-        text = file.read_text()
-        if text.count(mutation.old) != 1:
-            print(f"FAIL: {mutation.what}: {mutation.file} does not hold what is to be broken once")
-            failed += 1
-            continue
-        right = passes(tests, environment, mutation.test)
-        file.write_text(text.replace(mutation.old, mutation.new))
-        build(copy, target)
-        caught = not passes(tests, environment, mutation.test)
-        file.write_text(text)
-        build(copy, target)
-        verdict = "caught" if right and caught else "NOT CAUGHT" if right else "FAIL: unbroken, too"
-        print(f"{mutation.what}: {verdict} by {mutation.test}", flush=True)
-        failed += not (right and caught)
+        said = verdict(mutation)
+        print(f"{mutation.what}: {said}", flush=True)
+        failed += said.startswith("FAIL")
     print(f"mutations: {len(MUTATIONS) - failed} passed, {failed} failed")
     return failed != 0
 

@@ -12,6 +12,8 @@ use uffd_incoming::{BlockId, Config, Event, Fault, Hooks, Incoming, LogLevel, Pa
 
 const PAGE: usize = 4096;
 const PATIENCE: Duration = Duration::from_secs(20);
+/// Linux 6.6.
+const UFFD_FEATURE_POISON: u64 = 1 << 14;
 
 /// Private anonymous memory that stands in for a VM's RAM.
 struct Ram {
@@ -37,6 +39,22 @@ impl Ram {
         assert!(page < self.pages);
         // SAFETY: inside the mapping.
         unsafe { self.start.add(page * PAGE + 7).read_volatile() }
+    }
+
+    /// Has the kernel read a page, on a thread of its own: nothing, if that is poisoned.
+    fn look(self: &Arc<Self>, page: usize) -> mpsc::Receiver<Option<u8>> {
+        assert!(page < self.pages);
+        let (sender, receiver) = mpsc::channel();
+        let ram = self.clone();
+        thread::spawn(move || {
+            let mut seen = 0_u8;
+            let from = libc::iovec { iov_base: ram.start.wrapping_add(page * PAGE).cast(), iov_len: 1 };
+            let to = libc::iovec { iov_base: (&raw mut seen).cast(), iov_len: 1 };
+            // SAFETY: one byte is written, to `seen`.
+            let read = unsafe { libc::process_vm_readv(libc::getpid(), &to, 1, &from, 1, 0) };
+            sender.send((read == 1).then_some(seen))
+        });
+        receiver
     }
 
     /// Reads a page on a thread of its own, since it may take as long as it likes.
@@ -132,34 +150,72 @@ fn a_page_of_the_wrong_size_is_refused() {
     incoming.cleanup().unwrap();
 }
 
+/// Fills each page as [`Numbers`] does, but panics at one as often as it is told to.
+struct Panics {
+    page: u64,
+    times: AtomicU32,
+}
+
+impl PageHandler for Panics {
+    fn page(&self, fault: &Fault<'_>) -> Result<()> {
+        let panics = fault.offset() / PAGE as u64 == self.page
+            && self.times.fetch_update(SeqCst, SeqCst, |times| times.checked_sub(1)).is_ok();
+        assert!(!panics, "on purpose");
+        Numbers.page(fault)
+    }
+}
+
 #[test]
 fn a_handler_that_panics_pauses_and_is_asked_again() {
-    struct PanicsOnce(AtomicU32);
-    impl PageHandler for PanicsOnce {
-        fn page(&self, fault: &Fault<'_>) -> Result<()> {
-            assert!(self.0.fetch_add(1, SeqCst) > 0, "on purpose");
-            fault.place(&[9; PAGE])
-        }
-    }
-    let ram = Ram::new(1);
+    let ram = Ram::new(4);
     let watcher = Arc::new(Watcher::default());
     let incoming = Incoming::new(config(watcher.clone())).unwrap();
     ram.add_to(&incoming);
-    incoming.setup(Arc::new(PanicsOnce(AtomicU32::new(0))), 1).unwrap();
-    let touched = ram.touch(0);
+    incoming.setup(Arc::new(Panics { page: 1, times: AtomicU32::new(1) }), 1).unwrap();
+    let touched = ram.touch(1);
     while !incoming.stats().paused {
         thread::yield_now();
     }
+    let other = ram.touch(2);
+    thread::sleep(Duration::from_millis(30));
     assert!(touched.try_recv().is_err(), "the page must stay missing");
+    assert!(other.try_recv().is_err(), "all pauses");
+    assert_eq!((incoming.stats().source_errors, incoming.stats().pages_requested), (1, 1));
     incoming.resume().unwrap();
-    assert_eq!(touched.recv_timeout(PATIENCE).unwrap(), 9);
+    assert_eq!(touched.recv_timeout(PATIENCE), Ok(2));
+    assert_eq!(other.recv_timeout(PATIENCE), Ok(3));
     incoming.cleanup().unwrap();
     let events = watcher.events.lock().unwrap();
     let [Event::SourceError(error), Event::Paused(Some(reason)), Event::Resumed] = &events[..] else {
         panic!("unexpected events: {events:?}");
     };
-    assert_eq!((error.errno(), reason.errno()), (libc::ENOTRECOVERABLE, libc::ENOTRECOVERABLE));
-    assert!(error.message().contains("on purpose"), "{error}");
+    assert_eq!((error.errno(), error), (libc::ENOTRECOVERABLE, reason));
+    assert!(error.message().contains("the page handler panicked: on purpose"), "{error}");
+}
+
+#[test]
+fn a_page_whose_handler_panics_is_poisoned_if_asked_for_and_all_else_goes_on() {
+    let watcher = Arc::new(Watcher::default());
+    let config = Config { poison: true, ..config(watcher.clone()) };
+    if config.user_mode_only || uffd_incoming::probe().features & UFFD_FEATURE_POISON == 0 {
+        return;
+    }
+    let ram = Ram::new(4);
+    let incoming = Incoming::new(config).unwrap();
+    ram.add_to(&incoming);
+    incoming.setup(Arc::new(Panics { page: 1, times: AtomicU32::new(u32::MAX) }), 1).unwrap();
+    assert_eq!(ram.look(1).recv_timeout(PATIENCE), Ok(None));
+    assert_eq!(ram.touch(2).recv_timeout(PATIENCE), Ok(3));
+    // Counted before that fault was served.
+    let stats = incoming.stats();
+    assert_eq!((stats.pages_poisoned, stats.source_errors, stats.paused), (1, 1, false));
+    incoming.place_page(BlockId(1), ram.start as usize + PAGE, [7; PAGE].as_ptr()).unwrap();
+    assert_eq!(ram.touch(1).recv_timeout(PATIENCE), Ok(7), "placing heals");
+    incoming.cleanup().unwrap();
+    let events = watcher.events.lock().unwrap();
+    let [Event::SourceError(error)] = &events[..] else { panic!("unexpected events: {events:?}") };
+    assert_eq!(error.errno(), libc::ENOTRECOVERABLE);
+    assert!(error.message().contains("the page handler panicked: on purpose"), "{error}");
 }
 
 #[test]

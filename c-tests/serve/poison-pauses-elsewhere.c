@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * UFFD_INCOMING_POISON where that cannot be: RAM that is not private and anonymous, and a kernel that does not know it. All
- * pauses, as without the flag, and no page is lost.
+ * UFFD_INCOMING_POISON where that cannot be: RAM that is not private and anonymous, and a kernel that does not know it; and a
+ * handler whose host has no memory for the page, with which nothing is wrong. All pauses, as without the flag, and no page is
+ * lost.
  */
 #include <errno.h>
 
@@ -11,14 +12,14 @@
 
 #define UFFDIO_POISON_REQUEST 0xc020aa08
 
-static atomic_bool fails;
+static atomic_int result;
 
 static int serve(MigrationIncomingState *vm, RAMBlock *rb, ram_addr_t offset, void *fault_address)
 {
-    return fails ? -EIO : vm_serve_page(vm, rb, offset, fault_address);
+    return result != 0 ? result : vm_serve_page(vm, rb, offset, fault_address);
 }
 
-static void check_pause(enum ram_kind kind, size_t pages)
+static void check_pause(enum ram_kind kind, size_t pages, int failure)
 {
     MigrationIncomingState *vm = vm_new();
     struct toucher toucher;
@@ -26,13 +27,13 @@ static void check_pause(enum ram_kind kind, size_t pages)
     vm->config.flags |= UFFD_INCOMING_POISON;
     vm_attach(vm);
     RAMBlock *ram = vm_add_ram(vm, kind, pages);
-    fails = true;
+    result = failure;
     CHECK_OK(uffd_setup_incoming(vm, serve, 1));
     touch_read(&toucher, ram_page(ram, 1));
-    AWAIT(vm_events(vm, UFFD_INCOMING_EVENT_PAUSED, -EIO) == 1);
+    AWAIT(vm_events(vm, UFFD_INCOMING_EVENT_PAUSED, failure) == 1);
     CHECK_WAITS(&toucher);
     CHECK_EQ(vm_stats(vm).pages_poisoned, 0);
-    fails = false;
+    result = 0;
     CHECK_OK(uffd_incoming_resume(vm));
     CHECK_EQ(toucher_finish(&toucher), *ram_source(ram, 1));
     CHECK_PAGE(ram, 0);
@@ -42,15 +43,17 @@ static void check_pause(enum ram_kind kind, size_t pages)
 static void without_poison(void)
 {
     refuse_ioctl(UFFDIO_POISON_REQUEST, EINVAL);
-    check_pause(RAM_ANON, 4);
+    check_pause(RAM_ANON, 4, -EIO);
 }
 
 int main(void)
 {
     need_poison();
     in_child(without_poison);
-    check_pause(RAM_MEMFD_SHARED, 4);
-    check_pause(RAM_MEMFD_PRIVATE, 4);
-    check_pause(RAM_HUGETLB_PRIVATE, 2);
+    check_pause(RAM_MEMFD_SHARED, 4, -EIO);
+    check_pause(RAM_MEMFD_PRIVATE, 4, -EIO);
+    check_pause(RAM_HUGETLB_PRIVATE, 2, -EIO);
+    check_pause(RAM_ANON, 4, -ENOMEM);
+    check_pause(RAM_ANON, 4, -ENOSPC);
     return 0;
 }

@@ -20,12 +20,15 @@ unsafe impl Send for Mis {}
 // SAFETY: as for Send.
 unsafe impl Sync for Mis {}
 
-/// What a callback returned, as a result: 0 is success, a negative errno value speaks for itself.
+/// The largest number that Linux gives an errno value.
+const MOST_ERRNO: c_int = 4095;
+
+/// What a callback returned, as a result: 0 is success, a negative errno value speaks for itself, and anything else is EIO.
 pub(super) fn check(returned: c_int, what: &str) -> Result<()> {
     match returned {
         0 => Ok(()),
-        errno if errno < 0 => Err(Error::os(errno.checked_neg().unwrap_or(libc::EIO), format_args!("{what} failed"))),
-        other => Err(error!(EIO, "{what} failed with {other}")),
+        errno if (-MOST_ERRNO..0).contains(&errno) => Err(Error::os(-errno, format_args!("{what} failed"))),
+        other => Err(error!(EIO, "{what} failed with {other}, which is no negative errno value")),
     }
 }
 
@@ -41,7 +44,11 @@ impl PageHandler for CHandler {
         let offset = ram_addr_t::try_from(fault.offset()).map_err(|_| error!(EOVERFLOW, "offset beyond ram_addr_t"))?;
         // SAFETY: the caller gave this function for these arguments, to be called on any thread of the library.
         let returned = unsafe { (self.handler)(self.mis.0, rb(fault.block_id()), offset, address) };
-        check(returned, "the page handler")
+        check(returned, "the page handler").map_err(|error| match error.errno() {
+            // What placing told the handler: nothing is wrong with where the page is from.
+            libc::ENOMEM | libc::ENOSPC => error.of_host(),
+            _ => error,
+        })
     }
 }
 

@@ -4,19 +4,21 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use super::callbacks::Callbacks;
+use super::discards::{self, Discards};
 use super::engine::Engine;
 use super::load::Load;
 use super::threads::{join, spawn};
-use super::{Incoming, discards, fault_thread};
+use super::{Incoming, fault_thread};
 use crate::error::{Result, ensure, error, panic_message};
 use crate::sync::JoinHandle;
 use crate::sync::atomic::{AtomicBool, Ordering::SeqCst};
 
-/// The threads of an armed mis. Dropped, it ends and joins them: the one way in which they end.
+/// The threads of an armed mis. Dropped, it ends and joins them; [`Armed::end`] leaves one.
 pub(super) struct Armed {
     engine: Arc<Engine>,
     workers: Vec<JoinHandle<()>>,
     preempt: Option<Preempt>,
+    events: Option<EventsThread>,
 }
 
 struct Preempt {
@@ -25,9 +27,15 @@ struct Preempt {
     done: Arc<AtomicBool>,
 }
 
+/// The thread that reads the faults, and of discards, where those are tracked. Dropped, it ends and is joined.
+pub(super) struct EventsThread {
+    engine: Arc<Engine>,
+    thread: Option<JoinHandle<()>>,
+}
+
 impl Armed {
     pub fn new(engine: Arc<Engine>) -> Self {
-        Self { engine, workers: Vec::new(), preempt: None }
+        Self { engine, workers: Vec::new(), preempt: None, events: None }
     }
 
     pub fn callbacks(&self) -> &Callbacks {
@@ -41,13 +49,14 @@ impl Armed {
         Ok(())
     }
 
-    /// The thread that reads the faults, and of discards, where those are tracked: the last worker.
+    /// The last worker, where discards are tracked.
     pub fn start_events_thread(&mut self, loader_threads: usize) -> Result<()> {
-        if self.engine.discards.is_none() {
-            return Ok(());
+        if self.engine.discards.is_some() {
+            let worker = self.engine.wakers.len() + loader_threads;
+            let thread = self.spawn("uffd/events", move |engine| guard(engine, worker, discards::run))?;
+            self.events = Some(EventsThread { engine: self.engine.clone(), thread: Some(thread) });
         }
-        let worker = self.engine.wakers.len() + loader_threads;
-        self.start("uffd/events".to_owned(), move |engine| guard(engine, worker, discards::run))
+        Ok(())
     }
 
     /// Loader threads are workers too, numbered behind the fault threads.
@@ -68,9 +77,14 @@ impl Armed {
     }
 
     pub fn start(&mut self, name: String, body: impl FnOnce(&Engine) + Send + 'static) -> Result<()> {
-        let engine = self.engine.clone();
-        self.workers.push(spawn(&name, self.engine.callbacks.clone(), move || body(&engine))?);
+        let thread = self.spawn(&name, body)?;
+        self.workers.push(thread);
         Ok(())
+    }
+
+    fn spawn(&self, name: &str, body: impl FnOnce(&Engine) + Send + 'static) -> Result<JoinHandle<()>> {
+        let engine = self.engine.clone();
+        spawn(name, self.engine.callbacks.clone(), move || body(&engine))
     }
 
     pub fn start_preempt_thread(&mut self, incoming: Arc<Incoming>) -> Result<()> {
@@ -104,6 +118,19 @@ impl Armed {
             let none_left = || self.engine.requested.load(SeqCst) == 0 || preempt.done.load(SeqCst);
             self.engine.gate.wait_unpaused_until(none_left);
         }
+    }
+
+    /// Ends and joins all threads but the one that reads of discards, to be dropped once no callback is left to wait for: until
+    /// then, one may discard RAM.
+    pub fn end(mut self) -> Option<EventsThread> {
+        self.events.take()
+    }
+}
+
+impl Drop for EventsThread {
+    fn drop(&mut self) {
+        self.engine.discards.iter().for_each(Discards::end);
+        self.thread.take().into_iter().for_each(join);
     }
 }
 

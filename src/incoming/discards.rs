@@ -26,6 +26,7 @@ pub(crate) struct Discards {
     lanes: Box<[Lane]>,
     /// Wakes the thread that reads.
     waker: EventFd,
+    is_over: AtomicBool,
     /// Pages that count as received since a discard, and that nobody was told of yet: block, first page, mask.
     untold: Mutex<Vec<(usize, usize, u64)>>,
     any_untold: AtomicBool,
@@ -42,7 +43,13 @@ struct Lane {
 impl Discards {
     pub fn new(uffds: usize) -> Result<Self> {
         let lanes = iter::repeat_with(Lane::default).take(uffds).collect();
-        Ok(Self { lanes, waker: EventFd::new()?, untold: Mutex::default(), any_untold: AtomicBool::new(false) })
+        Ok(Self {
+            lanes,
+            waker: EventFd::new()?,
+            is_over: AtomicBool::new(false),
+            untold: Mutex::default(),
+            any_untold: AtomicBool::new(false),
+        })
     }
 
     /// To hold while looking whether pages are received and placing them by this userfaultfd.
@@ -50,8 +57,9 @@ impl Discards {
         self.lanes[number].placing.read()
     }
 
-    /// Wakes the thread that reads from its sleep.
-    pub fn wake(&self) {
+    /// Ends the thread that reads: nobody is waited for any more who may discard.
+    pub fn end(&self) {
+        self.is_over.store(true, SeqCst);
         self.waker.signal();
     }
 
@@ -127,10 +135,24 @@ pub(super) fn run(engine: &Engine, worker: usize) {
             .filter(|number| poll.readiness(*number) != Readiness::Nothing)
             .try_for_each(|number| discards.read(engine, number).map(drop))
     };
-    while !engine.gate.is_ending() {
+    // Not only until all is ending: a callback that is waited for then may discard.
+    while !discards.is_over.load(SeqCst) {
         if let Err(Ending) = step().or_else(|error| engine.stand_still(worker, error)) {
-            return;
+            thread::yield_now();
         }
+    }
+}
+
+/// Dropped, it ends the thread of [`unheeded`]: also by a panic, which would wait for that thread otherwise.
+struct Done<'a> {
+    is_done: &'a AtomicBool,
+    waker: &'a EventFd,
+}
+
+impl Drop for Done<'_> {
+    fn drop(&mut self) {
+        self.is_done.store(true, SeqCst);
+        self.waker.signal();
     }
 }
 
@@ -153,11 +175,29 @@ pub(super) fn unheeded<T>(uffds: &[Userfaultfd], discarding: impl FnOnce() -> Re
     };
     thread::scope(|scope| {
         let reader = spawn_scoped("uffd/events", scope, &mut read)?;
+        let end = Done { is_done: &is_done, waker: &done };
         let result = discarding();
-        is_done.store(true, SeqCst);
-        done.signal();
+        drop(end);
         // The scope waits for its body alone: the thread itself would be there for a moment more.
         let _ = reader.join();
         result
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn a_panic_while_discarding_is_passed_on_and_not_waited_for() {
+        let (sender, receiver) = mpsc::channel();
+        thread::spawn(move || {
+            let panicked = std::panic::catch_unwind(|| unheeded::<()>(&[], || panic!("on purpose")));
+            sender.send(panicked.is_err())
+        });
+        assert_eq!(receiver.recv_timeout(Duration::from_secs(20)), Ok(true));
+    }
 }

@@ -149,6 +149,12 @@ impl Engine {
         words(pages).for_each(|(first, mask)| self.settle_word(index, first, mask));
     }
 
+    /// Who waits for these pages waits no longer, and was not served.
+    pub(super) fn forget_waits(&self, index: usize, pages: Range<usize>) {
+        let block = self.block(index);
+        self.waits.forget(block.address_of(pages.start)..block.address_of(pages.end));
+    }
+
     /// Nobody waits any more for the pages that are set in `mask`, counted from `first`.
     pub fn settle_word(&self, index: usize, first: usize, mask: u64) {
         let block = self.block(index);
@@ -244,14 +250,13 @@ impl Engine {
             // They fault again, and get the zeros from us.
             self.wake(index, 0, self.block(index).length());
         }
-        let block = self.block(index);
-        self.waits.forget(block.host()..block.end());
-        self.settle(index, 0..block.pages());
+        let all = 0..self.block(index).pages();
+        self.forget_waits(index, all.clone());
+        self.settle(index, all);
     }
 
     /// Wakes the threads that wait for faults from their sleep.
     pub fn wake_threads(&self) {
         self.wakers.iter().for_each(EventFd::signal);
-        self.discards.iter().for_each(Discards::wake);
     }
 }

@@ -9,7 +9,8 @@ use crate::memory::BlockId;
 pub trait PageHandler: Send + Sync {
     /// Called on a fault thread for each page that a thread waits for and that was not received yet. Places it now, with
     /// [`Fault::place`], or sets out to, and some thread places it later. After an error the fault threads pause until
-    /// [`Incoming::resume`](super::Incoming::resume), and then ask again.
+    /// [`Incoming::resume`](super::Incoming::resume), and then ask again; or the page is poisoned, if the configuration says
+    /// so, and nothing pauses. A panic counts as an error, ENOTRECOVERABLE: the page could not be had.
     ///
     /// With one fault thread (the default) calls never run concurrently. It may block for long, and no lock is held
     /// meanwhile; it must not touch guest RAM that may be missing.

@@ -208,11 +208,14 @@ impl Incoming {
     /// Ends the threads, waits until callers are out of the engine, unregisters the RAM and closes everything. `last` is
     /// called before the RAM is let go of.
     fn disarm(&self, armed: Armed, last: impl FnOnce(&Engine)) {
-        drop(armed);
-        if let Some(engine) = self.engine.write().take() {
+        let events = armed.end();
+        let engine = self.engine.write().take();
+        if let Some(engine) = &engine {
             engine.keep_account();
-            last(&engine);
+            last(engine);
         }
+        drop(events);
+        drop(engine);
         self.shared.forget_asked();
     }
 

@@ -196,8 +196,7 @@ impl Engine {
         match self.fill_discarded(index, page) {
             // Unregistered, or gone, since the fault was read; and what began to wait then was not seen by the removal.
             Err(error) if error.errno() == libc::ENOENT => {
-                let block = self.block(index);
-                self.waits.forget(block.address_of(page)..block.address_of(page + 1));
+                self.forget_waits(index, page..page + 1);
                 Ok(())
             }
             filled => filled,

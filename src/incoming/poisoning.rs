@@ -53,12 +53,13 @@ impl Engine {
             self.callbacks.log(LogLevel::Error, &format!("poisoned: {error}"));
             self.callbacks.event(&Event::SourceError(error));
         }
+        // What came after all.
         for page in present {
             self.wake_range(&(block.address_of(page)..block.address_of(page + 1)));
             self.receive(index, page..page + 1);
         }
         for &page in pages {
-            self.waits.forget(block.address_of(page)..block.address_of(page + 1));
+            self.forget_waits(index, page..page + 1);
             self.settle(index, page..page + 1);
         }
         self.check_complete();

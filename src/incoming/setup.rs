@@ -37,6 +37,13 @@ pub(crate) struct Plan {
     pub load: Option<Arc<dyn Load>>,
 }
 
+impl Plan {
+    /// How many threads load in the background.
+    fn loader_threads(&self) -> usize {
+        self.load.as_ref().map_or(0, |load| load.threads())
+    }
+}
+
 impl Incoming {
     /// All steps up to an engine that serves, once its threads run. Nothing of it is left after a failure.
     pub(super) fn build_engine(self: &Arc<Self>, config: &Config, plan: &Plan) -> Result<Arc<Engine>> {
@@ -108,8 +115,9 @@ impl Incoming {
 
     /// The last steps: threads. Faults wait in the descriptor until they run.
     pub(super) fn start(self: &Arc<Self>, armed: &mut Armed, plan: &Plan) -> Result<()> {
+        // First, and last to end: whatever is called back in between may discard.
+        armed.start_events_thread(plan.loader_threads())?;
         armed.start_fault_threads()?;
-        armed.start_events_thread(plan.load.as_deref().map_or(0, |load| load.threads()))?;
         armed.callbacks().fallible("the setup_done callback", |hooks| hooks.setup_done(self))?;
         if let Some(load) = &plan.load {
             armed.start_loader_threads(load)?;
@@ -130,8 +138,7 @@ impl Record {
                 Stats::count(&stats.bytes_loaded, (block.received_pages() * block.page_size()) as u64);
             }
         }
-        let loaders = plan.load.as_ref().map_or(0, |load| load.threads());
-        let workers = config.fault_threads() + loaders + usize::from(config.track_discards);
+        let workers = config.fault_threads() + plan.loader_threads() + usize::from(config.track_discards);
         Self {
             stats: Arc::new(stats),
             gate: Arc::new(Gate::new(workers)),
