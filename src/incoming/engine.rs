@@ -99,6 +99,14 @@ impl Engine {
         }
     }
 
+    /// Wakes who waits for pages of a block: they fault again.
+    pub fn wake_pages(&self, index: usize, pages: &Range<usize>) {
+        let block = self.block(index);
+        if !block.is_removed() {
+            self.wake(index, block.offset_of(pages.start), block.offset_of(pages.end));
+        }
+    }
+
     fn wake(&self, index: usize, from: usize, to: usize) {
         if let Err(errno) = self.registration.wake(index, from, to) {
             let block = self.block(index);

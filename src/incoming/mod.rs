@@ -41,7 +41,7 @@ pub use self::blocktime::{BlocktimeReport, Waited};
 pub use self::config::{Config, Event, Hooks, LogLevel};
 pub(crate) use self::engine::Engine;
 pub use self::fault::{Fault, PageHandler};
-pub(crate) use self::gate::{Ending, Gate};
+pub(crate) use self::gate::{Ending, Gate, NO_BLOCK};
 pub(crate) use self::load::Load;
 pub(crate) use self::placing::Filling;
 pub(crate) use self::setup::Plan;

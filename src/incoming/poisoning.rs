@@ -30,7 +30,6 @@ impl Engine {
         if !self.is_to_poison(index, &error) {
             return Err(error);
         }
-        let block = self.block(index);
         let (mut newly, mut present) = (0, Vec::new());
         for &page in pages {
             match self.poison_page(index, page) {
@@ -55,7 +54,7 @@ impl Engine {
         }
         // What came after all.
         for page in present {
-            self.wake_range(&(block.address_of(page)..block.address_of(page + 1)));
+            self.wake_pages(index, &(page..page + 1));
             self.receive(index, page..page + 1);
         }
         for &page in pages {

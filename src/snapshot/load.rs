@@ -14,7 +14,7 @@ use super::pages::Pages;
 use super::recorder::Recorder;
 use super::working_set::{self, Touched};
 use crate::error::{Result, ensure, error};
-use crate::incoming::{Config, Engine, Fault, Incoming, Load, LogLevel, PageHandler, Plan};
+use crate::incoming::{Config, Engine, Fault, Incoming, Load, LogLevel, NO_BLOCK, PageHandler, Plan};
 use crate::kernel::file::Replacement;
 use crate::memory::{BlockTable, RamBlock};
 
@@ -141,25 +141,29 @@ impl SnapshotLoad {
     /// What to load first.
     fn order(&self, engine: &Engine) -> Result<&Order> {
         let Prepared { pages, order, .. } = self.prepared()?;
-        order.put_first(self.replayed(engine).iter().map(|touched| {
+        order.put_first(self.replayed_pieces(pages, engine));
+        Ok(order)
+    }
+
+    /// The working set of an earlier restore, as pages of our RAM blocks.
+    fn replayed_pieces<'a>(&'a self, pages: &'a Pages, engine: &'a Engine) -> impl Iterator<Item = Piece> {
+        self.replayed(engine).iter().map(|touched| {
             let index = pages.index_of(touched.block);
             Piece { index, pages: pages_of(engine.block(index), touched) }
-        }));
-        Ok(order)
+        })
     }
 
     fn keep_record(&self, engine: &Engine, record: Replacement, recorder: &Recorder) -> Result<()> {
         let Prepared { pages, order, .. } = self.prepared()?;
+        let noted = recorder.notes().map(|(index, pages)| Piece { index, pages });
         // Where much of a unit was touched, it is recorded whole: so is it loaded, and the next restore has less to read.
-        let noted = order.by_units(recorder.notes().map(|(index, pages)| Piece { index, pages }));
-        let noted = noted.iter().map(|noted| {
-            let block = engine.block(noted.index);
-            let bytes = block.offset_of(noted.pages.start) as u64..block.offset_of(noted.pages.end) as u64;
-            Touched { block: pages.source_of(noted.index), bytes }
+        let all = order.by_units(self.replayed_pieces(pages, engine).chain(noted));
+        let all = all.iter().take(working_set::MOST_RUNS).map(|piece| {
+            let block = engine.block(piece.index);
+            let bytes = block.offset_of(piece.pages.start) as u64..block.offset_of(piece.pages.end) as u64;
+            Touched { block: pages.source_of(piece.index), bytes }
         });
-        let mut all: Vec<_> = self.replayed(engine).iter().cloned().chain(noted).collect();
-        all.truncate(working_set::MOST_RUNS);
-        record.commit(&working_set::encode(self.snapshot.identity()?, &all))
+        record.commit(&working_set::encode(self.snapshot.identity()?, &all.collect::<Vec<_>>()))
     }
 }
 
@@ -174,14 +178,21 @@ impl PageHandler for SnapshotLoad {
         let (engine, worker, index, page) = (fault.engine(), fault.worker(), fault.index(), fault.page());
         if self.extent == Some(Extent::All) && fault.is_crowded() {
             // All of them are better off with a unit for each than with a page.
-            let Some(mut unit) = order.attend(index, page) else { return Ok(()) };
-            let placed = pages.place_around(engine, worker, index, page, unit.piece.pages.clone())?;
-            unit.is_placed = placed == unit.piece.pages;
-            if !unit.is_placed {
-                order.faulted(index, page);
+            match order.attend(index, page) {
+                Some(mut unit) => {
+                    let placed = pages.place_around(engine, worker, index, page, unit.piece.pages.clone())?;
+                    unit.is_placed = placed == unit.piece.pages;
+                    if !unit.is_placed {
+                        order.faulted(index, page);
+                    }
+                    self.note(index, &placed);
+                    return Ok(());
+                }
+                // It comes in a moment.
+                None if pages.is_at_hand(engine, worker, index, page) => return Ok(()),
+                // The loader may wait for a disk, for much more than this page.
+                None => {}
             }
-            self.note(index, &placed);
-            return Ok(());
         }
         let mut placed = page..page + 1;
         pages.place(engine, worker, index, placed.clone())?;
@@ -222,7 +233,11 @@ impl Load for SnapshotLoad {
     }
 
     fn run(&self, engine: &Engine, worker: usize) {
-        if let (Ok(prepared), Ok(order), Some(extent)) = (self.prepared(), self.order(engine), self.extent) {
+        // The working set is read, and maybe some of the snapshot.
+        let Ok(pass) = engine.gate.enter(worker, NO_BLOCK) else { return };
+        let order = self.order(engine);
+        drop(pass);
+        if let (Ok(prepared), Ok(order), Some(extent)) = (self.prepared(), order, self.extent) {
             loader::run(&prepared.pages, order, extent, engine, worker);
         }
     }

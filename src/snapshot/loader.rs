@@ -1,7 +1,7 @@
 //! The background loader: places what nobody has asked for yet, piece by piece.
 
 use super::order::{Extent, Order, Piece};
-use super::pages::{From, Pages};
+use super::pages::{Origin, Pages};
 use crate::error::Result;
 use crate::incoming::{Ending, Engine};
 
@@ -9,7 +9,7 @@ use crate::incoming::{Ending, Engine};
 pub(super) fn run(pages: &Pages, order: &Order, extent: Extent, engine: &Engine, worker: usize) {
     while let Some(piece) = order.take(extent) {
         let mut taken = Taken { order, piece: Some(piece.clone()) };
-        if let Err(Ending) = load(pages, engine, worker, &piece) {
+        if let Err(Ending) = load(pages, order, engine, worker, &piece) {
             return;
         }
         taken.piece = None;
@@ -32,14 +32,19 @@ impl Drop for Taken<'_> {
 
 /// Loads what is missing of a piece; after a failure again, once resumed, or page by page, if bad ones are to be poisoned:
 /// nothing is ever passed over.
-fn load(pages: &Pages, engine: &Engine, worker: usize, piece: &Piece) -> Result<(), Ending> {
+fn load(pages: &Pages, order: &Order, engine: &Engine, worker: usize, piece: &Piece) -> Result<(), Ending> {
     loop {
         let pass = engine.gate.enter(worker, piece.index)?;
-        match place_missing(pages, engine, worker, piece) {
-            Ok(()) => return Ok(()),
-            Err(error) if engine.is_to_poison(piece.index, &error) => break,
-            Err(error) => engine.fail(pass, error.context("loading in the background")),
+        let arriving = order.arriving(piece);
+        let placed = place_missing(pages, engine, worker, piece);
+        drop(arriving);
+        let Err(error) = placed else { return Ok(()) };
+        // Who was left waiting for it faults again.
+        engine.wake_pages(piece.index, &piece.pages);
+        if engine.is_to_poison(piece.index, &error) {
+            break;
         }
+        engine.fail(pass, error.context("loading in the background"));
     }
     load_singly(pages, engine, worker, piece)
 }
@@ -79,7 +84,7 @@ fn load_singly(pages: &Pages, engine: &Engine, worker: usize, piece: &Piece) -> 
 
 fn place_missing(pages: &Pages, engine: &Engine, worker: usize, piece: &Piece) -> Result<()> {
     let Piece { index, pages: unit } = piece;
-    if pages.place_huge(engine, worker, *index, unit.clone(), From::Disk)? {
+    if pages.place_huge(engine, worker, *index, unit.clone(), Origin::Disk)? {
         return Ok(());
     }
     let received = engine.block(*index).received();

@@ -36,12 +36,14 @@ pub(super) enum Extent {
     All,
 }
 
-/// All RAM in units, each handed out once.
+/// All RAM in units, each handed out once; parts of some come before, if they were all that a working set holds of them.
 pub(super) struct Order {
     blocks: Box<[Division]>,
     /// Which units have been handed out.
     taken: AtomicBitmap,
-    /// Which units fault threads place, or have placed: nothing is to be read twice at once.
+    /// Which units the loader is placing.
+    arriving: AtomicBitmap,
+    /// Which units fault threads are placing, or have placed: there is hardly anything to do in them.
     attended: AtomicBitmap,
     /// What workers have given back.
     returned: Mutex<Vec<Piece>>,
@@ -56,8 +58,19 @@ pub(super) struct Order {
     units: usize,
 }
 
-/// A unit that a fault thread is about to place. The loader leaves it alone until this is dropped, and for long once it is
-/// placed.
+/// A unit that the loader is placing, until this is dropped.
+pub(super) struct Arriving<'a> {
+    order: &'a Order,
+    number: usize,
+}
+
+impl Drop for Arriving<'_> {
+    fn drop(&mut self) {
+        self.order.arriving.clear(self.number);
+    }
+}
+
+/// A unit that a fault thread is placing. The loader comes to it late, if it is not dropped before it is placed.
 pub(super) struct Attended<'a> {
     order: &'a Order,
     number: usize,
@@ -119,6 +132,7 @@ impl Order {
         Ok(Self {
             blocks,
             taken: AtomicBitmap::new(units)?,
+            arriving: AtomicBitmap::new(units)?,
             attended: AtomicBitmap::new(units)?,
             returned: Mutex::default(),
             working_set: OnceLock::new(),
@@ -180,15 +194,22 @@ impl Order {
         }
     }
 
-    /// The unit that a page lies in, for a fault thread to place all of; None if it has been taken: then a page of it that is
-    /// missing is about to arrive.
+    /// The unit that a page lies in, for a fault thread to place all of; None if the loader is placing it.
     pub fn attend(&self, index: usize, page: usize) -> Option<Attended<'_>> {
         let number = self.blocks[index].number(page);
-        if self.taken.get(number) {
+        if self.arriving.get(number) {
             return None;
         }
         self.attended.set(number..number + 1, |_, _| ());
         Some(Attended { order: self, number, piece: self.unit(number), is_placed: false })
+    }
+
+    /// The loader is about to place a piece. If it fails, those who have been left waiting for it are to be woken after this
+    /// is dropped.
+    pub fn arriving(&self, piece: &Piece) -> Option<Arriving<'_>> {
+        let number = self.unit_of(piece)?;
+        self.arriving.set(number..number + 1, |_, _| ());
+        Some(Arriving { order: self, number })
     }
 
     /// The next piece that nobody has taken.
@@ -239,7 +260,7 @@ impl Order {
         }
     }
 
-    /// Whether the unit was there to be taken, and nobody else is about to place it.
+    /// Whether the unit was there to be taken, and no fault thread is at it.
     fn take_unattended(&self, number: usize) -> bool {
         number < self.units && !self.attended.get(number) && self.take_unit(number)
     }
@@ -347,11 +368,16 @@ mod tests {
     }
 
     #[test]
-    fn what_was_taken_is_known() {
+    fn what_arrives_is_left_to_the_loader() {
         let order = order(&[(0x4000_0000, 4 << 20, 4096)]);
-        assert_eq!(order.take(Extent::All).unwrap().pages, 0..512);
+        let piece = order.take(Extent::All).unwrap();
+        let arriving = order.arriving(&piece);
         assert!(order.attend(0, 511).is_none());
         assert_eq!(order.attend(0, 600).unwrap().piece, Piece { index: 0, pages: 512..1024 });
+        drop(arriving);
+        assert!(order.attend(0, 511).is_some());
+        // Nobody can rely on the rest of its unit.
+        assert!(order.arriving(&Piece { index: 0, pages: 3..9 }).is_none());
     }
 
     #[test]

@@ -34,7 +34,7 @@ struct Buffers {
 
 /// Where a unit's bytes may come from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum From {
+pub(super) enum Origin {
     /// The page cache only.
     Cache,
     /// The disk, if need be.
@@ -90,7 +90,7 @@ impl Pages {
         worker: usize,
         index: usize,
         unit: Range<usize>,
-        from: From,
+        from: Origin,
     ) -> Result<bool> {
         let (source, block) = (self.sources[index], engine.block(index));
         let (offset, length) = (block.offset_of(unit.start), block.offset_of(unit.len()));
@@ -106,9 +106,9 @@ impl Pages {
         // SAFETY: each worker has a buffer to itself, which has room for a unit and holds nothing else.
         unsafe {
             match from {
-                From::Disk => self.snapshot.read(source, offset as u64, buffer, length)?,
-                From::Cache if self.snapshot.read_cached(source, offset as u64, buffer, length) => {}
-                From::Cache => return Ok(false),
+                Origin::Disk => self.snapshot.read(source, offset as u64, buffer, length)?,
+                Origin::Cache if self.snapshot.read_cached(source, offset as u64, buffer, length) => {}
+                Origin::Cache => return Ok(false),
             }
             engine.place_moving(index, unit, buffer)?;
         }
@@ -176,6 +176,19 @@ impl Pages {
         engine.place(index, pages, Filling::Bytes(buffer))
     }
 
+    /// Whether a page can be had without waiting for a disk.
+    pub fn is_at_hand(&self, engine: &Engine, worker: usize, index: usize, page: usize) -> bool {
+        let block = engine.block(index);
+        let (_, zeros) = self.next_run(engine, worker, index, page..page + 1);
+        let buffer = self.buffers[worker].pages.as_ptr();
+        // SAFETY: each worker has a buffer to itself, which has room for a page of any block.
+        zeros
+            || unsafe {
+                let offset = block.offset_of(page) as u64;
+                self.snapshot.read_cached(self.sources[index], offset, buffer, block.page_size())
+            }
+    }
+
     /// Places a page and all else that is missing of its unit, as far as that costs no time. What is then known to be in
     /// place: the unit, or just the page.
     pub fn place_around(
@@ -186,7 +199,7 @@ impl Pages {
         page: usize,
         unit: Range<usize>,
     ) -> Result<Range<usize>> {
-        if self.place_huge(engine, worker, index, unit.clone(), From::Cache)? {
+        if self.place_huge(engine, worker, index, unit.clone(), Origin::Cache)? {
             return Ok(unit);
         }
         self.place(engine, worker, index, page..page + 1)?;
@@ -205,8 +218,8 @@ impl Pages {
         Ok(unit)
     }
 
-    /// Places pages that nobody waits for, from the first on, as long as they are missing and cost no time: what is not
-    /// in the page cache is left. How many were placed.
+    /// Places pages that nobody waits for, run by run, as long as they are missing and cost no time: a run of which something is
+    /// not in the page cache ends it. How many were placed.
     pub fn place_along(&self, engine: &Engine, worker: usize, index: usize, pages: Range<usize>) -> Result<usize> {
         let block = engine.block(index);
         let end = pages.end.min(block.pages()).max(pages.start);
