@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* One file can be replayed and recorded at once: what was in it stays, and what was faulted on besides is added. */
+/* One file can be replayed and recorded at once: what was in it stays, and what was faulted on besides is added, once. */
 #include <stdlib.h>
+#include <sys/stat.h>
 
 #include "load.h"
 #include "scratch.h"
@@ -8,6 +9,12 @@
 #include "working-set.h"
 
 #define PAGES 1024
+
+/* Of a file with so many runs. */
+static off_t length_of(size_t runs)
+{
+    return (off_t)(24 + 16 * runs + 8);
+}
 
 int main(void)
 {
@@ -19,7 +26,13 @@ int main(void)
     char *set = scratch_path("set");
 
     record_working_set(vm, file->snapshot, set, NULL, first, 2);
-    record_working_set(vm, file->snapshot, set, set, second, 2);
+    for (int i = 0; i < 5; i++) {
+        struct stat status;
+
+        record_working_set(vm, file->snapshot, set, set, second, 2);
+        CHECK_EQ(stat(set, &status), 0);
+        CHECK_EQ(status.st_size, length_of(3));
+    }
 
     load_working_set(vm, file->snapshot, UFFD_LOAD_NO_BACKGROUND, NULL, set);
     AWAIT(pages_received(vm) == 3);
