@@ -41,7 +41,7 @@ pub(super) struct Order {
     blocks: Box<[Division]>,
     /// Which units have been handed out.
     taken: AtomicBitmap,
-    /// Which units the loader is placing.
+    /// Which units the loader is about to place, or placing.
     arriving: AtomicBitmap,
     /// Which units fault threads are placing, or have placed: there is hardly anything to do in them.
     attended: AtomicBitmap,
@@ -194,7 +194,7 @@ impl Order {
         }
     }
 
-    /// The unit that a page lies in, for a fault thread to place all of; None if the loader is placing it.
+    /// The unit that a page lies in, for a fault thread to place all of; None if the loader is at it.
     pub fn attend(&self, index: usize, page: usize) -> Option<Attended<'_>> {
         let number = self.blocks[index].number(page);
         if self.arriving.get(number) {
@@ -204,8 +204,8 @@ impl Order {
         Some(Attended { order: self, number, piece: self.unit(number), is_placed: false })
     }
 
-    /// The loader is about to place a piece. If it fails, those who have been left waiting for it are to be woken after this
-    /// is dropped.
+    /// The loader places a piece that it has taken. If it fails, those who have been left waiting for it are to be woken after
+    /// this is dropped.
     pub fn arriving(&self, piece: &Piece) -> Option<Arriving<'_>> {
         let number = self.unit_of(piece)?;
         self.arriving.set(number..number + 1, |_, _| ());
@@ -265,10 +265,13 @@ impl Order {
         number < self.units && !self.attended.get(number) && self.take_unit(number)
     }
 
-    /// Whether the unit was there to be taken.
+    /// Whether the unit was there to be taken. It is arriving from now on.
     fn take_unit(&self, number: usize) -> bool {
         let mut taken = false;
         self.taken.set(number..number + 1, |_, _| taken = true);
+        if taken {
+            self.arriving.set(number..number + 1, |_, _| ());
+        }
         taken
     }
 
