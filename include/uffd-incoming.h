@@ -9,11 +9,16 @@
  * Generated from the documented Rust sources by cbindgen. Do not edit: run `make header`.
  *
  * Conventions, for every function that does not say otherwise:
- *  - Returns 0, or a negative errno value; uffd_incoming_error() then tells in words what failed, where, and what
- *    to do. Outputs are written only on success.
- *  - May be called from any thread. Lengths and offsets are in bytes.
- *  - A NULL handle or pointer is -EINVAL; a mis, RAM block or snapshot the library does not know is -ENOENT.
- *  - Structs start with `size`, which the caller sets to sizeof.
+ *  - Returns 0, or a negative errno value (a pointer: NULL, and errno is set); uffd_incoming_error() then tells in words
+ *    what failed, where, and what to do. Outputs are written only on success. Lengths and offsets are in bytes.
+ *  - May be called from any thread and from every callback. Only these are -EDEADLK from within a callback of the same
+ *    mis, since they wait for callbacks: uffd_setup_incoming(), postcopy_ram_incoming_setup(),
+ *    uffd_incoming_load_snapshot(), _cleanup(), _abort(), _detach(), _pause(), _wait(), and _remove_ram_block() while armed.
+ *  - A NULL handle or pointer, a misaligned struct or an unknown flag is -EINVAL; a mis, RAM block, snapshot or shared
+ *    descriptor the library does not know is -ENOENT.
+ *  - Structs but UffdSharedFd start with `size`, which the caller sets to sizeof: less than in the first version is -EINVAL;
+ *    one passed in is -E2BIG if it is not 0 beyond what this version knows of it, or has more than 4096 bytes.
+ *  - -ENOMEM: no memory. -ENOTRECOVERABLE: an error in the library itself; please report it.
  *  - Needs Linux 4.14 or newer; what needs more says so.
  */
 
@@ -73,14 +78,15 @@ _Static_assert(sizeof(ram_addr_t) == sizeof(uintptr_t), "ram_addr_t must have th
 #define UFFD_INCOMING_POISON (1 << 4)
 
 /**
- * `event`: the fault threads and loader threads stopped; faults queue until uffd_incoming_resume(). `error` says
- * why: a negative errno value, or 0 after uffd_incoming_pause().
+ * `event`: a pause begins: faults queue until uffd_incoming_resume(). No fault or loader thread begins anything new; what is
+ * running may go on for a while (uffd_incoming_pause() waits for it, this event does not). `error` says why: a negative
+ * errno value, or 0 for uffd_incoming_pause(). A failure during a pause that was asked for sends one more, with the reason.
  */
 #define UFFD_INCOMING_EVENT_PAUSED 1
 
 /**
- * `event`: a pause ends. Events of threads that pause and resume at the same time may cross: `paused` of the statistics
- * tells how things stand.
+ * `event`: uffd_incoming_resume() is about to end a pause. Cleanup and abort end one without this event. Events of threads
+ * that pause and resume at the same time may cross: `paused` of the statistics tells how things stand.
  */
 #define UFFD_INCOMING_EVENT_RESUMED 2
 
@@ -167,8 +173,8 @@ typedef struct UffdSnapshot UffdSnapshot;
  *
  * It places the page now (uffd_incoming_place_page() and its kin), or sets out to: asks the source, and some thread
  * places the page later. Returns 0 when done or on its way. Anything else (a negative errno value says it best; what
- * is none counts as -EIO) means it could not: the fault threads pause until uffd_incoming_resume(), then it is asked
- * again.
+ * is none counts as -EIO) means it could not: the page is poisoned where UFFD_INCOMING_POISON says so; otherwise fault and
+ * loader threads pause until uffd_incoming_resume(), then it is asked again, or at once if a resume came during the call.
  *
  * With one fault thread (the default) calls of one mis never run concurrently. It may block for long, and no lock
  * is held meanwhile, but it must not touch guest RAM that may be missing. It may be called again for a page that
@@ -183,8 +189,7 @@ typedef int (*PostcopyPageHandler)(struct MigrationIncomingState *mis,
  * Describes a mis: uffd_incoming_attach(), uffd_incoming_configure(). Copied. Every callback may be NULL and is given
  * the mis; 0 in a number means a sensible default.
  *
- * Callbacks run on threads of the library unless they say otherwise. Those threads have all signals blocked. A
- * callback may call any function here that does not wait for callbacks; the others return -EDEADLK.
+ * Callbacks run on threads of the library unless they say otherwise. Those threads have all signals blocked.
  */
 typedef struct UffdIncomingConfig {
     /**
@@ -202,7 +207,8 @@ typedef struct UffdIncomingConfig {
     /**
      * Called by every set-up, on the caller's thread, with an empty table: adds the RAM blocks as they are now with
      * uffd_incoming_add_ram_block(). They are forgotten when the set-up fails or is undone. Non-zero fails the
-     * set-up: with that value if it is a negative errno value, else with -EIO. NULL: the blocks that were added before are taken.
+     * set-up: with that value if it is a negative errno value, else with -EIO. Blocks that were added before play no part:
+     * they are back after a set-up that fails, and forgotten by one that does not. NULL: they are the ones.
      */
     int (*ram_blocks)(struct MigrationIncomingState *mis);
     /**
@@ -227,8 +233,8 @@ typedef struct UffdIncomingConfig {
      */
     void (*thread_stop)(struct MigrationIncomingState *mis, const char *name);
     /**
-     * Which vCPU a thread (its kernel thread id) runs: 0 .. vcpus - 1, or -1 when none. Called for each fault while
-     * blocktime is kept.
+     * Which vCPU a thread (its kernel thread id) runs: 0 .. vcpus - 1; any other number: none. Called for each fault while
+     * blocktime is kept. NULL: no thread is a vCPU.
      */
     int (*vcpu_index)(struct MigrationIncomingState *mis, uint32_t thread_id);
     /**
@@ -243,11 +249,13 @@ typedef struct UffdIncomingConfig {
      */
     void (*event)(struct MigrationIncomingState *mis, int what, int error);
     /**
-     * A message, without a newline; `level` is UFFD_INCOMING_LOG_*. NULL: stderr.
+     * A message, without a newline; `level` is UFFD_INCOMING_LOG_*. Runs on whichever thread is in the library, the
+     * caller's too: within uffd_incoming_cleanup() or _place_page(), say. What fails on a thread of the library is told in
+     * words here (and by uffd_incoming_wait()): uffd_incoming_error() is about calls. NULL: stderr.
      */
     void (*log)(struct MigrationIncomingState *mis, int level, const char *message);
     /**
-     * How many vCPUs blocktime is kept for. 0 with UFFD_INCOMING_BLOCKTIME is -EINVAL.
+     * How many vCPUs blocktime is kept for, at most 65536. 0 with UFFD_INCOMING_BLOCKTIME is -EINVAL.
      */
     uint32_t vcpus;
     /**
@@ -255,9 +263,9 @@ typedef struct UffdIncomingConfig {
      */
     uint32_t fault_threads;
     /**
-     * How long, in microseconds, a fault thread looks for the next fault before it sleeps, at most: less where that finds
-     * nothing, and never where fault threads and loader threads at work are as many as there are CPUs, or at the CPU of a
-     * pinned thread that faults alone, where a fault thread goes by itself. 0: it sleeps at once. At most 1000.
+     * At most how many microseconds a fault thread looks for the next fault before it sleeps: less where that finds
+     * nothing, and not at all where fault and loader threads would take all CPUs, beside a pinned thread that faults alone,
+     * or, for the first one, while it serves shared descriptors. 0: never. At most 1000.
      */
     uint32_t spin_us;
     /**
@@ -275,7 +283,7 @@ typedef struct UffdRamBlock {
      */
     size_t size;
     /**
-     * The block's name, at most 255 bytes of UTF-8: what messages call it and what a snapshot knows it by.
+     * The block's name, 1 to 255 bytes of UTF-8: what messages call it and what a snapshot knows it by.
      */
     const char *idstr;
     /**
@@ -310,8 +318,8 @@ typedef struct UffdSharedFd {
     /**
      * Called on a fault thread with each message (a `struct uffd_msg`) of the descriptor: finds out which page is meant,
      * and calls uffd_incoming_request_shared_page(). It is given the library's copy of this struct. Non-zero: it could
-     * not; all pauses until uffd_incoming_resume(), then it is called with the same message again. Never concurrently
-     * with the page handler as long as there is one fault thread.
+     * not; all pauses, with UFFD_INCOMING_POISON, too, until uffd_incoming_resume(), then it is called with the same
+     * message again. Never concurrently with the page handler as long as there is one fault thread.
      */
     int (*handler)(struct UffdSharedFd *shared, void *uffd_msg);
     /**
@@ -567,8 +575,8 @@ int uffd_incoming_add_ram_block(struct MigrationIncomingState *mis,
 
 /**
  * Forgets a RAM block, also while armed: its range is unregistered, so what is missing in it reads as zeros, and
- * threads that wait for it go on. Afterwards no callback sees `rb`. Waits for a running handler; -EDEADLK from a
- * callback while armed, -EBUSY while a snapshot load is incomplete.
+ * threads that wait for it go on. Afterwards no callback sees `rb`. Waits for a running handler. -EBUSY while a snapshot
+ * load is incomplete, or while another thread sets the mis up or cleans it up.
  */
 int uffd_incoming_remove_ram_block(struct MigrationIncomingState *mis,
                                    struct RAMBlock *rb);
@@ -580,7 +588,9 @@ int uffd_incoming_remove_ram_block(struct MigrationIncomingState *mis,
  *
  * All or nothing: after a failure no descriptor, thread, mapping or registration is left, and it may be tried again.
  * -EINVAL: no handler, no channel, no RAM block, or RAM that userfaultfd cannot serve (a file on a disk); -EPERM:
- * userfaultfd is not permitted; -EBUSY: armed already; -EDEADLK: from a callback. Otherwise what Linux said.
+ * userfaultfd is not permitted, or the RAM may not be written to; -ENOSYS: this kernel has no userfaultfd; -EBUSY: armed
+ * already, being set up or cleaned up by another thread, or the RAM is registered with another userfaultfd; what
+ * `ram_blocks`, `open_userfaultfd` or `setup_done` returned; otherwise what Linux said.
  */
 int uffd_setup_incoming(struct MigrationIncomingState *mis,
                         PostcopyPageHandler handler,
@@ -594,11 +604,11 @@ int uffd_setup_incoming(struct MigrationIncomingState *mis,
 int postcopy_ram_incoming_setup(struct MigrationIncomingState *mis);
 
 /**
- * Undoes a set-up: ends a pause, lets requested urgent pages arrive (with a preempt thread, and only while not
- * paused), ends and joins the threads, unregisters the RAM and closes everything. Waits for running callbacks: unblock
- * your handler first. 0 also when not armed. -EBUSY while a snapshot load is incomplete: closing would turn what is
- * missing into silent zeros; see uffd_incoming_abort(). -EBUSY, too, while another thread sets it up; -EDEADLK from a
- * callback.
+ * Undoes a set-up. First lets requested urgent pages arrive, however long that takes, while `preempt_run` has not returned
+ * and nothing is paused: uffd_incoming_pause() or _abort() on another thread ends that wait. Then ends a pause, ends and
+ * joins the threads, unregisters the RAM and closes everything. Waits for running callbacks: unblock your handler first.
+ * While another thread cleans up, waits for its end. 0 also when not armed. -EBUSY while a snapshot load is incomplete:
+ * closing would turn what is missing into silent zeros, see uffd_incoming_abort(); and while another thread sets it up.
  *
  * After a postcopy it is up to the caller to know that every page has been placed: what is still missing reads as
  * zeros.
@@ -609,23 +619,25 @@ int uffd_incoming_cleanup(struct MigrationIncomingState *mis);
  * Undoes a set-up whatever is missing: RAM THAT HAS NOT BEEN LOADED THEN READS AS ZEROS. For a VM that will not run
  * on. Waits for nothing but running callbacks and, in a load, reads of the snapshot, for as long as its storage takes to
  * answer or to fail; ends the wait for urgent pages of a cleanup on another thread, and threads in uffd_incoming_wait()
- * return with -ECANCELED at once. 0 also when not armed. -EBUSY while another thread sets it up; -EDEADLK from a callback.
+ * return with -ECANCELED at once. 0 also when not armed. -EBUSY while another thread sets it up.
  */
 int uffd_incoming_abort(struct MigrationIncomingState *mis);
 
 /**
- * Forgets a mis, its RAM blocks and its statistics. -EBUSY while armed. -EDEADLK from a callback.
+ * Forgets a mis, its RAM blocks, shared descriptors and statistics. -EBUSY while armed, or while another thread sets it up
+ * or cleans it up.
  */
 int uffd_incoming_detach(struct MigrationIncomingState *mis);
 
 /**
  * Places one page of `rb`, of its block's page size, at the host address `host` (aligned to the page size) with the
- * bytes at `from`, and wakes who waits for it. A page that is present already stays as it is, which is success. May
- * be called from any thread and every callback, also while paused; `from` may be a temporary page, but not guest RAM that may
- * be missing: the kernel would wait for that.
+ * bytes at `from`, and wakes who waits for it. A page that is present already stays as it is, which is success. Also while
+ * paused. `from` may be a temporary page, but not guest RAM that may be missing: the kernel would wait for that. Calls the
+ * wakers of shared descriptors, and `event` when that completes a load, on this thread.
  *
- * -EINVAL: `host` is misaligned or outside the block, or the mis is not armed; otherwise what Linux said, with the
- * page still missing.
+ * -EINVAL: `host` is misaligned or outside the block, or the mis is not armed; -ENOENT, too: the memory is no longer
+ * mapped; -EFAULT: `from` cannot be read; -ENOMEM, -ENOSPC: the host has no memory for it, which pauses nothing: place it
+ * again later; otherwise what Linux said. The page is still missing then.
  */
 int uffd_incoming_place_page(struct MigrationIncomingState *mis,
                              struct RAMBlock *rb,
@@ -638,7 +650,7 @@ int uffd_incoming_place_page(struct MigrationIncomingState *mis,
 int uffd_incoming_place_zero_page(struct MigrationIncomingState *mis, struct RAMBlock *rb, void *host);
 
 /**
- * Places `length` bytes (a multiple of the block's page size) like uffd_incoming_place_page(), with as few system
+ * Places `length` bytes (a multiple of the block's page size, not 0) like uffd_incoming_place_page(), with as few system
  * calls as can be. Pages in the range that are present already stay as they are. After a failure the pages before
  * the one that failed have been placed.
  */
@@ -658,7 +670,7 @@ void *uffd_incoming_temp_page(struct MigrationIncomingState *mis,
 
 /**
  * Whether the page at `offset` has been placed or marked received: 1, 0, or a negative errno value. An offset within
- * a page stands for the page.
+ * a page stands for the page. -EINVAL: `offset` is beyond the block.
  */
 int uffd_incoming_page_received(struct MigrationIncomingState *mis,
                                 struct RAMBlock *rb,
@@ -666,8 +678,8 @@ int uffd_incoming_page_received(struct MigrationIncomingState *mis,
 
 /**
  * Marks pages received that are in place by other means, e.g. what precopy brought: who waits for one of them goes on,
- * and a fault on one of them gets a zero page and never goes to the handler. `offset` and `length` are multiples of the block's page size. Before the
- * set-up (from `ram_blocks`, say) or while armed; cleanup forgets the marks.
+ * and a fault on one of them gets a zero page and never goes to the handler. `offset` and `length` are multiples of the
+ * block's page size, `length` is not 0. Before the set-up (from `ram_blocks`, say) or while armed; cleanup forgets the marks.
  */
 int uffd_incoming_mark_received(struct MigrationIncomingState *mis,
                                 struct RAMBlock *rb,
@@ -676,20 +688,18 @@ int uffd_incoming_mark_received(struct MigrationIncomingState *mis,
 
 /**
  * Pauses: returns once no handler runs and the background loader stands still (no read of the snapshot is under way), or
- * somebody has resumed. Faults queue. 0 also when paused already. -EINVAL when not armed, -EDEADLK from a callback.
+ * somebody has resumed. Faults queue. 0 also when paused already. -EINVAL when not armed.
  */
 int uffd_incoming_pause(struct MigrationIncomingState *mis);
 
 /**
  * Ends a pause, whether uffd_incoming_pause() or a failed handler began it; what failed is asked for again. 0 also
- * when not paused: a handler call that is running meanwhile is then, if it fails, repeated at once. May be called
- * from every callback. -EINVAL when not armed.
+ * when not paused: a handler call that is running meanwhile is then, if it fails, repeated at once. -EINVAL when not armed.
  */
 int uffd_incoming_resume(struct MigrationIncomingState *mis);
 
 /**
- * Wakes the fault threads to look again. Harmless at any time; may be called from every callback. -EINVAL when not
- * armed.
+ * Wakes the fault threads to look again. Harmless at any time. -EINVAL when not armed.
  */
 int uffd_incoming_notify(struct MigrationIncomingState *mis);
 
@@ -708,10 +718,10 @@ int uffd_incoming_foreach_requested(struct MigrationIncomingState *mis,
 
 /**
  * Waits until a snapshot load has placed every page of RAM. 0 when it has, -ETIMEDOUT after `timeout_ms` milliseconds
- * (negative: never), the reason as a negative errno value as soon as the load stands paused because of a failure
- * (uffd_incoming_resume() goes on), -ECANCELED when it is aborted, -EIO when nothing is left to load and pages have been
- * poisoned (UFFD_INCOMING_POISON). -EINVAL when no snapshot is being loaded, -EDEADLK
- * from a callback.
+ * (0: looks once; negative: never), the reason as a negative errno value as soon as the load stands paused because of a
+ * failure (uffd_incoming_resume() goes on), -ECANCELED when it is aborted, -EIO when nothing is left to load and pages have
+ * been poisoned (UFFD_INCOMING_POISON). A pause by uffd_incoming_pause() does not end it. -EINVAL when no snapshot is being
+ * loaded.
  */
 int uffd_incoming_wait(struct MigrationIncomingState *mis,
                        int timeout_ms);
@@ -719,8 +729,8 @@ int uffd_incoming_wait(struct MigrationIncomingState *mis,
 /**
  * Serves the userfaultfd of another process that maps the same RAM (a vhost-user back end), from now on and in every
  * set-up, until it is removed. The struct is copied; the descriptor (which is made non-blocking) and the name stay the
- * caller's, and stay as they are until uffd_incoming_remove_shared_fd() has returned. The RAM blocks it maps must be
- * shared memory. -EEXIST when the descriptor is served already.
+ * caller's, and stay as they are until uffd_incoming_remove_shared_fd() or _detach() has returned. The RAM blocks it maps
+ * must be shared memory. -EINVAL: no handler or no waker; -EBADF: not an open descriptor; -EEXIST: it is served already.
  */
 int uffd_incoming_add_shared_fd(struct MigrationIncomingState *mis,
                                 const struct UffdSharedFd *shared);
@@ -735,8 +745,9 @@ int uffd_incoming_remove_shared_fd(struct MigrationIncomingState *mis,
 
 /**
  * For the handler of a shared descriptor: its client touched, at its own address `client_addr`, the page that holds the
- * byte at `offset` of `rb`. If the page is in place, the client is woken; otherwise it is asked for like any other, on a
- * fault thread, and the `waker`s are called once it is placed. Returns at once. -EINVAL when not armed.
+ * byte at `offset` of `rb`. Only notes it: a fault thread, so not during a pause, wakes the client if the page is in place,
+ * and otherwise asks for it like any other; the `waker`s are called once it is placed. -EINVAL: `offset` is beyond the
+ * block, or the mis is not armed.
  */
 int uffd_incoming_request_shared_page(struct MigrationIncomingState *mis,
                                       int fd,
@@ -746,15 +757,16 @@ int uffd_incoming_request_shared_page(struct MigrationIncomingState *mis,
 
 /**
  * Calls the waker of every shared descriptor for the page at `offset` of `rb`. Whoever places a page need not: every
- * placing does so by itself. Returns the first failure of a waker, after all have been called.
+ * placing does so by itself. Also while not armed. Returns the first failure of a waker, after all have been called.
+ * -EINVAL: `offset` is beyond the block.
  */
 int uffd_incoming_notify_shared_wake(struct MigrationIncomingState *mis,
                                      struct RAMBlock *rb,
                                      uint64_t offset);
 
 /**
- * For a `waker`: wakes the client of a shared descriptor where it waits, at its own address `client_addr`, for a page of
- * `rb`.
+ * Wakes the client of a shared descriptor where it waits, at its own address `client_addr`, for a page of `rb`: for a
+ * `waker`, and for who takes a client over. Also while not armed. Fails with what UFFDIO_WAKE said.
  */
 int uffd_incoming_wake_shared(struct MigrationIncomingState *mis,
                               int fd,
@@ -763,8 +775,10 @@ int uffd_incoming_wake_shared(struct MigrationIncomingState *mis,
 
 /**
  * Opens a snapshot: a file of QEMU's mapped-ram migration (QEMU 9.0 or newer), or the description of a flat image. All
- * of its structure is read and checked; its pages are read when they are needed. NULL on failure: errno and
- * uffd_incoming_error() tell why.
+ * of its structure is read and checked; its pages are read when they are needed.
+ *
+ * errno: what opening or reading it said; EINVAL: it is neither of them, damaged, or no regular file or block device;
+ * EOPNOTSUPP: it was taken with x-ignore-shared, and so has not all of the RAM.
  *
  * The description of a flat image is a text file: the line "uffd-incoming flat 1", the line "image PATH" (relative to
  * the description), then for each RAM block a line "block OFFSET LENGTH IDSTR", numbers in bytes, decimal or 0x hex,
@@ -774,7 +788,7 @@ struct UffdSnapshot *uffd_snapshot_open(const char *path);
 
 /**
  * Opens a mapped-ram snapshot from a descriptor, which is duplicated; `offset` is where the stream starts in the file
- * (QEMU's file:...,offset=N). NULL on failure: errno and uffd_incoming_error() tell why.
+ * (QEMU's file:...,offset=N). errno as by uffd_snapshot_open(), and EBADF: not an open descriptor.
  */
 struct UffdSnapshot *uffd_snapshot_open_fd(int fd,
                                            uint64_t offset);
@@ -796,7 +810,9 @@ void uffd_snapshot_close(struct UffdSnapshot *snap);
  *
  * Blocks are matched by name, and both sides must have the same ones with the same lengths: otherwise -EINVAL, before
  * anything is changed. So it is for memory that cannot be emptied: locked (mlock), or a private mapping of a file that
- * holds data or is not open in this process. A later failure leaves the mis as it was, with the RAM emptied.
+ * holds data or is not open in this process. A later failure is as complete as that of a set-up, but has emptied the RAM.
+ * Fails like uffd_setup_incoming(), with -EINVAL for more than 64 loader threads, too, and with what creating a file beside
+ * `working_set_record` said. `page_handler` and UFFD_INCOMING_PREEMPT are for postcopy, and play no part.
  *
  * A page that cannot be read pauses all (`event`, uffd_incoming_wait() say why) until uffd_incoming_resume(), or is poisoned
  * (UFFD_INCOMING_POISON): it is never taken for zeros. uffd_incoming_cleanup() is refused until every page is in place,
@@ -807,8 +823,8 @@ int uffd_incoming_load_snapshot(struct MigrationIncomingState *mis,
                                 const struct UffdLoadConfig *config);
 
 /**
- * Reads the counters of the current set-up, or the last one: they survive cleanup until the next set-up or detach. May
- * be called from every callback. The counters are read one by one while others count on.
+ * Reads the counters of the current set-up, or the last one: they survive cleanup until the next set-up or detach. The
+ * counters are read one by one while others count on.
  */
 int uffd_incoming_get_stats(struct MigrationIncomingState *mis,
                             struct UffdIncomingStats *stats);

@@ -9,7 +9,7 @@ use crate::abi::types::*;
 use crate::error::error;
 
 /// Pauses: returns once no handler runs and the background loader stands still (no read of the snapshot is under way), or
-/// somebody has resumed. Faults queue. 0 also when paused already. -EINVAL when not armed, -EDEADLK from a callback.
+/// somebody has resumed. Faults queue. 0 also when paused already. -EINVAL when not armed.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn uffd_incoming_pause(mis: *mut MigrationIncomingState) -> c_int {
     status(|| {
@@ -19,8 +19,7 @@ pub unsafe extern "C" fn uffd_incoming_pause(mis: *mut MigrationIncomingState) -
 }
 
 /// Ends a pause, whether uffd_incoming_pause() or a failed handler began it; what failed is asked for again. 0 also
-/// when not paused: a handler call that is running meanwhile is then, if it fails, repeated at once. May be called
-/// from every callback. -EINVAL when not armed.
+/// when not paused: a handler call that is running meanwhile is then, if it fails, repeated at once. -EINVAL when not armed.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn uffd_incoming_resume(mis: *mut MigrationIncomingState) -> c_int {
     status(|| {
@@ -29,8 +28,7 @@ pub unsafe extern "C" fn uffd_incoming_resume(mis: *mut MigrationIncomingState) 
     })
 }
 
-/// Wakes the fault threads to look again. Harmless at any time; may be called from every callback. -EINVAL when not
-/// armed.
+/// Wakes the fault threads to look again. Harmless at any time. -EINVAL when not armed.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn uffd_incoming_notify(mis: *mut MigrationIncomingState) -> c_int {
     status(|| {
@@ -71,10 +69,10 @@ pub unsafe extern "C" fn uffd_incoming_foreach_requested(
 }
 
 /// Waits until a snapshot load has placed every page of RAM. 0 when it has, -ETIMEDOUT after `timeout_ms` milliseconds
-/// (negative: never), the reason as a negative errno value as soon as the load stands paused because of a failure
-/// (uffd_incoming_resume() goes on), -ECANCELED when it is aborted, -EIO when nothing is left to load and pages have been
-/// poisoned (UFFD_INCOMING_POISON). -EINVAL when no snapshot is being loaded, -EDEADLK
-/// from a callback.
+/// (0: looks once; negative: never), the reason as a negative errno value as soon as the load stands paused because of a
+/// failure (uffd_incoming_resume() goes on), -ECANCELED when it is aborted, -EIO when nothing is left to load and pages have
+/// been poisoned (UFFD_INCOMING_POISON). A pause by uffd_incoming_pause() does not end it. -EINVAL when no snapshot is being
+/// loaded.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn uffd_incoming_wait(mis: *mut MigrationIncomingState, timeout_ms: c_int) -> c_int {
     status(|| {

@@ -70,8 +70,8 @@ pub unsafe extern "C" fn uffd_incoming_add_ram_block(
 }
 
 /// Forgets a RAM block, also while armed: its range is unregistered, so what is missing in it reads as zeros, and
-/// threads that wait for it go on. Afterwards no callback sees `rb`. Waits for a running handler; -EDEADLK from a
-/// callback while armed, -EBUSY while a snapshot load is incomplete.
+/// threads that wait for it go on. Afterwards no callback sees `rb`. Waits for a running handler. -EBUSY while a snapshot
+/// load is incomplete, or while another thread sets the mis up or cleans it up.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn uffd_incoming_remove_ram_block(mis: *mut MigrationIncomingState, rb: *mut RAMBlock) -> c_int {
     status(|| {
@@ -86,7 +86,9 @@ pub unsafe extern "C" fn uffd_incoming_remove_ram_block(mis: *mut MigrationIncom
 ///
 /// All or nothing: after a failure no descriptor, thread, mapping or registration is left, and it may be tried again.
 /// -EINVAL: no handler, no channel, no RAM block, or RAM that userfaultfd cannot serve (a file on a disk); -EPERM:
-/// userfaultfd is not permitted; -EBUSY: armed already; -EDEADLK: from a callback. Otherwise what Linux said.
+/// userfaultfd is not permitted, or the RAM may not be written to; -ENOSYS: this kernel has no userfaultfd; -EBUSY: armed
+/// already, being set up or cleaned up by another thread, or the RAM is registered with another userfaultfd; what
+/// `ram_blocks`, `open_userfaultfd` or `setup_done` returned; otherwise what Linux said.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn uffd_setup_incoming(
     mis: *mut MigrationIncomingState,
@@ -112,11 +114,11 @@ pub unsafe extern "C" fn postcopy_ram_incoming_setup(mis: *mut MigrationIncoming
     })
 }
 
-/// Undoes a set-up: ends a pause, lets requested urgent pages arrive (with a preempt thread, and only while not
-/// paused), ends and joins the threads, unregisters the RAM and closes everything. Waits for running callbacks: unblock
-/// your handler first. 0 also when not armed. -EBUSY while a snapshot load is incomplete: closing would turn what is
-/// missing into silent zeros; see uffd_incoming_abort(). -EBUSY, too, while another thread sets it up; -EDEADLK from a
-/// callback.
+/// Undoes a set-up. First lets requested urgent pages arrive, however long that takes, while `preempt_run` has not returned
+/// and nothing is paused: uffd_incoming_pause() or _abort() on another thread ends that wait. Then ends a pause, ends and
+/// joins the threads, unregisters the RAM and closes everything. Waits for running callbacks: unblock your handler first.
+/// While another thread cleans up, waits for its end. 0 also when not armed. -EBUSY while a snapshot load is incomplete:
+/// closing would turn what is missing into silent zeros, see uffd_incoming_abort(); and while another thread sets it up.
 ///
 /// After a postcopy it is up to the caller to know that every page has been placed: what is still missing reads as
 /// zeros.
@@ -131,7 +133,7 @@ pub unsafe extern "C" fn uffd_incoming_cleanup(mis: *mut MigrationIncomingState)
 /// Undoes a set-up whatever is missing: RAM THAT HAS NOT BEEN LOADED THEN READS AS ZEROS. For a VM that will not run
 /// on. Waits for nothing but running callbacks and, in a load, reads of the snapshot, for as long as its storage takes to
 /// answer or to fail; ends the wait for urgent pages of a cleanup on another thread, and threads in uffd_incoming_wait()
-/// return with -ECANCELED at once. 0 also when not armed. -EBUSY while another thread sets it up; -EDEADLK from a callback.
+/// return with -ECANCELED at once. 0 also when not armed. -EBUSY while another thread sets it up.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn uffd_incoming_abort(mis: *mut MigrationIncomingState) -> c_int {
     status(|| {
@@ -140,7 +142,8 @@ pub unsafe extern "C" fn uffd_incoming_abort(mis: *mut MigrationIncomingState) -
     })
 }
 
-/// Forgets a mis, its RAM blocks and its statistics. -EBUSY while armed. -EDEADLK from a callback.
+/// Forgets a mis, its RAM blocks, shared descriptors and statistics. -EBUSY while armed, or while another thread sets it up
+/// or cleans it up.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn uffd_incoming_detach(mis: *mut MigrationIncomingState) -> c_int {
     status(|| {

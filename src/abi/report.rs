@@ -9,8 +9,8 @@ use crate::abi::types::*;
 use crate::error::Result;
 use crate::kernel::{self, Host};
 
-/// Reads the counters of the current set-up, or the last one: they survive cleanup until the next set-up or detach. May
-/// be called from every callback. The counters are read one by one while others count on.
+/// Reads the counters of the current set-up, or the last one: they survive cleanup until the next set-up or detach. The
+/// counters are read one by one while others count on.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn uffd_incoming_get_stats(
     mis: *mut MigrationIncomingState,

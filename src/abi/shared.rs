@@ -16,8 +16,8 @@ use crate::memory::BlockId;
 
 /// Serves the userfaultfd of another process that maps the same RAM (a vhost-user back end), from now on and in every
 /// set-up, until it is removed. The struct is copied; the descriptor (which is made non-blocking) and the name stay the
-/// caller's, and stay as they are until uffd_incoming_remove_shared_fd() has returned. The RAM blocks it maps must be
-/// shared memory. -EEXIST when the descriptor is served already.
+/// caller's, and stay as they are until uffd_incoming_remove_shared_fd() or _detach() has returned. The RAM blocks it maps
+/// must be shared memory. -EINVAL: no handler or no waker; -EBADF: not an open descriptor; -EEXIST: it is served already.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn uffd_incoming_add_shared_fd(
     mis: *mut MigrationIncomingState,
@@ -54,8 +54,9 @@ pub unsafe extern "C" fn uffd_incoming_remove_shared_fd(mis: *mut MigrationIncom
 }
 
 /// For the handler of a shared descriptor: its client touched, at its own address `client_addr`, the page that holds the
-/// byte at `offset` of `rb`. If the page is in place, the client is woken; otherwise it is asked for like any other, on a
-/// fault thread, and the `waker`s are called once it is placed. Returns at once. -EINVAL when not armed.
+/// byte at `offset` of `rb`. Only notes it: a fault thread, so not during a pause, wakes the client if the page is in place,
+/// and otherwise asks for it like any other; the `waker`s are called once it is placed. -EINVAL: `offset` is beyond the
+/// block, or the mis is not armed.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn uffd_incoming_request_shared_page(
     mis: *mut MigrationIncomingState,
@@ -71,7 +72,8 @@ pub unsafe extern "C" fn uffd_incoming_request_shared_page(
 }
 
 /// Calls the waker of every shared descriptor for the page at `offset` of `rb`. Whoever places a page need not: every
-/// placing does so by itself. Returns the first failure of a waker, after all have been called.
+/// placing does so by itself. Also while not armed. Returns the first failure of a waker, after all have been called.
+/// -EINVAL: `offset` is beyond the block.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn uffd_incoming_notify_shared_wake(
     mis: *mut MigrationIncomingState,
@@ -84,8 +86,8 @@ pub unsafe extern "C" fn uffd_incoming_notify_shared_wake(
     })
 }
 
-/// For a `waker`: wakes the client of a shared descriptor where it waits, at its own address `client_addr`, for a page of
-/// `rb`.
+/// Wakes the client of a shared descriptor where it waits, at its own address `client_addr`, for a page of `rb`: for a
+/// `waker`, and for who takes a client over. Also while not armed. Fails with what UFFDIO_WAKE said.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn uffd_incoming_wake_shared(
     mis: *mut MigrationIncomingState,

@@ -12,8 +12,10 @@ use crate::error::{Result, ensure, error};
 use crate::snapshot::{self, LoadConfig, Snapshot};
 
 /// Opens a snapshot: a file of QEMU's mapped-ram migration (QEMU 9.0 or newer), or the description of a flat image. All
-/// of its structure is read and checked; its pages are read when they are needed. NULL on failure: errno and
-/// uffd_incoming_error() tell why.
+/// of its structure is read and checked; its pages are read when they are needed.
+///
+/// errno: what opening or reading it said; EINVAL: it is neither of them, damaged, or no regular file or block device;
+/// EOPNOTSUPP: it was taken with x-ignore-shared, and so has not all of the RAM.
 ///
 /// The description of a flat image is a text file: the line "uffd-incoming flat 1", the line "image PATH" (relative to
 /// the description), then for each RAM block a line "block OFFSET LENGTH IDSTR", numbers in bytes, decimal or 0x hex,
@@ -28,7 +30,7 @@ pub unsafe extern "C" fn uffd_snapshot_open(path: *const c_char) -> *mut UffdSna
 }
 
 /// Opens a mapped-ram snapshot from a descriptor, which is duplicated; `offset` is where the stream starts in the file
-/// (QEMU's file:...,offset=N). NULL on failure: errno and uffd_incoming_error() tell why.
+/// (QEMU's file:...,offset=N). errno as by uffd_snapshot_open(), and EBADF: not an open descriptor.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn uffd_snapshot_open_fd(fd: c_int, offset: u64) -> *mut UffdSnapshot {
     pointer(|| {
@@ -79,7 +81,9 @@ pub unsafe extern "C" fn uffd_snapshot_close(snap: *mut UffdSnapshot) {
 ///
 /// Blocks are matched by name, and both sides must have the same ones with the same lengths: otherwise -EINVAL, before
 /// anything is changed. So it is for memory that cannot be emptied: locked (mlock), or a private mapping of a file that
-/// holds data or is not open in this process. A later failure leaves the mis as it was, with the RAM emptied.
+/// holds data or is not open in this process. A later failure is as complete as that of a set-up, but has emptied the RAM.
+/// Fails like uffd_setup_incoming(), with -EINVAL for more than 64 loader threads, too, and with what creating a file beside
+/// `working_set_record` said. `page_handler` and UFFD_INCOMING_PREEMPT are for postcopy, and play no part.
 ///
 /// A page that cannot be read pauses all (`event`, uffd_incoming_wait() say why) until uffd_incoming_resume(), or is poisoned
 /// (UFFD_INCOMING_POISON): it is never taken for zeros. uffd_incoming_cleanup() is refused until every page is in place,

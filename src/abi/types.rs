@@ -23,8 +23,8 @@ pub type ram_addr_t = usize;
 ///
 /// It places the page now (uffd_incoming_place_page() and its kin), or sets out to: asks the source, and some thread
 /// places the page later. Returns 0 when done or on its way. Anything else (a negative errno value says it best; what
-/// is none counts as -EIO) means it could not: the fault threads pause until uffd_incoming_resume(), then it is asked
-/// again.
+/// is none counts as -EIO) means it could not: the page is poisoned where UFFD_INCOMING_POISON says so; otherwise fault and
+/// loader threads pause until uffd_incoming_resume(), then it is asked again, or at once if a resume came during the call.
 ///
 /// With one fault thread (the default) calls of one mis never run concurrently. It may block for long, and no lock
 /// is held meanwhile, but it must not touch guest RAM that may be missing. It may be called again for a page that
@@ -69,12 +69,13 @@ pub const UFFD_INCOMING_TRACK_DISCARDS: u64 = 1 << 3;
 /// with EFAULT; a vCPU that touches one leaves KVM_RUN with EHWPOISON or EFAULT.
 pub const UFFD_INCOMING_POISON: u64 = 1 << 4;
 
-/// `event`: the fault threads and loader threads stopped; faults queue until uffd_incoming_resume(). `error` says
-/// why: a negative errno value, or 0 after uffd_incoming_pause().
+/// `event`: a pause begins: faults queue until uffd_incoming_resume(). No fault or loader thread begins anything new; what is
+/// running may go on for a while (uffd_incoming_pause() waits for it, this event does not). `error` says why: a negative
+/// errno value, or 0 for uffd_incoming_pause(). A failure during a pause that was asked for sends one more, with the reason.
 pub const UFFD_INCOMING_EVENT_PAUSED: c_int = 1;
 
-/// `event`: a pause ends. Events of threads that pause and resume at the same time may cross: `paused` of the statistics
-/// tells how things stand.
+/// `event`: uffd_incoming_resume() is about to end a pause. Cleanup and abort end one without this event. Events of threads
+/// that pause and resume at the same time may cross: `paused` of the statistics tells how things stand.
 pub const UFFD_INCOMING_EVENT_RESUMED: c_int = 2;
 
 /// `event`: pages could not be had from their source; `error` is the negative errno value. They stay missing and are asked
@@ -100,8 +101,7 @@ pub const UFFD_INCOMING_LOG_INFO: c_int = 2;
 /// Describes a mis: uffd_incoming_attach(), uffd_incoming_configure(). Copied. Every callback may be NULL and is given
 /// the mis; 0 in a number means a sensible default.
 ///
-/// Callbacks run on threads of the library unless they say otherwise. Those threads have all signals blocked. A
-/// callback may call any function here that does not wait for callbacks; the others return -EDEADLK.
+/// Callbacks run on threads of the library unless they say otherwise. Those threads have all signals blocked.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct UffdIncomingConfig {
@@ -113,7 +113,8 @@ pub struct UffdIncomingConfig {
     pub page_handler: PostcopyPageHandler,
     /// Called by every set-up, on the caller's thread, with an empty table: adds the RAM blocks as they are now with
     /// uffd_incoming_add_ram_block(). They are forgotten when the set-up fails or is undone. Non-zero fails the
-    /// set-up: with that value if it is a negative errno value, else with -EIO. NULL: the blocks that were added before are taken.
+    /// set-up: with that value if it is a negative errno value, else with -EIO. Blocks that were added before play no part:
+    /// they are back after a set-up that fails, and forgotten by one that does not. NULL: they are the ones.
     pub ram_blocks: Option<unsafe extern "C" fn(mis: *mut MigrationIncomingState) -> c_int>,
     /// Called at the end of every set-up, on the caller's thread: all exists, faults are served, the preempt thread
     /// has not started yet. Non-zero undoes the set-up, which fails like with ram_blocks.
@@ -126,8 +127,8 @@ pub struct UffdIncomingConfig {
     pub thread_start: Option<unsafe extern "C" fn(mis: *mut MigrationIncomingState, name: *const c_char)>,
     /// The last thing on each thread of the library.
     pub thread_stop: Option<unsafe extern "C" fn(mis: *mut MigrationIncomingState, name: *const c_char)>,
-    /// Which vCPU a thread (its kernel thread id) runs: 0 .. vcpus - 1, or -1 when none. Called for each fault while
-    /// blocktime is kept.
+    /// Which vCPU a thread (its kernel thread id) runs: 0 .. vcpus - 1; any other number: none. Called for each fault while
+    /// blocktime is kept. NULL: no thread is a vCPU.
     pub vcpu_index: Option<unsafe extern "C" fn(mis: *mut MigrationIncomingState, thread_id: u32) -> c_int>,
     /// Gives a fresh userfaultfd (not yet shaken hands with) of this process from a privileged helper, or a negative
     /// errno value. The library owns what it is given. Called by every set-up, once for each fault thread, on the
@@ -136,15 +137,17 @@ pub struct UffdIncomingConfig {
     /// Something happened: UFFD_INCOMING_EVENT_*. For a main loop that cannot sit in uffd_incoming_wait(). Runs on the
     /// thread that made it happen, which may be one of the caller's.
     pub event: Option<unsafe extern "C" fn(mis: *mut MigrationIncomingState, what: c_int, error: c_int)>,
-    /// A message, without a newline; `level` is UFFD_INCOMING_LOG_*. NULL: stderr.
+    /// A message, without a newline; `level` is UFFD_INCOMING_LOG_*. Runs on whichever thread is in the library, the
+    /// caller's too: within uffd_incoming_cleanup() or _place_page(), say. What fails on a thread of the library is told in
+    /// words here (and by uffd_incoming_wait()): uffd_incoming_error() is about calls. NULL: stderr.
     pub log: Option<unsafe extern "C" fn(mis: *mut MigrationIncomingState, level: c_int, message: *const c_char)>,
-    /// How many vCPUs blocktime is kept for. 0 with UFFD_INCOMING_BLOCKTIME is -EINVAL.
+    /// How many vCPUs blocktime is kept for, at most 65536. 0 with UFFD_INCOMING_BLOCKTIME is -EINVAL.
     pub vcpus: u32,
     /// How many fault threads serve; the RAM is striped over them. 0 and 1: one. At most 64.
     pub fault_threads: u32,
-    /// How long, in microseconds, a fault thread looks for the next fault before it sleeps, at most: less where that finds
-    /// nothing, and never where fault threads and loader threads at work are as many as there are CPUs, or at the CPU of a
-    /// pinned thread that faults alone, where a fault thread goes by itself. 0: it sleeps at once. At most 1000.
+    /// At most how many microseconds a fault thread looks for the next fault before it sleeps: less where that finds
+    /// nothing, and not at all where fault and loader threads would take all CPUs, beside a pinned thread that faults alone,
+    /// or, for the first one, while it serves shared descriptors. 0: never. At most 1000.
     pub spin_us: u32,
     /// 0.
     pub reserved: u32,
@@ -156,7 +159,7 @@ pub struct UffdIncomingConfig {
 pub struct UffdRamBlock {
     /// sizeof(UffdRamBlock).
     pub size: usize,
-    /// The block's name, at most 255 bytes of UTF-8: what messages call it and what a snapshot knows it by.
+    /// The block's name, 1 to 255 bytes of UTF-8: what messages call it and what a snapshot knows it by.
     pub idstr: *const c_char,
     /// Where the block is mapped, aligned to page_size: private anonymous memory, shmem (memfd) or hugetlbfs, private
     /// or shared. It stays the caller's, and must stay mapped while the block is known here.
@@ -321,8 +324,8 @@ pub struct UffdSharedFd {
     pub data: *mut c_void,
     /// Called on a fault thread with each message (a `struct uffd_msg`) of the descriptor: finds out which page is meant,
     /// and calls uffd_incoming_request_shared_page(). It is given the library's copy of this struct. Non-zero: it could
-    /// not; all pauses until uffd_incoming_resume(), then it is called with the same message again. Never concurrently
-    /// with the page handler as long as there is one fault thread.
+    /// not; all pauses, with UFFD_INCOMING_POISON, too, until uffd_incoming_resume(), then it is called with the same
+    /// message again. Never concurrently with the page handler as long as there is one fault thread.
     pub handler: Option<unsafe extern "C" fn(shared: *mut UffdSharedFd, uffd_msg: *mut c_void) -> c_int>,
     /// Called for each page that has been placed, on the thread that placed it: wakes the client, if it maps the page
     /// (uffd_incoming_wake_shared()). Non-zero is logged.
