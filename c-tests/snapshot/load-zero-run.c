@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
  * A long run of zeros in private anonymous RAM is left to the kernel: it counts as received from the start, is there
- * without a fault, and takes no memory until it is touched. Shared RAM is loaded page by page.
+ * without a fault, and takes no memory until it is touched. Shared RAM is loaded page by page. After a load that fails
+ * late, none of it counts as received.
  */
+#include <errno.h>
 #include <string.h>
 
 #include "load.h"
@@ -92,9 +94,40 @@ static void shared_ram(void)
     snapshot_file_free(file);
 }
 
+static int setup_done_result;
+
+static int setup_done(MigrationIncomingState *vm)
+{
+    (void)vm;
+    return setup_done_result;
+}
+
+/* The handler brings what the source has, not zeros. */
+static void failed_load(void)
+{
+    MigrationIncomingState *vm = vm_new();
+
+    vm->config.setup_done = setup_done;
+    vm_attach(vm);
+    RAMBlock *rb = vm_add_ram(vm, RAM_ANON, PAGES);
+    struct snapshot_file *file = snapshot_with_zeros(vm);
+
+    setup_done_result = -ESTALE;
+    CHECK_ERRNO(uffd_incoming_load_snapshot(vm, file->snapshot, NULL), -ESTALE);
+    CHECK_EQ(vm_received(vm, rb, FIRST_LEFT_ALONE), 0);
+    setup_done_result = 0;
+    memset(rb->source + FIRST_LEFT_ALONE * rb->page_size, 0x77, rb->page_size);
+    vm_setup(vm);
+    CHECK_PAGE(rb, FIRST_LEFT_ALONE);
+    CHECK_EQ(vm_stats(vm).pages_requested, 1);
+    vm_end(vm);
+    snapshot_file_free(file);
+}
+
 int main(void)
 {
     private_ram();
     shared_ram();
+    failed_load();
     return 0;
 }

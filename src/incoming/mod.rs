@@ -196,7 +196,10 @@ impl Incoming {
         });
         let result = result.map(|armed| *self.phase.lock() = Phase::Armed(armed));
         if result.is_err() {
-            self.table.read().blocks().iter().for_each(|block| block.forget_requests());
+            // What a load leaves when it fails late is empty RAM: none of it has been received.
+            let empties = plan.load.is_some_and(|load| !load.keeps_present());
+            let forget = if empties { RamBlock::forget_pages } else { RamBlock::forget_requests };
+            self.table.read().blocks().iter().for_each(|block| forget(block));
             if let Some(before) = before {
                 *self.table.write() = before;
             }
