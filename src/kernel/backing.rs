@@ -4,7 +4,7 @@
 use std::ops::Range;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
-use std::{fs, io};
+use std::{fs, io, mem};
 
 use nix::sys::stat::{major, minor};
 
@@ -52,6 +52,14 @@ impl Maps {
     /// Whether memory is private and anonymous, and no hugetlbfs: then what is missing is zeros to the kernel, too.
     pub fn are_private_anonymous(&self, start: usize, length: usize) -> bool {
         self.within(start, length).all(|mapped| matches!(mapped.what, What::PrivateAnonymous))
+    }
+
+    /// A range in the parts that lie in one mapping each.
+    pub fn parts(&self, start: usize, length: usize) -> impl Iterator<Item = Range<usize>> {
+        let end = start + length;
+        let ends = self.within(start, length).map(move |mapped| end.min(mapped.range.end as usize)).chain([end]);
+        let mut at = start;
+        ends.map(move |end| mem::replace(&mut at, end)..end).filter(|part| !part.is_empty())
     }
 
     /// Refuses private mappings of a file that holds data: emptied, the memory shows that data instead of faulting.
@@ -172,5 +180,11 @@ mod tests {
         let maps = Maps(lines.into_iter().filter_map(parse).collect());
         assert!(maps.are_private_anonymous(0x1000, 0x2000));
         assert!(!maps.are_private_anonymous(0x2000, 0x1001));
+        let parts = |start, length| maps.parts(start, length).map(|part| (part.start, part.end)).collect::<Vec<_>>();
+        assert_eq!(parts(0x1000, 0x3000), [(0x1000, 0x3000), (0x3000, 0x4000)]);
+        assert_eq!(parts(0x2000, 0x1800), [(0x2000, 0x3000), (0x3000, 0x3800)]);
+        // Nothing is passed over, whatever is known of it.
+        assert_eq!(parts(0x800, 0x1000), [(0x800, 0x1800)]);
+        assert_eq!(parts(0x3800, 0x1000), [(0x3800, 0x4000), (0x4000, 0x4800)]);
     }
 }
