@@ -182,6 +182,19 @@ pub(crate) fn next_data(file: BorrowedFd<'_>, offset: u64) -> nix::Result<Option
     seek(file, start, Whence::SeekHole).map(|end| Some(start..end))
 }
 
+/// Where a file is read and written next. An error where it has been opened as nothing but a path (O_PATH).
+pub(super) fn position(file: BorrowedFd<'_>) -> nix::Result<u64> {
+    seek(file, 0, Whence::SeekCur)
+}
+
+/// Does what moves the position of a file, which belongs to the caller, and moves it back.
+pub(super) fn keeping_position<T>(file: BorrowedFd<'_>, f: impl FnOnce() -> nix::Result<T>) -> nix::Result<T> {
+    let position = position(file)?;
+    let result = f();
+    seek(file, position, Whence::SeekSet)?;
+    result
+}
+
 fn seek(file: BorrowedFd<'_>, offset: u64, whence: Whence) -> nix::Result<u64> {
     let offset = off_t::try_from(offset).map_err(|_| Errno::EOVERFLOW)?;
     before(Call::Lseek).and_then(|()| lseek(file, offset, whence)).map(|position| position as u64)
