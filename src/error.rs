@@ -35,14 +35,16 @@ impl Error {
         Self { message: format!("{what}: {}", self.message), ..self }
     }
 
-    /// The same error, known to be the host's: see [`Error::is_of_host`].
+    /// The same error, known to be the host's whatever its errno value: see [`Error::is_of_host`].
     pub(crate) fn of_host(self) -> Self {
         Self { of_host: true, ..self }
     }
 
-    /// Whether the host could not do its part (it has no memory, say): then nothing is wrong with a page's source.
+    /// Whether the host could not do its part (it has no memory, say, for a page or to read one): then nothing is wrong with a
+    /// page's source.
     pub(crate) fn is_of_host(&self) -> bool {
-        self.of_host
+        // No source says so: to read takes no room on it.
+        self.of_host || matches!(self.errno, libc::ENOMEM | libc::ENOSPC)
     }
 
     /// The positive errno value.
@@ -115,6 +117,16 @@ mod tests {
     fn an_error_of_the_standard_library_keeps_its_errno() {
         assert_eq!(Error::io(&io::Error::from_raw_os_error(libc::ENOSPC), "writing").errno(), libc::ENOSPC);
         assert_eq!(Error::io(&io::Error::from(io::ErrorKind::WriteZero), "writing").errno(), libc::EIO);
+    }
+
+    #[test]
+    fn a_lack_of_memory_is_the_hosts() {
+        for errno in [libc::ENOMEM, libc::ENOSPC] {
+            assert!(Error::os(errno, "reading").context("loading").is_of_host());
+        }
+        assert!(
+            !Error::os(libc::EIO, "reading").is_of_host() && Error::os(libc::EIO, "placing").of_host().is_of_host()
+        );
     }
 
     #[test]

@@ -97,6 +97,14 @@ int main(void)
     CHECK_OK(uffd_incoming_cleanup(vm));
     CHECK_SIGBUS(ram, BAD);
     CHECK_ZEROS(ram, BAD - 1);
+
+    /* Until it is placed in a later set-up. */
+    CHECK_OK(uffd_setup_incoming(vm, serve, 1));
+    CHECK_SIGBUS(ram, BAD);
+    CHECK_OK(uffd_incoming_place_zero_page(vm, ram, ram_page(ram, BAD)));
+    CHECK_EQ(vm_received(vm, ram, BAD), 1);
+    CHECK_ZEROS(ram, BAD);
+    CHECK_OK(uffd_incoming_cleanup(vm));
     vm_end(vm);
     return 0;
 }

@@ -2,7 +2,7 @@
 /*
  * UFFD_INCOMING_POISON, UFFD_LOAD_KEEP_PRESENT, and a file that has lost pages that are present: these win over the
  * snapshot's whether it has them or not, so all is in place and the load is complete. A page that was poisoned by an earlier
- * load is not present: it stays poisoned, and the load is not complete.
+ * load is not present: it stays poisoned, and the load is not complete; but the snapshot's zeros heal it.
  */
 #include <errno.h>
 #include <string.h>
@@ -11,9 +11,19 @@
 #include "sigbus.h"
 #include "snapshot-file.h"
 
-#define PAGES 1024
+#define PAGES 2048
 #define CUT_PAGE 256
 #define OLD_BYTE 0x3c
+#define ZERO_PAGE 1600 /* among many */
+
+static int serve_nothing(MigrationIncomingState *vm, RAMBlock *rb, ram_addr_t offset, void *fault_address)
+{
+    (void)vm;
+    (void)rb;
+    (void)offset;
+    (void)fault_address;
+    return -EIO;
+}
 
 static void check_load(MigrationIncomingState *vm, RAMBlock *rb, struct snapshot_file *file, size_t poisoned)
 {
@@ -27,6 +37,23 @@ static void check_load(MigrationIncomingState *vm, RAMBlock *rb, struct snapshot
     CHECK_OK(uffd_incoming_cleanup(vm));
 }
 
+/* The set-up that poisons a page has been cleaned up when zeros are loaded there, and where a page is present. */
+static void check_zeros(MigrationIncomingState *vm, RAMBlock *rb, struct snapshot_file *file)
+{
+    for (size_t page = ZERO_PAGE; page <= ZERO_PAGE + 2; page++) {
+        CHECK(snapshot_page_kind(page) != PAGE_DATA);
+    }
+    memset(ram_page(rb, ZERO_PAGE + 1), OLD_BYTE, rb->page_size);
+    memset(rb->source + (ZERO_PAGE + 1) * rb->page_size, OLD_BYTE, rb->page_size);
+    CHECK_OK(uffd_setup_incoming(vm, serve_nothing, 1));
+    CHECK_SIGBUS(rb, ZERO_PAGE);
+    CHECK_SIGBUS(rb, ZERO_PAGE + 2);
+    CHECK_OK(uffd_incoming_cleanup(vm));
+    check_load(vm, rb, file, 0);
+    CHECK_RAM(vm);
+    ram_discard(rb, 0, PAGES);
+}
+
 int main(void)
 {
     MigrationIncomingState *vm = vm_new();
@@ -36,6 +63,8 @@ int main(void)
     vm_attach(vm);
     RAMBlock *rb = vm_add_ram(vm, RAM_ANON, PAGES);
     struct snapshot_file *file = snapshot_file_of(vm);
+
+    check_zeros(vm, rb, file);
 
     /* What has been lost is present. */
     for (size_t page = CUT_PAGE; page < PAGES; page++) {

@@ -94,7 +94,7 @@ static bool answer_read(const struct server *server, const struct reading *readi
         return false;
     }
     if (mood == FUSE_FAILS && concerned) {
-        answer(server, reading->unique, -EIO, NULL, 0);
+        answer(server, reading->unique, -orders->error, NULL, 0);
         return true;
     }
     CHECK(reading->size <= sizeof(bytes));

@@ -12,7 +12,7 @@
 
 enum fuse_mood {
     FUSE_WELL,
-    FUSE_FAILS, /* reads get EIO */
+    FUSE_FAILS, /* reads get an error */
     FUSE_HANGS, /* reads get no answer, until the mood changes */
 };
 
@@ -20,6 +20,7 @@ enum fuse_mood {
 struct fuse_orders {
     _Atomic enum fuse_mood mood;
     _Atomic uint64_t from, end; /* which bytes of the file it concerns; changed only while all is well */
+    atomic_int error;           /* which: an errno value */
     atomic_uint held;           /* how many reads have no answer yet */
 };
 

@@ -125,6 +125,12 @@ static void concern(struct storage *storage, enum fuse_mood mood, size_t page, s
 
 void storage_fails(struct storage *storage, size_t page, size_t pages)
 {
+    storage_fails_with(storage, EIO, page, pages);
+}
+
+void storage_fails_with(struct storage *storage, int error, size_t page, size_t pages)
+{
+    storage->orders->error = error;
     concern(storage, FUSE_FAILS, page, pages);
 }
 

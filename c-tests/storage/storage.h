@@ -28,7 +28,8 @@ void storage_free(struct storage *storage);
  * What happens from now on to reads of these pages of the first block, and of what is read along with
  * them.
  */
-void storage_fails(struct storage *storage, size_t page, size_t pages);
+void storage_fails(struct storage *storage, size_t page, size_t pages); /* with EIO */
+void storage_fails_with(struct storage *storage, int error, size_t page, size_t pages);
 void storage_hangs(struct storage *storage, size_t page, size_t pages);
 
 /* Everything is well again: reads that hang are answered. */

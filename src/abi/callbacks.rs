@@ -44,11 +44,7 @@ impl PageHandler for CHandler {
         let offset = ram_addr_t::try_from(fault.offset()).map_err(|_| error!(EOVERFLOW, "offset beyond ram_addr_t"))?;
         // SAFETY: the caller gave this function for these arguments, to be called on any thread of the library.
         let returned = unsafe { (self.handler)(self.mis.0, rb(fault.block_id()), offset, address) };
-        check(returned, "the page handler").map_err(|error| match error.errno() {
-            // What placing told the handler: nothing is wrong with where the page is from.
-            libc::ENOMEM | libc::ENOSPC => error.of_host(),
-            _ => error,
-        })
+        check(returned, "the page handler")
     }
 }
 

@@ -6,10 +6,12 @@ use std::sync::Arc;
 use super::callbacks::Callbacks;
 use super::discards::{self, Discards};
 use super::engine::Engine;
+use super::gate::Gate;
 use super::load::Load;
 use super::threads::{join, spawn};
 use super::{Incoming, fault_thread};
 use crate::error::{Result, ensure, error, panic_message};
+use crate::memory::RamBlock;
 use crate::sync::JoinHandle;
 use crate::sync::atomic::{AtomicBool, Ordering::SeqCst};
 
@@ -99,6 +101,12 @@ impl Armed {
         })?;
         self.preempt = Some(Preempt { thread, done });
         Ok(())
+    }
+
+    /// The caller takes a block back; the gate at which to wait until nobody works in it.
+    pub fn mark_removed(&self, block: &RamBlock) -> Result<Arc<Gate>> {
+        self.engine.mark_removed(block)?;
+        Ok(self.engine.gate.clone())
     }
 
     /// EBUSY while a snapshot load is incomplete: closing would turn what is missing into silent zeros.

@@ -34,8 +34,10 @@ pub(super) fn empty(registration: &Registration, table: &BlockTable, maps: &Maps
         empty.map_err(|error| error.context(block))?;
     }
     for (index, block) in table.blocks().iter().enumerate() {
-        // SAFETY: the caller of `add_ram_block` vouched for the mapping, and asks for a load, which replaces its contents.
-        unsafe { empty_memory(block.host(), block.length()) }.map_err(|error| error.context(block))?;
+        for part in maps.parts(block.host(), block.length()) {
+            // SAFETY: the caller of `add_ram_block` vouched for the mapping, and asks for a load, which replaces its contents.
+            unsafe { empty_memory(part.start, part.len()) }.map_err(|error| error.context(block))?;
+        }
         block.forget_pages();
         for zeros in registration.left_alone(index) {
             block.receive(block.page_of(zeros.start)..block.page_of(zeros.end), |_, _| ());

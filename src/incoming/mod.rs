@@ -58,7 +58,8 @@ pub struct Incoming {
     cleaned_up: Condvar,
     /// The caller's RAM blocks. While armed, the engine's table is a copy of it.
     table: RwLock<BlockTable>,
-    /// What callers' threads place pages through, while armed. Taken for writing to wait until they are out of it.
+    /// What callers' threads place pages through, while armed. Taken for writing to wait until they are out of it: and they may
+    /// be in a callback that waits for `phase`, so that nobody takes this while holding that.
     engine: RwLock<Option<Arc<Engine>>>,
     shared: Arc<SharedFds>,
     /// The current set-up's account, or the last one's.
@@ -132,14 +133,14 @@ impl Incoming {
         let block = &table.blocks()[table.by_id(id)?];
         let gate = {
             let phase = self.phase.lock();
-            if !matches!(*phase, Phase::Armed(_)) {
+            let Phase::Armed(armed) = &*phase else {
                 phase.check_table_free()?;
                 block.remove();
                 self.table.write().drop_removed();
                 return Ok(());
-            }
+            };
             self.owner.refuse_inside("removing a RAM block while armed")?;
-            self.with_engine(|engine| engine.mark_removed(block).map(|()| engine.gate.clone()))?
+            armed.mark_removed(block)?
         };
         let index = self.read_engine().as_ref().and_then(|engine| engine.index_of(block));
         if let Some(index) = index {
@@ -235,11 +236,7 @@ impl Incoming {
     /// a clean-up on another thread.
     pub fn abort(&self) -> Result<()> {
         self.owner.refuse_inside("aborting")?;
-        let hurry = || {
-            if let Some(engine) = &*self.read_engine() {
-                engine.gate.hurry();
-            }
-        };
+        let hurry = || self.record.lock().gate.hurry();
         let Some(armed) = self.begin_cleanup(|_| Ok(()), hurry)? else { return Ok(()) };
         self.finish_cleanup(armed);
         Ok(())

@@ -66,6 +66,8 @@ impl Engine {
         let (start, end) = (block.offset_of(pages.start), block.offset_of(pages.end));
         let (mut at, mut placed_bytes, mut most) = (start, 0, usize::MAX);
         let (mut tallied, mut counted) = (pages.start, 0);
+        // Where zeros were to be placed, the kernel has come upon a page that is present or poisoned.
+        let mut occupied = false;
         let mut result = Ok(());
         while at < end {
             let (uffd, number, stripe_end) = match self.registration.serving(index, at) {
@@ -85,8 +87,9 @@ impl Engine {
                 Filling::Bytes(_) => &self.stats.pages_placed,
                 Filling::Zeros => &self.stats.zero_pages_placed,
             };
-            // Elsewhere zeros are copied, one page after the other: in hugetlbfs, and where that may have to heal a poisoned page.
-            let is_zeropage = self.registration.has_zeropage(index) && !block.poisoned().any();
+            // Elsewhere zeros are copied, one page after the other: in hugetlbfs, and where only copying tells a page that is
+            // present from one that is poisoned, by an earlier set-up maybe: that it heals.
+            let is_zeropage = self.registration.has_zeropage(index) && !occupied;
             let (length, placed) = match filling {
                 Filling::Bytes(from) => {
                     let length = room.min(most);
@@ -101,12 +104,12 @@ impl Engine {
             drop(placing);
             // Beyond a border, larger steps are worth trying again.
             most = if placed.bytes > 0 { most.saturating_mul(2) } else { most };
+            occupied &= placed.bytes == 0;
             at += placed.bytes;
             placed_bytes += placed.bytes;
             if let Some(errno) = placed.stopped {
                 match after(errno, length <= unit) {
-                    // It has been poisoned meanwhile.
-                    Next::SkipPresent if is_zeropage && block.is_poisoned(block.page_of(at)) => {}
+                    Next::SkipPresent if is_zeropage && matches!(filling, Filling::Zeros) => occupied = true,
                     Next::SkipPresent => match uffd.wake(block.host() + at, unit) {
                         Ok(()) => at += unit,
                         Err(errno) => result = Err(self.explain(index, at, "UFFDIO_WAKE", errno)),

@@ -4,12 +4,13 @@
 use std::ops::Range;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
-use std::{fs, io};
+use std::{fs, io, mem};
 
+use nix::errno::Errno;
 use nix::sys::stat::{major, minor};
 
 use super::call::{Call, before};
-use super::file::{duplicate, next_data, open_read_only, status};
+use super::file::{keeping_position, next_data, open_read_only, position, status};
 use crate::error::{Error, Result, ensure, error};
 
 /// The mappings of this process, as they were.
@@ -54,6 +55,14 @@ impl Maps {
         self.within(start, length).all(|mapped| matches!(mapped.what, What::PrivateAnonymous))
     }
 
+    /// A range in the parts that lie in one mapping each.
+    pub fn parts(&self, start: usize, length: usize) -> impl Iterator<Item = Range<usize>> {
+        let end = start + length;
+        let ends = self.within(start, length).map(move |mapped| end.min(mapped.range.end as usize)).chain([end]);
+        let mut at = start;
+        ends.map(move |end| mem::replace(&mut at, end)..end).filter(|part| !part.is_empty())
+    }
+
     /// Refuses private mappings of a file that holds data: emptied, the memory shows that data instead of faulting.
     pub fn check_private_files_are_empty(&self, start: usize, length: usize) -> Result<()> {
         self.within(start, length).try_for_each(|mapped| match &mapped.what {
@@ -92,19 +101,19 @@ fn parse(line: &str) -> Option<Mapped> {
 
 impl PrivateFile {
     fn check_empty(&self) -> Result<()> {
-        let Some(file) = self.open() else {
+        let own = self.own_descriptor();
+        // Only what the process has not open is opened: closing any descriptor of a file releases all record locks that the
+        // process holds on it (F_SETLK), and so neither is one of its own duplicated.
+        let opened = if own.is_none() { self.open() } else { None };
+        let Some(file) = own.or(opened.as_ref().map(AsFd::as_fd)) else {
             return Err(error!(
                 EINVAL,
                 "it cannot be emptied for certain: it is a private mapping of a file that is not open here, and may hold \
                  data; map it shared"
             ));
         };
-        let blocks = status(&file).map_err(|errno| Error::os(errno as i32, "fstat of the file behind it"))?.st_blocks;
-        // hugetlbfs does not know where its data is, only how much.
-        let holds_data = blocks != 0
-            && next_data(file.as_fd(), self.offset)
-                .map_err(|errno| Error::os(errno as i32, "looking for data in the file behind it"))?
-                .is_some_and(|data| data.start < self.offset + self.length);
+        let holds_data =
+            self.holds_data(file).map_err(|errno| Error::os(errno as i32, "looking for data in the file behind it"))?;
         ensure!(
             !holds_data,
             EINVAL,
@@ -113,25 +122,35 @@ impl PrivateFile {
         Ok(())
     }
 
-    /// The file, as the kernel gives it to a privileged process, or as the process has it open itself.
-    fn open(&self) -> Option<OwnedFd> {
-        let by_range = open_read_only(&Path::new("/proc/self/map_files").join(&self.name)).ok();
-        by_range.or_else(|| {
-            before(Call::ListDescriptors).ok()?;
-            let open = fs::read_dir("/proc/self/fd").ok()?;
-            let numbers = open.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
-            numbers.filter_map(|number| self.same_file(number)).next()
-        })
+    fn holds_data(&self, file: BorrowedFd<'_>) -> nix::Result<bool> {
+        // hugetlbfs does not know where its data is, only how much.
+        let is_empty = status(file)?.st_blocks == 0;
+        let data = if is_empty { None } else { keeping_position(file, || next_data(file, self.offset))? };
+        // One of the process's own may have been closed meanwhile, and its number mean another file.
+        if !self.is_behind(file)? {
+            return Err(Errno::EBADF);
+        }
+        Ok(data.is_some_and(|data| data.start < self.offset + self.length))
     }
 
-    /// A duplicate of a descriptor of this process, if it is of this file.
-    fn same_file(&self, number: i32) -> Option<OwnedFd> {
-        // SAFETY: at worst it was closed since it was listed, or means another file: then duplicating or comparing fails.
-        let duplicate = duplicate(unsafe { BorrowedFd::borrow_raw(number) }).ok()?;
-        let same = status(&duplicate).is_ok_and(|status| {
-            status.st_ino == self.inode && (major(status.st_dev), minor(status.st_dev)) == self.device
-        });
-        same.then_some(duplicate)
+    /// A descriptor of the process's own that is open for the file.
+    fn own_descriptor(&self) -> Option<BorrowedFd<'_>> {
+        before(Call::ListDescriptors).ok()?;
+        let open = fs::read_dir("/proc/self/fd").ok()?;
+        let numbers = open.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
+        // SAFETY: it is only looked at; at worst it is closed meanwhile, or means another file, which is found out.
+        let mut files = numbers.map(|number| unsafe { BorrowedFd::borrow_raw(number) });
+        files.find(|file| self.is_behind(*file) == Ok(true) && position(*file).is_ok())
+    }
+
+    /// The file, as the kernel gives it to a privileged process.
+    fn open(&self) -> Option<OwnedFd> {
+        open_read_only(&Path::new("/proc/self/map_files").join(&self.name)).ok()
+    }
+
+    fn is_behind(&self, file: BorrowedFd<'_>) -> nix::Result<bool> {
+        let status = status(file)?;
+        Ok(status.st_ino == self.inode && (major(status.st_dev), minor(status.st_dev)) == self.device)
     }
 }
 
@@ -172,5 +191,11 @@ mod tests {
         let maps = Maps(lines.into_iter().filter_map(parse).collect());
         assert!(maps.are_private_anonymous(0x1000, 0x2000));
         assert!(!maps.are_private_anonymous(0x2000, 0x1001));
+        let parts = |start, length| maps.parts(start, length).map(|part| (part.start, part.end)).collect::<Vec<_>>();
+        assert_eq!(parts(0x1000, 0x3000), [(0x1000, 0x3000), (0x3000, 0x4000)]);
+        assert_eq!(parts(0x2000, 0x1800), [(0x2000, 0x3000), (0x3000, 0x3800)]);
+        // Nothing is passed over, whatever is known of it.
+        assert_eq!(parts(0x800, 0x1000), [(0x800, 0x1800)]);
+        assert_eq!(parts(0x3800, 0x1000), [(0x3800, 0x4000), (0x4000, 0x4800)]);
     }
 }

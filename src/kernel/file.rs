@@ -46,52 +46,64 @@ pub(super) fn status(file: impl AsFd) -> nix::Result<FileStat> {
 }
 
 /// A file that is to take another's place (or to be the first of its name) once all of it is written. Until then, and if
-/// it never is, the other one stays, and there is no file beside it: a process that is killed meanwhile leaves nothing behind.
+/// it never is, the other one stays. There is a file beside it only while that is made sure of and while it is written: just a
+/// process that is killed then leaves one behind.
 #[derive(Debug)]
 pub(crate) struct Replacement {
-    temporary: PathBuf,
     path: PathBuf,
 }
+
+/// How many names are tried for the file beside it: others of the process's id may have left some behind, or use them, since in
+/// containers all VMMs may have the same.
+const MOST_NAMES: u32 = 1000;
 
 impl Replacement {
     /// Makes sure that a file can be created there.
     pub fn new(path: &Path) -> Result<Self> {
-        static NEXT: AtomicU64 = AtomicU64::new(0);
         // Found out only in the end otherwise: no file can take a directory's place.
         if path.file_name().is_none() || path.is_dir() {
             return Err(failed(&Errno::EISDIR.into(), path, "creating"));
         }
-        let mut temporary = path.as_os_str().to_owned();
-        temporary.push(format!(".{}.{}", process::id(), NEXT.fetch_add(1, Relaxed)));
-        let replacement = Self { temporary: PathBuf::from(temporary), path: path.to_owned() };
-        replacement.create()?;
-        replacement.remove();
+        let replacement = Self { path: path.to_owned() };
+        let (_, temporary) = replacement.create()?;
+        remove(&temporary);
         Ok(replacement)
     }
 
     /// Fills it, and puts it in its place.
     pub fn commit(self, bytes: &[u8]) -> Result<()> {
-        let mut file = self.create()?;
-        self.fill_and_rename(&mut file, bytes).inspect_err(|_| self.remove())
-    }
-
-    fn create(&self) -> Result<File> {
-        let create = || OpenOptions::new().write(true).create_new(true).open(&self.temporary);
-        let file = before(Call::Create).map_err(io::Error::from).and_then(|()| create());
-        file.map_err(|error| failed(&error, &self.temporary, "creating"))
-    }
-
-    fn fill_and_rename(&self, file: &mut File, bytes: &[u8]) -> Result<()> {
+        let (mut file, temporary) = self.create()?;
         let written = before(Call::Write).map_err(io::Error::from).and_then(|()| file.write_all(bytes));
-        written.map_err(|error| failed(&error, &self.temporary, "writing"))?;
-        let replaced = before(Call::Rename).map_err(io::Error::from);
-        let replaced = replaced.and_then(|()| fs::rename(&self.temporary, &self.path));
-        replaced.map_err(|error| failed(&error, &self.path, "replacing"))
+        let written = written.map_err(|error| failed(&error, &temporary, "writing"));
+        let replaced = written.and_then(|()| {
+            let renamed = before(Call::Rename).map_err(io::Error::from);
+            let renamed = renamed.and_then(|()| fs::rename(&temporary, &self.path));
+            renamed.map_err(|error| failed(&error, &self.path, "replacing"))
+        });
+        replaced.inspect_err(|_| remove(&temporary))
     }
 
-    fn remove(&self) {
-        let _ = fs::remove_file(&self.temporary);
+    /// A new file beside it.
+    fn create(&self) -> Result<(File, PathBuf)> {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        let mut tried = 0;
+        loop {
+            let mut temporary = self.path.as_os_str().to_owned();
+            temporary.push(format!(".{}.{}", process::id(), NEXT.fetch_add(1, Relaxed)));
+            let temporary = PathBuf::from(temporary);
+            let create = || OpenOptions::new().write(true).create_new(true).open(&temporary);
+            tried += 1;
+            match before(Call::Create).map_err(io::Error::from).and_then(|()| create()) {
+                Ok(file) => return Ok((file, temporary)),
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists && tried < MOST_NAMES => {}
+                Err(error) => return Err(failed(&error, &temporary, "creating")),
+            }
+        }
     }
+}
+
+fn remove(temporary: &Path) {
+    let _ = fs::remove_file(temporary);
 }
 
 fn failed(error: &io::Error, path: &Path, what: &str) -> Error {
@@ -180,6 +192,19 @@ pub(crate) fn next_data(file: BorrowedFd<'_>, offset: u64) -> nix::Result<Option
         Err(errno) => return Err(errno),
     };
     seek(file, start, Whence::SeekHole).map(|end| Some(start..end))
+}
+
+/// Where a file is read and written next. An error where it has been opened as nothing but a path (O_PATH).
+pub(super) fn position(file: BorrowedFd<'_>) -> nix::Result<u64> {
+    seek(file, 0, Whence::SeekCur)
+}
+
+/// Does what moves the position of a file, which belongs to the caller, and moves it back.
+pub(super) fn keeping_position<T>(file: BorrowedFd<'_>, f: impl FnOnce() -> nix::Result<T>) -> nix::Result<T> {
+    let position = position(file)?;
+    let result = f();
+    seek(file, position, Whence::SeekSet)?;
+    result
 }
 
 fn seek(file: BorrowedFd<'_>, offset: u64, whence: Whence) -> nix::Result<u64> {

@@ -116,8 +116,8 @@ fn unmap(start: NonNull<c_void>, length: NonZeroUsize) {
     debug_assert_eq!(result, Ok(()));
 }
 
-/// Empties memory: afterwards every page of it is missing. What the file behind a private mapping holds is seen again:
-/// see `check_private_files_are_empty`.
+/// Empties memory of one mapping, since what empties it depends on its kind: afterwards every page of it is missing. What the
+/// file behind a private mapping holds is seen again: see `check_private_files_are_empty`.
 ///
 /// # Safety
 /// `start .. start + length` is a mapping of the caller's whose contents it gives up; no reference points into it.

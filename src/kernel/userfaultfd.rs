@@ -197,7 +197,8 @@ impl Userfaultfd {
     /// EFAULT; and it writes only into pages that are missing in registered memory.
     pub fn copy(&self, to: usize, from: *const u8, length: usize) -> Placed {
         place(Call::Copy, length, |length| {
-            let mut copy = sys::uffdio_copy { dst: to as u64, src: from.addr() as u64, len: length, mode: 0, copy: 0 };
+            let (dst, src) = (to as u64, from.expose_provenance() as u64);
+            let mut copy = sys::uffdio_copy { dst, src, len: length, mode: 0, copy: 0 };
             // SAFETY: `copy` lives through the call, which reads and writes just it; for the memory see above.
             let result = unsafe { ioctls::copy(self.raw(), &mut copy) };
             (result, copy.copy)
@@ -222,7 +223,7 @@ impl Userfaultfd {
     /// `from .. from + length` is private anonymous memory of our own that may become zeros, and nobody refers to it.
     pub unsafe fn move_pages(&self, to: usize, from: *mut u8, length: usize) -> Placed {
         place(Call::Move, length, |length| {
-            let (dst, src) = (to as u64, from.addr() as u64);
+            let (dst, src) = (to as u64, from.expose_provenance() as u64);
             let mut request = uapi::uffdio_move { dst, src, len: length, mode: 0, moved: 0 };
             // SAFETY: `request` lives through the call, which reads and writes just it; for the memory see above.
             let result = unsafe { ioctls::move_pages(self.raw(), &mut request) };

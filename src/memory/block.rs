@@ -179,10 +179,6 @@ impl RamBlock {
         &self.poisoned
     }
 
-    pub fn is_poisoned(&self, page: usize) -> bool {
-        self.poisoned.any() && self.poisoned.pages().contains(page)
-    }
-
     /// Whether every page has been received or is poisoned.
     pub fn is_settled(&self) -> bool {
         if !self.poisoned.any() {

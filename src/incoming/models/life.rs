@@ -3,7 +3,7 @@
 
 use super::*;
 use crate::incoming::armed::Armed;
-use crate::incoming::{Incoming, Phase};
+use crate::incoming::{Incoming, Phase, Record};
 use crate::sync::atomic::{AtomicUsize as Number, Ordering::SeqCst};
 use crate::sync::thread::JoinHandle;
 use crate::sync::{check, thread};
@@ -53,6 +53,7 @@ fn armed(ram: &Ram, preempt: Option<bool>) -> Arc<Incoming> {
     if preempt.is_some() {
         engine.request(0, 0);
     }
+    *incoming.record.lock() = Record { stats: engine.stats.clone(), gate: engine.gate.clone(), blocktime: None };
     *incoming.engine.write() = Some(engine.clone());
     let mut armed = Armed::new(engine);
     let work = |engine: &Engine| {
