@@ -788,7 +788,8 @@ struct UffdSnapshot *uffd_snapshot_open(const char *path);
 
 /**
  * Opens a mapped-ram snapshot from a descriptor, which is duplicated; `offset` is where the stream starts in the file
- * (QEMU's file:...,offset=N). errno as by uffd_snapshot_open(), and EBADF: not an open descriptor.
+ * (QEMU's file:...,offset=N). errno as by uffd_snapshot_open(), and EBADF: not an open descriptor. When the snapshot is let go
+ * of, the duplicate is closed, and so Linux drops the record locks (F_SETLK) that the process holds on the file.
  */
 struct UffdSnapshot *uffd_snapshot_open_fd(int fd,
                                            uint64_t offset);

@@ -30,7 +30,8 @@ pub unsafe extern "C" fn uffd_snapshot_open(path: *const c_char) -> *mut UffdSna
 }
 
 /// Opens a mapped-ram snapshot from a descriptor, which is duplicated; `offset` is where the stream starts in the file
-/// (QEMU's file:...,offset=N). errno as by uffd_snapshot_open(), and EBADF: not an open descriptor.
+/// (QEMU's file:...,offset=N). errno as by uffd_snapshot_open(), and EBADF: not an open descriptor. When the snapshot is let go
+/// of, the duplicate is closed, and so Linux drops the record locks (F_SETLK) that the process holds on the file.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn uffd_snapshot_open_fd(fd: c_int, offset: u64) -> *mut UffdSnapshot {
     pointer(|| {
