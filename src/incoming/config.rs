@@ -161,9 +161,10 @@ impl Hooks for NoHooks {}
 /// What a main loop may want to know without sitting in [`Incoming::wait`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
-    /// Fault threads and loader threads stopped: because of a failure, or of [`Incoming::pause`].
+    /// A pause begins: faults queue until [`Incoming::resume`]. Nothing new is begun; what is running may go on for a while.
+    /// `None`: [`Incoming::pause`]; a failure during such a pause is told of once more, with the reason.
     Paused(Option<Error>),
-    /// A pause has ended.
+    /// [`Incoming::resume`] is about to end a pause. A clean-up ends one without this.
     Resumed,
     /// Pages could not be had from their source. They stay missing, and are asked for again after [`Incoming::resume`]; or
     /// they are poisoned, if the configuration says so.

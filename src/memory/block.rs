@@ -17,7 +17,7 @@ pub struct BlockId(pub usize);
 /// What a caller tells of a RAM block.
 #[derive(Clone, Debug)]
 pub struct RamBlockSpec {
-    /// The name, at most 255 bytes: what messages call it and what a snapshot knows it by.
+    /// The name, 1 to 255 bytes: what messages call it and what a snapshot knows it by.
     pub idstr: String,
     /// The host address, aligned to the page size.
     pub host: usize,
