@@ -33,7 +33,7 @@ pub(super) fn empty(registration: &Registration, table: &BlockTable, maps: &Maps
         let empty = maps.check_private_files_are_empty(block.host(), block.length());
         empty.map_err(|error| error.context(block))?;
     }
-    for (index, block) in table.blocks().iter().enumerate() {
+    let emptied = table.blocks().iter().enumerate().try_for_each(|(index, block)| {
         for part in maps.parts(block.host(), block.length()) {
             // SAFETY: the caller of `add_ram_block` vouched for the mapping, and asks for a load, which replaces its contents.
             unsafe { empty_memory(part.start, part.len()) }.map_err(|error| error.context(block))?;
@@ -42,8 +42,10 @@ pub(super) fn empty(registration: &Registration, table: &BlockTable, maps: &Maps
         for zeros in registration.left_alone(index) {
             block.receive(block.page_of(zeros.start)..block.page_of(zeros.end), |_, _| ());
         }
-    }
-    Ok(())
+        Ok(())
+    });
+    // Of a half of it nothing can be relied on.
+    emptied.inspect_err(|_| table.blocks().iter().for_each(|block| block.forget_pages()))
 }
 
 /// The whole huge pages in a range of offsets of the memory at `host`, if there are any.

@@ -191,16 +191,17 @@ impl Incoming {
                 Ok(()) => Ok(armed),
                 Err(error) => {
                     self.disarm(armed, |_| ());
+                    if plan.load.as_ref().is_some_and(|load| !load.keeps_present()) {
+                        // It has emptied the RAM: what was marked is not there any more.
+                        self.table.read().blocks().iter().for_each(|block| block.forget_pages());
+                    }
                     Err(error)
                 }
             }
         });
         let result = result.map(|armed| *self.phase.lock() = Phase::Armed(armed));
         if result.is_err() {
-            // What a load leaves when it fails late is empty RAM: none of it has been received.
-            let empties = plan.load.is_some_and(|load| !load.keeps_present());
-            let forget = if empties { RamBlock::forget_pages } else { RamBlock::forget_requests };
-            self.table.read().blocks().iter().for_each(|block| forget(block));
+            self.table.read().blocks().iter().for_each(|block| block.forget_requests());
             if let Some(before) = before {
                 *self.table.write() = before;
             }

@@ -30,11 +30,11 @@ impl Engine {
         if !self.is_to_poison(index, &error) {
             return Err(error);
         }
-        let (mut newly, mut present) = (0, Vec::new());
+        let mut present = Vec::new();
         for &page in pages {
             match self.poison_page(index, page) {
                 Ok(Fate::Present) => present.push(page),
-                Ok(Fate::Poisoned { anew }) => newly += u64::from(anew),
+                Ok(Fate::Poisoned { anew }) => Stats::count(&self.stats.pages_poisoned, anew.into()),
                 Err(errno) => {
                     // Linux before 6.6.
                     if errno == Errno::EINVAL {
@@ -46,9 +46,8 @@ impl Engine {
                 }
             }
         }
+        Stats::count(&self.stats.source_errors, 1);
         if present.len() < pages.len() {
-            Stats::count(&self.stats.pages_poisoned, newly);
-            Stats::count(&self.stats.source_errors, 1);
             self.callbacks.log(LogLevel::Error, &format!("poisoned: {error}"));
             self.callbacks.event(&Event::SourceError(error));
         }

@@ -178,21 +178,16 @@ impl PageHandler for SnapshotLoad {
         let (engine, worker, index, page) = (fault.engine(), fault.worker(), fault.index(), fault.page());
         if self.extent == Some(Extent::All) && fault.is_crowded() {
             // All of them are better off with a unit for each than with a page.
-            match order.attend(index, page) {
-                Some(mut unit) => {
-                    let placed = pages.place_around(engine, worker, index, page, unit.piece.pages.clone())?;
-                    unit.is_placed = placed == unit.piece.pages;
-                    if !unit.is_placed {
-                        order.faulted(index, page);
-                    }
-                    self.note(index, &placed);
-                    return Ok(());
+            let mut placed = page..page + 1;
+            if let Some(mut unit) = order.attend(index, page) {
+                placed = pages.place_around(engine, worker, index, page, &unit.piece.pages)?;
+                unit.is_placed = placed == unit.piece.pages;
+                if !unit.is_placed {
+                    order.faulted(index, page);
                 }
-                // It comes in a moment.
-                None if pages.is_at_hand(engine, worker, index, page) => return Ok(()),
-                // The loader may wait for a disk, for much more than this page.
-                None => {}
             }
+            self.note(index, &placed);
+            return Ok(());
         }
         let mut placed = page..page + 1;
         pages.place(engine, worker, index, placed.clone())?;

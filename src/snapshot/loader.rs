@@ -35,30 +35,36 @@ impl Drop for Taken<'_> {
 fn load(pages: &Pages, order: &Order, engine: &Engine, worker: usize, piece: &Piece) -> Result<(), Ending> {
     loop {
         let pass = engine.gate.enter(worker, piece.index)?;
-        let arriving = order.arriving(piece);
-        let placed = place_missing(pages, engine, worker, piece);
-        drop(arriving);
-        let Err(error) = placed else { return Ok(()) };
-        // Who was left waiting for it faults again.
-        engine.wake_pages(piece.index, &piece.pages);
-        if engine.is_to_poison(piece.index, &error) {
-            break;
+        if engine.block(piece.index).is_removed() {
+            return Ok(());
         }
-        engine.fail(pass, error.context("loading in the background"));
+        match place_missing(pages, order, engine, worker, piece) {
+            Ok(()) => return Ok(()),
+            Err(error) if engine.is_to_poison(piece.index, &error) => {
+                drop(pass);
+                if load_singly(pages, engine, worker, piece)? {
+                    return Ok(());
+                }
+            }
+            Err(error) => engine.fail(pass, error.context("loading in the background")),
+        }
     }
-    load_singly(pages, engine, worker, piece)
 }
 
-/// Loads the missing pages of a piece one by one, and poisons those that cannot be had.
-fn load_singly(pages: &Pages, engine: &Engine, worker: usize, piece: &Piece) -> Result<(), Ending> {
+/// Loads the missing pages of a piece one by one, and poisons those that cannot be had. False when that failed: then they are to
+/// be asked for anew.
+fn load_singly(pages: &Pages, engine: &Engine, worker: usize, piece: &Piece) -> Result<bool, Ending> {
     let index = piece.index;
-    let received = engine.block(index).received();
+    let block = engine.block(index);
     let mut bad = Vec::new();
     let mut why = None;
     for page in piece.pages.clone() {
-        while !received.get(page) {
+        while !block.received().get(page) {
             // A source may be slow to say that it has nothing: each page is a piece of work of its own.
             let pass = engine.gate.enter(worker, index)?;
+            if block.is_removed() {
+                return Ok(true);
+            }
             match pages.place(engine, worker, index, page..page + 1) {
                 Ok(()) => break,
                 Err(error) if engine.is_to_poison(index, &error) => {
@@ -71,20 +77,23 @@ fn load_singly(pages: &Pages, engine: &Engine, worker: usize, piece: &Piece) -> 
         }
     }
     // Reported at once, or there would be no end of it.
-    let Some(why) = why else { return Ok(()) };
+    let Some(why) = why else { return Ok(true) };
     let why = why.context(format_args!("{} pages that were to be loaded in the background, the first", bad.len()));
-    loop {
-        let pass = engine.gate.enter(worker, index)?;
-        match engine.poison(index, &bad, why.clone()) {
-            Ok(()) => return Ok(()),
-            Err(error) => engine.fail(pass, error),
-        }
+    let pass = engine.gate.enter(worker, index)?;
+    if block.is_removed() {
+        return Ok(true);
     }
+    let poisoned = engine.poison(index, &bad, why);
+    Ok(poisoned.map_err(|error| engine.fail(pass, error)).is_ok())
 }
 
-fn place_missing(pages: &Pages, engine: &Engine, worker: usize, piece: &Piece) -> Result<()> {
+fn place_missing(pages: &Pages, order: &Order, engine: &Engine, worker: usize, piece: &Piece) -> Result<()> {
     let Piece { index, pages: unit } = piece;
-    if pages.place_huge(engine, worker, *index, unit.clone(), Origin::Disk)? {
+    let arriving = order.arriving(piece);
+    let placed = pages.place_at_hand(engine, worker, *index, unit);
+    drop(arriving);
+    engine.wake_pages(*index, unit);
+    if placed? || pages.place_huge(engine, worker, *index, unit, Origin::Disk)? {
         return Ok(());
     }
     let received = engine.block(*index).received();

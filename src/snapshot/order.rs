@@ -41,7 +41,7 @@ pub(super) struct Order {
     blocks: Box<[Division]>,
     /// Which units have been handed out.
     taken: AtomicBitmap,
-    /// Which units the loader is about to place, or placing.
+    /// Which units the loader is about to place, or placing, without waiting for a disk.
     arriving: AtomicBitmap,
     /// Which units fault threads are placing, or have placed: there is hardly anything to do in them.
     attended: AtomicBitmap,
@@ -58,7 +58,7 @@ pub(super) struct Order {
     units: usize,
 }
 
-/// A unit that the loader is placing, until this is dropped.
+/// A unit is arriving until this is dropped.
 pub(super) struct Arriving<'a> {
     order: &'a Order,
     number: usize,
@@ -194,7 +194,8 @@ impl Order {
         }
     }
 
-    /// The unit that a page lies in, for a fault thread to place all of; None if the loader is at it.
+    /// The unit that a page lies in, for a fault thread to place all of; None if it is arriving: then who waits for the page
+    /// gets it in a moment, or is woken to ask again.
     pub fn attend(&self, index: usize, page: usize) -> Option<Attended<'_>> {
         let number = self.blocks[index].number(page);
         if self.arriving.get(number) {
@@ -204,8 +205,8 @@ impl Order {
         Some(Attended { order: self, number, piece: self.unit(number), is_placed: false })
     }
 
-    /// The loader places a piece that it has taken. If it fails, those who have been left waiting for it are to be woken after
-    /// this is dropped.
+    /// The loader places a piece of which nothing has to wait for a disk. After this is dropped, those who wait for it are to be
+    /// woken: they have been left waiting, and not all may have come.
     pub fn arriving(&self, piece: &Piece) -> Option<Arriving<'_>> {
         let number = self.unit_of(piece)?;
         self.arriving.set(number..number + 1, |_, _| ());

@@ -15,6 +15,9 @@ use crate::memory::BlockTable;
 /// Up to this many bytes are copied straight from the file's mapping: for more, reading them is as fast, and reads ahead.
 const MOST_FROM_MAPPING: usize = 64 << 10;
 
+/// The least that pages are made of.
+const PROBE: usize = 4096;
+
 /// A snapshot matched with a machine's RAM blocks.
 pub(super) struct Pages {
     snapshot: Arc<Snapshot>,
@@ -82,35 +85,41 @@ impl Pages {
         zeros
     }
 
-    /// Places a unit as one huge page, if that can be and is worth the memory: nothing of it was received yet, and at
-    /// least half of it is data. False when it is not.
+    /// Whether a unit is to be placed as one huge page: that can be, and is worth the memory. Nothing of it was received yet,
+    /// and at least half of it is data.
+    fn goes_huge(&self, engine: &Engine, index: usize, unit: &Range<usize>) -> bool {
+        let (source, block) = (self.sources[index], engine.block(index));
+        let (offset, length) = (block.offset_of(unit.start), block.offset_of(unit.len()));
+        length == HUGE_PAGE
+            && (block.host() + offset) % HUGE_PAGE == 0
+            && engine.registration.can_move(index)
+            && block.received().find(unit.clone(), true).is_none()
+            && self.data_bytes(source, offset as u64, length as u64) >= length as u64 / 2
+    }
+
+    /// Places a unit as one huge page. False when it is not to be placed so, or is not all where it may come from.
     pub fn place_huge(
         &self,
         engine: &Engine,
         worker: usize,
         index: usize,
-        unit: Range<usize>,
+        unit: &Range<usize>,
         from: Origin,
     ) -> Result<bool> {
-        let (source, block) = (self.sources[index], engine.block(index));
-        let (offset, length) = (block.offset_of(unit.start), block.offset_of(unit.len()));
-        let aligned = length == HUGE_PAGE && (block.host() + offset) % HUGE_PAGE == 0;
-        if !aligned
-            || !engine.registration.can_move(index)
-            || block.received().find(unit.clone(), true).is_some()
-            || self.data_bytes(source, offset as u64, length as u64) < length as u64 / 2
-        {
+        if !self.goes_huge(engine, index, unit) {
             return Ok(false);
         }
+        let (source, block) = (self.sources[index], engine.block(index));
+        let (offset, length) = (block.offset_of(unit.start) as u64, block.offset_of(unit.len()));
         let buffer = self.buffers[worker].unit.as_ptr();
         // SAFETY: each worker has a buffer to itself, which has room for a unit and holds nothing else.
         unsafe {
             match from {
-                Origin::Disk => self.snapshot.read(source, offset as u64, buffer, length)?,
-                Origin::Cache if self.snapshot.read_cached(source, offset as u64, buffer, length) => {}
+                Origin::Disk => self.snapshot.read(source, offset, buffer, length)?,
+                Origin::Cache if self.snapshot.read_cached(source, offset, buffer, length) => {}
                 Origin::Cache => return Ok(false),
             }
-            engine.place_moving(index, unit, buffer)?;
+            engine.place_moving(index, unit.clone(), buffer)?;
         }
         Ok(true)
     }
@@ -176,46 +185,57 @@ impl Pages {
         engine.place(index, pages, Filling::Bytes(buffer))
     }
 
-    /// Whether a page can be had without waiting for a disk.
-    pub fn is_at_hand(&self, engine: &Engine, worker: usize, index: usize, page: usize) -> bool {
-        let block = engine.block(index);
-        let (_, zeros) = self.next_run(engine, worker, index, page..page + 1);
-        let buffer = self.buffers[worker].pages.as_ptr();
+    /// Whether the end of a unit can be had without waiting for a disk: of what is read ahead it comes last.
+    fn end_is_at_hand(&self, engine: &Engine, worker: usize, index: usize, unit: &Range<usize>) -> bool {
+        let (source, buffer) = (self.sources[index], self.buffers[worker].pages.as_ptr());
+        let offset = (engine.block(index).offset_of(unit.end) - PROBE) as u64;
         // SAFETY: each worker has a buffer to itself, which has room for a page of any block.
-        zeros
-            || unsafe {
-                let offset = block.offset_of(page) as u64;
-                self.snapshot.read_cached(self.sources[index], offset, buffer, block.page_size())
-            }
+        self.snapshot.run(source, offset, PROBE as u64).kind == Kind::Zero
+            || unsafe { self.snapshot.read_cached(source, offset, buffer, PROBE) }
     }
 
-    /// Places a page and all else that is missing of its unit, as far as that costs no time. What is then known to be in
-    /// place: the unit, or just the page.
+    /// Places what is missing of a unit, if that can be had without waiting for a disk. Whether all of it is in place.
+    pub fn place_at_hand(&self, engine: &Engine, worker: usize, index: usize, unit: &Range<usize>) -> Result<bool> {
+        if !self.end_is_at_hand(engine, worker, index, unit) {
+            return Ok(false);
+        }
+        if self.goes_huge(engine, index, unit) {
+            return self.place_huge(engine, worker, index, unit, Origin::Cache);
+        }
+        self.place_rest(engine, worker, index, unit)
+    }
+
+    /// Places a page and all else that is missing of its unit, as far as that can be had without waiting for a disk. What is
+    /// then known to be in place: the unit, or just the page.
     pub fn place_around(
         &self,
         engine: &Engine,
         worker: usize,
         index: usize,
         page: usize,
-        unit: Range<usize>,
+        unit: &Range<usize>,
     ) -> Result<Range<usize>> {
-        if self.place_huge(engine, worker, index, unit.clone(), Origin::Cache)? {
-            return Ok(unit);
+        if self.place_huge(engine, worker, index, unit, Origin::Cache)? {
+            return Ok(unit.clone());
         }
         self.place(engine, worker, index, page..page + 1)?;
+        let all = self.place_rest(engine, worker, index, unit)?;
+        Ok(if all { unit.clone() } else { page..page + 1 })
+    }
+
+    /// Places what is missing of a unit page by page, up to where that would mean to wait for a disk. Whether it came to the end.
+    fn place_rest(&self, engine: &Engine, worker: usize, index: usize, unit: &Range<usize>) -> Result<bool> {
         let block = engine.block(index);
         let most = block.page_of(around::MOST_BYTES).max(1);
-        for rest in [page + 1..unit.end, unit.start..page] {
-            let mut at = rest.start;
-            while let Some(missing) = block.received().find(at..rest.end, false) {
-                let placed = self.place_along(engine, worker, index, missing..rest.end.min(missing + most))?;
-                if placed == 0 {
-                    return Ok(page..page + 1);
-                }
-                at = missing + placed;
+        let mut at = unit.start;
+        while let Some(missing) = block.received().find(at..unit.end, false) {
+            let placed = self.place_along(engine, worker, index, missing..unit.end.min(missing + most))?;
+            if placed == 0 && !block.received().get(missing) {
+                return Ok(false);
             }
+            at = missing + placed;
         }
-        Ok(unit)
+        Ok(true)
     }
 
     /// Places pages that nobody waits for, run by run, as long as they are missing and cost no time: a run of which something is
