@@ -15,12 +15,14 @@ static void check_refused(MigrationIncomingState *vm, const char *named)
     struct resources before;
 
     fill_ram(vm, OLD_BYTE);
+    CHECK_OK(uffd_incoming_mark_received(vm, vm->blocks[0], 0, vm->blocks[0]->page_size));
     CHECK_ERRNO(uffd_incoming_load_snapshot(vm, file->snapshot, NULL), -EINVAL);
     before = resources_count(vm);
     CHECK_ERRNO(uffd_incoming_load_snapshot(vm, file->snapshot, NULL), -EINVAL);
     CHECK_ERROR_HAS(named);
     CHECK_RESOURCES(vm, before);
     CHECK_FILLED(vm, OLD_BYTE);
+    CHECK_EQ(vm_received(vm, vm->blocks[0], 0), 1);
     CHECK_ERRNO(uffd_incoming_pause(vm), -EINVAL); /* is not armed */
 }
 

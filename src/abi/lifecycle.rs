@@ -116,7 +116,8 @@ pub unsafe extern "C" fn postcopy_ram_incoming_setup(mis: *mut MigrationIncoming
 
 /// Undoes a set-up. First lets requested urgent pages arrive, however long that takes, while `preempt_run` has not returned
 /// and nothing is paused: uffd_incoming_pause() or _abort() on another thread ends that wait. Then ends a pause, ends and
-/// joins the threads, unregisters the RAM and closes everything. Waits for running callbacks: unblock your handler first.
+/// joins the threads, unregisters the RAM and closes everything. Waits for running callbacks: unblock your handler first;
+/// and to record a working set, for some reads of the snapshot.
 /// While another thread cleans up, waits for its end. 0 also when not armed. -EBUSY while a snapshot load is incomplete:
 /// closing would turn what is missing into silent zeros, see uffd_incoming_abort(); and while another thread sets it up.
 ///
