@@ -23,6 +23,9 @@ mkdir -p "$QEMU_BUILD"
 if ! [ -f "$QEMU_BUILD/build.ninja" ]; then
     (cd "$QEMU_BUILD" && "$src/configure" --target-list=x86_64-softmmu --without-default-features --enable-tcg --enable-system \
         --disable-docs --disable-werror --disable-install-blobs)
+else
+    # It keeps the path that it was configured with.
+    "$QEMU_BUILD/pyvenv/bin/meson" configure -Dpkg_config_path="$PKG_CONFIG_PATH" "$QEMU_BUILD" >/dev/null
 fi
 ninja -C "$QEMU_BUILD" qemu-system-x86_64 tests/qtest/migration-test
 
