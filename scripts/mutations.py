@@ -53,9 +53,8 @@ MUTATIONS = [
         "the loader passes over a page that could not be read",
         "snapshot-shared-truncated-background",
         "src/snapshot/loader.rs",
-        "            Err(error) if engine.is_to_poison(piece.index, &error) => break,\n",
-        "            Err(_) => return Ok(()),\n            #[allow(unreachable_patterns)]\n"
-        "            Err(error) if engine.is_to_poison(piece.index, &error) => break,\n",
+        "Ok(()) => return Ok(()),\n            Err(error) if engine.is_to_poison(piece.index, &error) => {",
+        "Ok(()) | Err(_) => return Ok(()),\n            Err(error) if engine.is_to_poison(piece.index, &error) => {",
     ),
     Mutation(
         "a page that was received and then discarded is asked for again",
