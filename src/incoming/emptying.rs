@@ -45,7 +45,7 @@ pub(super) fn empty(registration: &Registration, table: &BlockTable, maps: &Maps
         Ok(())
     });
     // Of a half of it nothing can be relied on.
-    emptied.inspect_err(|_| table.blocks().iter().for_each(|block| block.forget_pages()))
+    emptied.inspect_err(|_| table.forget_pages())
 }
 
 /// The whole huge pages in a range of offsets of the memory at `host`, if there are any.

@@ -193,7 +193,7 @@ impl Incoming {
                     self.disarm(armed, |_| ());
                     if plan.load.as_ref().is_some_and(|load| !load.keeps_present()) {
                         // It has emptied the RAM: what was marked is not there any more.
-                        self.table.read().blocks().iter().for_each(|block| block.forget_pages());
+                        self.table.read().forget_pages();
                     }
                     Err(error)
                 }
@@ -274,7 +274,7 @@ impl Incoming {
         if self.config.lock().hooks.supplies_ram_blocks() {
             *self.table.write() = BlockTable::default();
         } else {
-            self.table.read().blocks().iter().for_each(|block| block.forget_pages());
+            self.table.read().forget_pages();
         }
         *self.phase.lock() = Phase::Attached;
         self.cleaned_up.notify_all();

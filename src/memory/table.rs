@@ -63,6 +63,11 @@ impl BlockTable {
         })
     }
 
+    /// Forgets what was received, requested and poisoned, in all blocks.
+    pub fn forget_pages(&self) {
+        self.blocks.iter().for_each(|block| block.forget_pages());
+    }
+
     /// The largest page size; 0 without blocks.
     pub fn largest_page_size(&self) -> usize {
         self.blocks.iter().map(|block| block.page_size()).max().unwrap_or(0)

@@ -106,9 +106,18 @@ impl Pages {
         unit: &Range<usize>,
         from: Origin,
     ) -> Result<bool> {
-        if !self.goes_huge(engine, index, unit) {
-            return Ok(false);
-        }
+        Ok(self.goes_huge(engine, index, unit) && self.move_unit(engine, worker, index, unit, from)?)
+    }
+
+    /// Places a unit that goes as one huge page. False when it is not all where it may come from.
+    fn move_unit(
+        &self,
+        engine: &Engine,
+        worker: usize,
+        index: usize,
+        unit: &Range<usize>,
+        from: Origin,
+    ) -> Result<bool> {
         let (source, block) = (self.sources[index], engine.block(index));
         let (offset, length) = (block.offset_of(unit.start) as u64, block.offset_of(unit.len()));
         let buffer = self.buffers[worker].unit.as_ptr();
@@ -200,7 +209,7 @@ impl Pages {
             return Ok(false);
         }
         if self.goes_huge(engine, index, unit) {
-            return self.place_huge(engine, worker, index, unit, Origin::Cache);
+            return self.move_unit(engine, worker, index, unit, Origin::Cache);
         }
         self.place_rest(engine, worker, index, unit)
     }
