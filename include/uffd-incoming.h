@@ -151,6 +151,14 @@ _Static_assert(sizeof(ram_addr_t) == sizeof(uintptr_t), "ram_addr_t must have th
 #define UFFD_LOAD_NO_BACKGROUND (1 << 1)
 
 /**
+ * UffdLoadConfig.flags: read what is not in the page cache past it (O_DIRECT), and leave it out of that. From a disk that is
+ * faster, and takes no memory beside the RAM; but the next restore finds nothing in the page cache. Where the file system
+ * cannot do that, uffd_incoming_load_snapshot() fails with what open() said, and has changed nothing. What the page cache
+ * holds is used on Linux 6.5 or newer, by processes that own the file or may write to it.
+ */
+#define UFFD_LOAD_DIRECT_IO (1 << 2)
+
+/**
  * The caller's state of an incoming migration or restore: a handle. The library never looks inside; it knows a mis
  * by its address and hands it back to every callback. QEMU's own struct fits; so does any struct of yours, cast.
  */
@@ -368,7 +376,7 @@ typedef struct UffdLoadConfig {
      */
     size_t size;
     /**
-     * UFFD_LOAD_KEEP_PRESENT, UFFD_LOAD_NO_BACKGROUND, or'ed. Any other bit is -EINVAL.
+     * UFFD_LOAD_KEEP_PRESENT, UFFD_LOAD_NO_BACKGROUND, UFFD_LOAD_DIRECT_IO, or'ed. Any other bit is -EINVAL.
      */
     uint64_t flags;
     /**

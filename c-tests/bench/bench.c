@@ -57,7 +57,7 @@ int main(int argc, char **argv)
     if (wanted(argc, argv, "arming")) {
         bench_arming(rounds); /* first: what is free in the heap would hide what it takes */
     }
-    level_memory(4 * length);
+    level_memory(2 * length);
     struct image image = image_new(argv[1], length);
 
     if (wanted(argc, argv, "latency")) {

@@ -11,8 +11,8 @@
 void bench_latency(const struct image *image, int rounds);
 void bench_following(const struct image *image, int rounds);
 void bench_throughput(const struct image *image, int rounds);
-void bench_loading(struct image *image, int rounds);
-void bench_resume(struct image *image, int rounds);
+void bench_loading(const struct image *image, int rounds);
+void bench_resume(const struct image *image, int rounds);
 void bench_arming(int rounds);
 void bench_idle(const struct image *image);
 

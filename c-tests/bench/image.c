@@ -113,18 +113,11 @@ void ram_free(struct ram *ram)
 
 void level_memory(size_t length)
 {
-    struct ram ram = ram_new(length, false);
+    /* Twice that: what the host has taken back meanwhile is not all that there is. */
+    struct ram ram = ram_new(2 * length, false);
 
-    memset(ram.host, 1, length);
+    memset(ram.host, 1, ram.length);
     ram_free(&ram);
-}
-
-static void open_snapshot(struct image *image)
-{
-    image->snapshot = uffd_snapshot_open(image->path);
-    if (!image->snapshot) {
-        errx(2, "%s: %s", image->path, uffd_incoming_error());
-    }
 }
 
 struct image image_new(const char *directory, size_t length)
@@ -149,23 +142,19 @@ struct image image_new(const char *directory, size_t length)
     image.pages_at = (off_t)block.pages_offset;
     image.in_memory = ram_new(length, false).host;
     read_exactly(image.fd, image.in_memory, length, image.pages_at);
-    open_snapshot(&image);
     return image;
 }
 
-void image_drop_cache(struct image *image)
+void image_drop_cache(const struct image *image)
 {
-    uffd_snapshot_close(image->snapshot);
     errno = posix_fadvise(image->fd, 0, 0, POSIX_FADV_DONTNEED);
     if (errno != 0) {
         err(2, "posix_fadvise");
     }
-    open_snapshot(image);
 }
 
 void image_free(struct image *image)
 {
-    uffd_snapshot_close(image->snapshot);
     if (munmap(image->in_memory, image->length) != 0 || close(image->fd) != 0 || unlink(image->path) != 0) {
         err(2, "%s", image->path);
     }

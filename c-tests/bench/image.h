@@ -10,8 +10,6 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#include "uffd-incoming.h"
-
 #define PAGE ((size_t)4096)
 #define HUGE ((size_t)2 << 20)
 
@@ -21,7 +19,6 @@ struct image {
     size_t length;       /* of the RAM */
     off_t pages_at;      /* where its first page lies in the file */
     uint8_t *in_memory;  /* a copy of all pages, for the baselines that copy from memory */
-    UffdSnapshot *snapshot;
 };
 
 struct ram {
@@ -32,13 +29,12 @@ struct ram {
 
 /* Writes a mapped-ram file of one block that has `length` bytes, none of its pages zeros. */
 struct image image_new(const char *directory, size_t length);
-/* Reopens the snapshot, too: what is mapped stays in the cache. */
-void image_drop_cache(struct image *image);
+void image_drop_cache(const struct image *image);
 void image_free(struct image *image);
 
 /*
- * Before what is timed: gives the kernel much free memory in huge pages that the host of a virtual machine has backed
- * already. Else a run would pay, or not, for what the one before it left behind.
+ * Before what is timed, and takes so much memory at most: gives the kernel much free memory in huge pages that the host of a
+ * virtual machine has backed already. Else a run would pay, or not, for what the one before it left behind.
  */
 void level_memory(size_t length);
 

@@ -144,7 +144,7 @@ static void load_memfd(const struct image *image, int rounds)
     series_free(&loop4k);
 }
 
-static void load_cold(struct image *image, int rounds)
+static void load_cold(const struct image *image, int rounds)
 {
     struct series ours = { 0 }, sequential = { 0 }, read = { 0 };
 
@@ -164,7 +164,7 @@ static void load_cold(struct image *image, int rounds)
     series_free(&read);
 }
 
-static void write_progress(struct image *image)
+static void write_progress(const struct image *image)
 {
     FILE *file = report_data_file("load-rate.dat");
 
@@ -178,11 +178,11 @@ static void write_progress(struct image *image)
     fclose(file);
 }
 
-void bench_loading(struct image *image, int rounds)
+void bench_loading(const struct image *image, int rounds)
 {
     report_section("Background load, nothing faults");
     load_warm(image, rounds);
     load_memfd(image, rounds);
-    load_cold(image, rounds < 3 ? rounds : 3);
+    load_cold(image, rounds);
     write_progress(image);
 }

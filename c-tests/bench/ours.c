@@ -33,13 +33,19 @@ void ours_load(const struct image *image, const struct ram *ram, struct ours how
 {
     UffdLoadConfig load = {
         .size = sizeof(load),
-        .flags = how.background ? 0 : UFFD_LOAD_NO_BACKGROUND,
+        .flags = (how.background ? 0 : UFFD_LOAD_NO_BACKGROUND) | (how.direct_io ? UFFD_LOAD_DIRECT_IO : 0),
         .loader_threads = how.loader_threads,
         .working_set_record = how.record,
         .working_set_replay = how.replay,
     };
 
-    OURS(uffd_incoming_load_snapshot(OURS_MIS(ram), image->snapshot, &load));
+    UffdSnapshot *snapshot = uffd_snapshot_open(image->path);
+
+    if (!snapshot) {
+        errx(2, "%s: %s", image->path, uffd_incoming_error());
+    }
+    OURS(uffd_incoming_load_snapshot(OURS_MIS(ram), snapshot, &load));
+    uffd_snapshot_close(snapshot);
 }
 
 void ours_wait(const struct ram *ram)

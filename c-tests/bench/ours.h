@@ -6,11 +6,13 @@
 #define OURS_H
 
 #include "image.h"
+#include "uffd-incoming.h"
 
 struct ours {
     uint32_t spin_us;
     uint32_t fault_threads;
     bool background;
+    bool direct_io;
     uint32_t loader_threads;
     const char *record; /* files of a working set, or NULL */
     const char *replay;
@@ -26,7 +28,7 @@ void ours_check(const char *call, int returned);
 
 /* Attached, with the RAM as its one block. */
 void ours_attach(const struct ram *ram, struct ours how);
-/* Loads the image, in the background too if asked for. */
+/* Opens the snapshot and loads it, in the background too if asked for. */
 void ours_load(const struct image *image, const struct ram *ram, struct ours how);
 void ours_wait(const struct ram *ram);
 /* Whether or not the load is complete. */

@@ -85,7 +85,6 @@ static void record(const struct image *image, size_t unit, const size_t *order, 
 static double milliseconds_to_done(enum means way, const struct image *image, size_t unit, const size_t *order,
                                    const char *set)
 {
-    level_memory(2 * image->length);
     struct ram ram = ram_new(image->length, false);
     struct ours how = {
         .background = true,
@@ -183,6 +182,7 @@ static void resume_warm(const struct image *image, int rounds, size_t *const *or
     for (size_t i = 0; i < ACCESSES; i++) {
         for (int round = 0; round < rounds; round++) {
             for (enum means way = 0; way < WAYS; way++) {
+                level_memory(image->length);
                 series_add(&took[i][way], milliseconds_to_done(way, image, accesses[i].unit, orders[i], sets[i]));
             }
         }
@@ -192,7 +192,7 @@ static void resume_warm(const struct image *image, int rounds, size_t *const *or
     free_all(took);
 }
 
-static void resume_cold(struct image *image, int rounds, size_t *const *orders, char *const *sets)
+static void resume_cold(const struct image *image, int rounds, size_t *const *orders, char *const *sets)
 {
     static const enum means ways[] = { OURS_ASLEEP, OURS_REPLAYING, POLL, READ, MMAP };
     struct series took[ACCESSES][WAYS] = { 0 };
@@ -203,6 +203,7 @@ static void resume_cold(struct image *image, int rounds, size_t *const *orders, 
         for (int round = 0; round < rounds; round++) {
             for (size_t way = 0; way < sizeof(ways) / sizeof(*ways); way++) {
                 image_drop_cache(image);
+                level_memory(2 * image->length); /* the page cache takes as much again */
                 series_add(&took[i][ways[way]],
                            milliseconds_to_done(ways[way], image, access.unit, orders[i], sets[i]));
             }
@@ -212,7 +213,7 @@ static void resume_cold(struct image *image, int rounds, size_t *const *orders, 
     free_all(took);
 }
 
-void bench_resume(struct image *image, int rounds)
+void bench_resume(const struct image *image, int rounds)
 {
     size_t *orders[ACCESSES];
     char *sets[ACCESSES];
@@ -226,7 +227,7 @@ void bench_resume(struct image *image, int rounds)
     }
     report_section("From restore to done: 4 threads read 25 % of the RAM");
     resume_warm(image, rounds, orders, sets);
-    resume_cold(image, rounds < 3 ? rounds : 3, orders, sets);
+    resume_cold(image, rounds, orders, sets);
     for (size_t i = 0; i < ACCESSES; i++) {
         free(orders[i]);
         if (unlink(sets[i]) != 0) {

@@ -276,13 +276,19 @@ pub const UFFD_LOAD_KEEP_PRESENT: u64 = 1 << 0;
 /// received.
 pub const UFFD_LOAD_NO_BACKGROUND: u64 = 1 << 1;
 
+/// UffdLoadConfig.flags: read what is not in the page cache past it (O_DIRECT), and leave it out of that. From a disk that is
+/// faster, and takes no memory beside the RAM; but the next restore finds nothing in the page cache. Where the file system
+/// cannot do that, uffd_incoming_load_snapshot() fails with what open() said, and has changed nothing. What the page cache
+/// holds is used on Linux 6.5 or newer, by processes that own the file or may write to it.
+pub const UFFD_LOAD_DIRECT_IO: u64 = 1 << 2;
+
 /// How to load a snapshot: uffd_incoming_load_snapshot().
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct UffdLoadConfig {
     /// sizeof(UffdLoadConfig).
     pub size: usize,
-    /// UFFD_LOAD_KEEP_PRESENT, UFFD_LOAD_NO_BACKGROUND, or'ed. Any other bit is -EINVAL.
+    /// UFFD_LOAD_KEEP_PRESENT, UFFD_LOAD_NO_BACKGROUND, UFFD_LOAD_DIRECT_IO, or'ed. Any other bit is -EINVAL.
     pub flags: u64,
     /// How many threads load in the background. 0: one. At most 64.
     pub loader_threads: u32,

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-/// A fault that comes later than this after the one before is not in a crowd.
+/// A fault that has been waited for longer than this is not in a crowd.
 const PAUSE: Duration = Duration::from_micros(200);
 
 /// How many faults come right after one of another thread, on average of late, in 1 / FULL. A crowd is known at once, and
@@ -13,16 +13,15 @@ const FALL: u32 = 128;
 
 #[derive(Debug, Default)]
 pub(super) struct Crowd {
-    /// The thread that faulted last, and when (nanoseconds of some clock).
+    /// The thread that faulted last.
     last: u32,
-    at: u64,
     share: u32,
 }
 
 impl Crowd {
-    /// These threads' faults were read `now`. Whether they are in a crowd.
-    pub fn came(&mut self, threads: impl Iterator<Item = u32>, now: u64) -> bool {
-        let soon = now.saturating_sub(self.at) <= PAUSE.as_nanos() as u64;
+    /// These threads' faults came, after so long without any to serve. Whether they are in a crowd.
+    pub fn came(&mut self, threads: impl Iterator<Item = u32>, idle: Duration) -> bool {
+        let soon = idle <= PAUSE;
         for thread in threads {
             if soon && thread != self.last {
                 self.share += (FULL - self.share) / RISE;
@@ -31,7 +30,6 @@ impl Crowd {
             }
             self.last = thread;
         }
-        self.at = now;
         self.share >= FULL / 2
     }
 }
@@ -40,11 +38,10 @@ impl Crowd {
 mod tests {
     use super::*;
 
-    /// Whether it is a crowd after 100 faults, of as many threads by turns, so far apart.
-    fn is_crowd(threads: u32, apart: Duration) -> bool {
+    /// Whether it is a crowd after 100 faults, of as many threads by turns, each after so long.
+    fn is_crowd(threads: u32, idle: Duration) -> bool {
         let mut crowd = Crowd::default();
-        let faults = (1..=100).map(|number| (1 + number % threads, number as u64 * apart.as_nanos() as u64));
-        faults.fold(false, |_, (thread, now)| crowd.came([thread].into_iter(), now))
+        (1..=100).fold(false, |_, number| crowd.came([1 + number % threads].into_iter(), idle))
     }
 
     #[test]
@@ -66,9 +63,9 @@ mod tests {
     #[test]
     fn it_is_known_soon_and_long_after() {
         let mut crowd = Crowd::default();
-        assert!(!crowd.came([1, 2].into_iter(), 0));
-        assert!(crowd.came([1, 2].into_iter(), 10));
-        assert!(crowd.came([2; 16].into_iter(), 20));
-        assert!(!crowd.came([2; 128].into_iter(), 30));
+        assert!(!crowd.came([1, 2].into_iter(), Duration::ZERO));
+        assert!(crowd.came([1, 2].into_iter(), Duration::ZERO));
+        assert!(crowd.came([2; 16].into_iter(), Duration::ZERO));
+        assert!(!crowd.came([2; 128].into_iter(), Duration::ZERO));
     }
 }

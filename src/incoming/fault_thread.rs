@@ -101,7 +101,7 @@ impl<'a> FaultThread<'a> {
         let start = Instant::now();
         let spun = self.look()?;
         if spun > 0 {
-            return Ok(self.serve(spun)?);
+            return Ok(self.serve(spun, start.elapsed())?);
         }
         self.poll.wait()?;
         if self.poll.readiness(WAKER) != Readiness::Nothing {
@@ -110,9 +110,10 @@ impl<'a> FaultThread<'a> {
         if self.engine.discards.is_some() || self.poll.readiness(USERFAULTFD) != Readiness::Nothing {
             let count = self.engine.read_faults(self.worker, &mut self.messages)?;
             if count > 0 {
-                self.spin.slept(start.elapsed());
+                let idle = start.elapsed();
+                self.spin.slept(idle);
+                self.serve(count, idle)?;
             }
-            self.serve(count)?;
         }
         if self.worker == 0 {
             self.engine.tell_of_discards();
@@ -159,13 +160,10 @@ impl<'a> FaultThread<'a> {
         Ok(0)
     }
 
-    /// Serves a batch of faults, each page once.
-    fn serve(&mut self, count: usize) -> Result<(), Ending> {
+    /// Serves a batch of faults, each page once; there was nothing to do for so long before.
+    fn serve(&mut self, count: usize, idle: Duration) -> Result<(), Ending> {
         let Self { engine, worker, .. } = *self;
         let messages = &mut self.messages[..count];
-        if messages.is_empty() {
-            return Ok(());
-        }
         Stats::count(&engine.stats.faults, messages.len() as u64);
         messages.sort_unstable_by_key(|message| message.address);
         let mut pages = [None; BATCH];
@@ -177,7 +175,7 @@ impl<'a> FaultThread<'a> {
                 engine.waits.begin(page, vcpu_of(engine, message.thread_id), now);
             }
         }
-        let crowded = self.crowd.came(messages.iter().map(|message| message.thread_id), now);
+        let crowded = self.crowd.came(messages.iter().map(|message| message.thread_id), idle);
         if let Some(load) = engine.load.as_ref().filter(|_| crowded) {
             pages.iter().flatten().skip(1).for_each(|(index, page)| load.queued(*index, *page));
         }

@@ -52,7 +52,6 @@ calls! {
     Eventfd("eventfd"): EMFILE ENFILE ENOMEM ENODEV;
     Poll("poll"): EINTR EINVAL ENOMEM;
     Mmap("mmap, anonymous"): ENOMEM EAGAIN;
-    MmapFile("mmap of a file"): ENOMEM EAGAIN EACCES ENODEV;
     Msync("msync"): ENOMEM EINVAL;
     Mincore("mincore"): ENOMEM EAGAIN EFAULT;
     MadviseHugePage("MADV_HUGEPAGE"): EINVAL ENOMEM EAGAIN;
@@ -69,6 +68,7 @@ calls! {
     Lseek("lseek"): EINVAL EOPNOTSUPP EIO EOVERFLOW;
     Pread("pread"): EINTR EAGAIN EIO EINVAL ENOMEM EISDIR;
     Preadv2("preadv2"): EINTR EAGAIN EIO EINVAL EOPNOTSUPP ENOSYS;
+    CacheStat("cachestat"): ENOSYS EPERM EOPNOTSUPP EINVAL;
     Create("open(O_CREAT)"): ENOENT EACCES EEXIST EROFS ENOSPC EDQUOT EMFILE ENFILE ENOMEM;
     Write("write"): ENOSPC EDQUOT EFBIG EIO;
     Rename("rename"): EACCES EROFS ENOSPC EDQUOT EIO ENOENT;

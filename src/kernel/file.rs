@@ -15,6 +15,7 @@ use nix::sys::stat::{FileStat, Mode, SFlag, fstat};
 use nix::unistd::{Whence, lseek};
 
 use super::call::{Call, before, before_bytes};
+use super::uapi::{SYS_CACHESTAT, cachestat, cachestat_range};
 use crate::error::{Error, Result, error};
 
 // BLKGETSIZE64, whose number is made with the size of a size_t. Unlike lseek() it leaves the position alone, which a
@@ -23,13 +24,25 @@ nix::ioctl_read!(block_device_length, 0x12, 114, usize);
 
 /// Opens a file to read from.
 pub(crate) fn open_read_only(path: &Path) -> Result<OwnedFd> {
+    open_to_read(path, OFlag::empty()).map_err(|errno| Error::os(errno as i32, "opening"))
+}
+
+/// Opens an open file once more, to be read past the page cache.
+pub(crate) fn open_direct(file: BorrowedFd<'_>) -> Result<OwnedFd> {
+    let path = format!("/proc/self/fd/{}", file.as_raw_fd());
+    open_to_read(Path::new(&path), OFlag::O_DIRECT).map_err(|errno| {
+        Error::os(errno as i32, format_args!("opening it once more ({path}), for direct input and output (O_DIRECT)"))
+    })
+}
+
+fn open_to_read(path: &Path, flags: OFlag) -> nix::Result<OwnedFd> {
     // Non-blocking for the sake of a FIFO without a writer, which would hang in open(); regular files take no notice.
-    let flags = OFlag::O_RDONLY | OFlag::O_CLOEXEC | OFlag::O_NONBLOCK | OFlag::O_NOCTTY;
+    let flags = flags | OFlag::O_RDONLY | OFlag::O_CLOEXEC | OFlag::O_NONBLOCK | OFlag::O_NOCTTY;
     loop {
         match before(Call::Open).and_then(|()| open(path, flags, Mode::empty())) {
             // A signal, while a file system takes its time.
             Err(Errno::EINTR) => {}
-            opened => return opened.map_err(|errno| Error::os(errno as i32, "opening")),
+            opened => return opened,
         }
     }
 }
@@ -163,23 +176,31 @@ pub(crate) unsafe fn read_at(file: BorrowedFd<'_>, offset: u64, to: *mut u8, len
     Ok(done)
 }
 
-/// Reads `length` bytes at `offset` if all of them are in the page cache; false where they are not, or where that cannot
-/// be told. Never waits for a disk.
+/// Reads up to `length` bytes at `offset`, as many as are in the page cache; none where that cannot be told. Never waits for a
+/// disk, but sets it to work on the rest.
 ///
 /// # Safety
 /// `to` is valid for writes of `length` bytes, and nothing else accesses them meanwhile.
-pub(crate) unsafe fn read_cached(file: BorrowedFd<'_>, offset: u64, to: *mut u8, length: usize) -> bool {
-    let Ok(offset) = off_t::try_from(offset) else { return false };
-    let Ok(allowed) = before_bytes(Call::Preadv2, length, length.div_ceil(2)) else { return false };
+pub(crate) unsafe fn read_cached(file: BorrowedFd<'_>, offset: u64, to: *mut u8, length: usize) -> usize {
+    let Ok(offset) = off_t::try_from(offset) else { return 0 };
+    let Ok(allowed) = before_bytes(Call::Preadv2, length, length.div_ceil(2)) else { return 0 };
     let buffer = libc::iovec { iov_base: to.cast(), iov_len: allowed };
     // SAFETY: by this function's contract; the kernel reads just one iovec.
     let read = unsafe { libc::preadv2(file.as_raw_fd(), &buffer, 1, offset, libc::RWF_NOWAIT) };
-    usize::try_from(read) == Ok(length)
+    usize::try_from(read).unwrap_or(0)
 }
 
-/// Whether a regular file still has all bytes before `end`.
-pub(crate) fn reaches(file: BorrowedFd<'_>, end: u64) -> bool {
-    status(file).is_ok_and(|status| status.st_size as u64 >= end)
+/// Whether all bytes from `offset` on are in the page cache; false where that cannot be told (before Linux 6.5, and since 6.14
+/// to those who neither own the file nor may write to it). Starts no reading.
+pub(crate) fn is_cached(file: BorrowedFd<'_>, offset: u64, length: usize) -> bool {
+    if before(Call::CacheStat).is_err() {
+        return false;
+    }
+    let range = cachestat_range { off: offset, len: length as u64 };
+    let mut found = cachestat::default();
+    // SAFETY: the kernel reads and writes just these two structs.
+    let asked = unsafe { libc::syscall(SYS_CACHESTAT, file.as_raw_fd(), &range, &mut found, 0) };
+    asked == 0 && found.nr_cache * super::page_size() as u64 >= length as u64
 }
 
 /// The first stretch of data that ends behind `offset`; `None` when only a hole follows. Where nothing is known of

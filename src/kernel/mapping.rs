@@ -2,11 +2,10 @@
 
 use std::ffi::c_void;
 use std::num::NonZeroUsize;
-use std::os::fd::BorrowedFd;
 use std::ptr::{NonNull, with_exposed_provenance_mut};
 
 use nix::errno::Errno;
-use nix::sys::mman::{MapFlags, MmapAdvise, ProtFlags, madvise, mmap, mmap_anonymous, munmap};
+use nix::sys::mman::{MapFlags, MmapAdvise, ProtFlags, madvise, mmap_anonymous, munmap};
 
 use super::call::{Call, before};
 use crate::error::{Error, Result, error};
@@ -67,53 +66,10 @@ impl Mapping {
 
 impl Drop for Mapping {
     fn drop(&mut self) {
-        unmap(self.start, self.length);
+        // SAFETY: this has been mapped when it was made, and nobody keeps a pointer beyond its life.
+        let result = unsafe { munmap(self.start, self.length.get()) };
+        debug_assert_eq!(result, Ok(()));
     }
-}
-
-/// A file's bytes in memory, for the kernel to copy from: where the file has come to end before them, that fails. Never read
-/// by ourselves. Unmapped when dropped.
-#[derive(Debug)]
-pub(crate) struct FileMapping {
-    start: NonNull<c_void>,
-    length: NonZeroUsize,
-}
-
-// SAFETY: a mapping belongs to the process, not to a thread; it is only handed out as raw pointers.
-unsafe impl Send for FileMapping {}
-// SAFETY: as for Send.
-unsafe impl Sync for FileMapping {}
-
-impl FileMapping {
-    /// Maps the first `length` bytes of a file. None where that cannot be: there are other ways to its bytes.
-    pub fn new(file: BorrowedFd<'_>, length: u64) -> Option<Self> {
-        let length = usize::try_from(length).ok().and_then(NonZeroUsize::new)?;
-        before(Call::MmapFile).ok()?;
-        // SAFETY: a new mapping at an address of the kernel's choosing touches no memory that is in use.
-        let start = unsafe { mmap(None, length, ProtFlags::PROT_READ, MapFlags::MAP_SHARED, file, 0) }.ok()?;
-        Some(Self { start, length })
-    }
-
-    /// Where the bytes at `offset` are, if all `length` of them are mapped.
-    pub fn at(&self, offset: u64, length: usize) -> Option<*const u8> {
-        let offset = usize::try_from(offset).ok()?;
-        let inside = offset.checked_add(length).is_some_and(|end| end <= self.length.get());
-        inside.then(|| self.start.as_ptr().cast::<u8>().cast_const().wrapping_add(offset))
-    }
-}
-
-impl Drop for FileMapping {
-    fn drop(&mut self) {
-        unmap(self.start, self.length);
-    }
-}
-
-/// Unmaps what its owner has mapped.
-fn unmap(start: NonNull<c_void>, length: NonZeroUsize) {
-    // SAFETY: both owners have mapped just this, unmap it only when they are dropped, and nobody keeps a pointer beyond
-    // their life.
-    let result = unsafe { munmap(start, length.get()) };
-    debug_assert_eq!(result, Ok(()));
 }
 
 /// Empties memory of one mapping, since what empties it depends on its kind: afterwards every page of it is missing. What the

@@ -16,7 +16,7 @@ mod userfaultfd;
 
 pub(crate) use backing::Maps;
 pub(crate) use eventfd::EventFd;
-pub(crate) use mapping::{FileMapping, HUGE_PAGE, Mapping, empty_memory, is_locked, is_mapped, is_present};
+pub(crate) use mapping::{HUGE_PAGE, Mapping, empty_memory, is_locked, is_mapped, is_present};
 pub(crate) use poll::{Poll, Readiness};
 pub use probe::{Host, probe};
 pub(crate) use thread::{CpuSet, affinity, set_own_affinity, spawn_scoped};

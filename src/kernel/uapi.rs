@@ -1,4 +1,5 @@
-//! What `userfaultfd-sys` lacks because the build host's headers may be older than it: from linux/userfaultfd.h.
+//! What `userfaultfd-sys` lacks because the build host's headers may be older than it, from linux/userfaultfd.h; and what
+//! libc lacks.
 
 /// `USERFAULTFD_IOC_NEW` on /dev/userfaultfd, Linux 6.1: `_IO(0xAA, 0x00)`.
 pub(super) const USERFAULTFD_IOC_NEW: nix::sys::ioctl::ioctl_num_type = nix::request_code_none!(0xAA, 0x00);
@@ -32,6 +33,29 @@ pub(super) struct uffdio_poison {
     pub mode: u64,
     /// Out: the bytes that were poisoned, or a negative errno value.
     pub updated: i64,
+}
+
+/// The number of cachestat(), Linux 6.5, on all architectures that have a userfaultfd.
+pub(super) const SYS_CACHESTAT: libc::c_long = 451;
+
+/// `struct cachestat_range`.
+#[allow(non_camel_case_types)]
+#[repr(C)]
+pub(super) struct cachestat_range {
+    pub off: u64,
+    pub len: u64,
+}
+
+/// `struct cachestat`: numbers of pages.
+#[allow(non_camel_case_types)]
+#[derive(Default)]
+#[repr(C)]
+pub(super) struct cachestat {
+    pub nr_cache: u64,
+    pub nr_dirty: u64,
+    pub nr_writeback: u64,
+    pub nr_evicted: u64,
+    pub nr_recently_evicted: u64,
 }
 
 const _: () = assert!(size_of::<uffdio_move>() == 40);

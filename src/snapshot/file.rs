@@ -1,7 +1,7 @@
 //! An open snapshot: what it holds, and its pages.
 
 use std::collections::HashSet;
-use std::os::fd::BorrowedFd;
+use std::os::fd::{BorrowedFd, OwnedFd};
 use std::path::Path;
 
 use super::block::{Kind, Run, SnapshotBlock};
@@ -130,32 +130,76 @@ impl Snapshot {
         }
     }
 
-    /// The same if all of it is in the page cache, and so without waiting for a disk; false where it is not.
+    /// The same with as many of these bytes, from the first on, as can be had without waiting for a disk; how many.
     ///
     /// # Safety
     /// As for [`Snapshot::read`].
-    pub(crate) unsafe fn read_cached(&self, block: usize, offset: u64, to: *mut u8, length: usize) -> bool {
-        let source = &self.blocks[block];
-        if self.check_inside(source, offset, length).is_err() {
-            return false;
-        }
-        // SAFETY: this function's contract is the same, and so is the closure's for its part of the bytes.
-        let read = unsafe {
-            read_runs(source, offset, to, length, |at, to, length| {
-                let cached = self.image.read_cached(source.pages_offset + at, to, length);
-                cached.then_some(()).ok_or(())
-            })
-        };
-        read.is_ok()
+    pub(crate) unsafe fn read_cached(&self, block: usize, offset: u64, to: *mut u8, length: usize) -> usize {
+        // SAFETY: this function's contract is the same, and so is the closure's.
+        unsafe { self.read_prefix(block, offset, to, length, |at, to, length| self.image.read_cached(at, to, length)) }
     }
 
-    /// Where in memory the kernel can copy the block's bytes from `offset` on from, if all of them are data; see
-    /// `Image::in_memory`.
-    pub(crate) fn in_memory(&self, block: usize, offset: u64, length: usize) -> Option<*const u8> {
+    /// The same with as many of these bytes, from the first on, as can be read past the page cache; how many.
+    ///
+    /// # Safety
+    /// As for [`Snapshot::read`].
+    pub(crate) unsafe fn read_direct(
+        &self,
+        direct: BorrowedFd<'_>,
+        block: usize,
+        offset: u64,
+        to: *mut u8,
+        length: usize,
+    ) -> usize {
+        // SAFETY: this function's contract is the same, and so is the closure's.
+        unsafe {
+            self.read_prefix(block, offset, to, length, |at, to, length| Image::read_direct(direct, at, to, length))
+        }
+    }
+
+    /// What [`Snapshot::read_direct`] reads from.
+    pub(crate) fn open_direct(&self) -> Result<OwnedFd> {
+        self.image.open_direct()
+    }
+
+    /// Whether all that the file holds of `length` bytes of a block is known to be in the page cache.
+    pub(crate) fn is_cached(&self, block: usize, offset: u64, length: usize) -> bool {
+        let (source, end) = (&self.blocks[block], offset + length as u64);
+        let mut at = offset;
+        while at < end {
+            let run = source.run(at, end - at);
+            if run.kind == Kind::Data && !self.image.is_cached(source.pages_offset + at, run.length as usize) {
+                return false;
+            }
+            at += run.length;
+        }
+        true
+    }
+
+    /// Fills as many of `length` bytes at `to` as `read` gives, which says how many those are.
+    ///
+    /// # Safety
+    /// As for [`Snapshot::read`]; and so `read` may rely on it for a part of the bytes.
+    unsafe fn read_prefix(
+        &self,
+        block: usize,
+        offset: u64,
+        to: *mut u8,
+        length: usize,
+        mut read: impl FnMut(u64, *mut u8, usize) -> usize,
+    ) -> usize {
         let source = &self.blocks[block];
-        let run = source.run(offset, length as u64);
-        let all_data = run.kind == Kind::Data && run.length == length as u64;
-        if all_data { self.image.in_memory(source.pages_offset + offset, length) } else { None }
+        if self.check_inside(source, offset, length).is_err() {
+            return 0;
+        }
+        // SAFETY: this function's contract is the same, and so is the closure's for its part of the bytes.
+        let filled = unsafe {
+            read_runs(source, offset, to, length, |at, to, length| {
+                let done = read(source.pages_offset + at, to, length);
+                if done == length { Ok(()) } else { Err((at - offset) as usize + done) }
+            })
+        };
+        filled.err().unwrap_or(length)
     }
 
     fn check_inside(&self, source: &SnapshotBlock, offset: u64, length: usize) -> Result<()> {

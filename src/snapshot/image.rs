@@ -4,7 +4,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
 use crate::error::{Error, Result, error};
-use crate::kernel::{FileMapping, file};
+use crate::kernel::file;
 
 /// An open file with its length and what messages call it.
 #[derive(Debug)]
@@ -12,8 +12,6 @@ pub(super) struct Image {
     descriptor: OwnedFd,
     name: String,
     length: u64,
-    /// A regular file's bytes in memory, where it can be mapped.
-    mapping: Option<FileMapping>,
 }
 
 impl Image {
@@ -31,10 +29,7 @@ impl Image {
 
     fn new(descriptor: OwnedFd, name: String) -> Result<Self> {
         let length = file::length(descriptor.as_fd()).map_err(|error| error.context(&name))?;
-        // A block device has no length that could be compared with later.
-        let is_regular = file::reaches(descriptor.as_fd(), length);
-        let mapping = if is_regular { FileMapping::new(descriptor.as_fd(), length) } else { None };
-        Ok(Self { descriptor, name, length, mapping })
+        Ok(Self { descriptor, name, length })
     }
 
     pub(super) fn descriptor(&self) -> BorrowedFd<'_> {
@@ -51,20 +46,31 @@ impl Image {
         self.length
     }
 
-    /// Where in memory the kernel can copy the bytes at `offset` from; none where they have to be read. The copying fails
-    /// with EFAULT where they cannot be read, or the file has come to end before them.
-    pub(super) fn in_memory(&self, offset: u64, length: usize) -> Option<*const u8> {
-        let mapped = self.mapping.as_ref()?.at(offset, length)?;
-        // Of the page in which a truncated file ends, memory shows zeros for the rest.
-        file::reaches(self.descriptor(), offset + length as u64).then_some(mapped)
+    /// The file once more, to be read past the page cache: the descriptor for [`Image::read_direct`].
+    pub(super) fn open_direct(&self) -> Result<OwnedFd> {
+        file::open_direct(self.descriptor()).map_err(|error| error.context(self.name()))
     }
 
-    /// Fills `length` bytes at `to` with the bytes at `offset` if they are in the page cache: without waiting. False where
-    /// they are not.
+    /// Fills as many of `length` bytes at `to` with the bytes at `offset` as can be read past the page cache: how many. None
+    /// where these have no addresses that suit a disk.
     ///
     /// # Safety
     /// `to` is valid for writes of `length` bytes, and nothing else accesses them meanwhile.
-    pub(super) unsafe fn read_cached(&self, offset: u64, to: *mut u8, length: usize) -> bool {
+    pub(super) unsafe fn read_direct(direct: BorrowedFd<'_>, offset: u64, to: *mut u8, length: usize) -> usize {
+        // SAFETY: this function's contract is the same.
+        unsafe { file::read_at(direct, offset, to, length) }.unwrap_or(0)
+    }
+
+    /// Whether the bytes at `offset` are known to be in the page cache.
+    pub(super) fn is_cached(&self, offset: u64, length: usize) -> bool {
+        file::is_cached(self.descriptor(), offset, length)
+    }
+
+    /// Fills as many of `length` bytes at `to` with the bytes at `offset` as are in the page cache: without waiting.
+    ///
+    /// # Safety
+    /// `to` is valid for writes of `length` bytes, and nothing else accesses them meanwhile.
+    pub(super) unsafe fn read_cached(&self, offset: u64, to: *mut u8, length: usize) -> usize {
         // SAFETY: this function's contract is the same.
         unsafe { file::read_cached(self.descriptor(), offset, to, length) }
     }

@@ -25,6 +25,9 @@ pub struct LoadConfig {
     pub keep_present: bool,
     /// Load what nobody asks for, too.
     pub background: bool,
+    /// Read what is not in the page cache past it, and leave it out of that: faster from a disk, for a snapshot that is not
+    /// restored again soon.
+    pub direct_io: bool,
     /// How many threads load in the background. 0: one.
     pub loader_threads: u32,
     /// How many temporary pages to allocate for the caller's own use. 0: one.
@@ -42,6 +45,7 @@ impl Default for LoadConfig {
         Self {
             keep_present: false,
             background: true,
+            direct_io: false,
             loader_threads: 0,
             channels: 0,
             working_set_record: None,
@@ -72,6 +76,7 @@ pub fn load(incoming: &Arc<Incoming>, snapshot: &Arc<Snapshot>, config: &LoadCon
     let load = Arc::new(SnapshotLoad {
         snapshot: snapshot.clone(),
         keep_present: config.keep_present,
+        direct_io: config.direct_io,
         extent,
         threads: config.loader_threads.max(1) as usize,
         replay: config.working_set_replay.clone(),
@@ -95,6 +100,7 @@ pub fn load(incoming: &Arc<Incoming>, snapshot: &Arc<Snapshot>, config: &LoadCon
 struct SnapshotLoad {
     snapshot: Arc<Snapshot>,
     keep_present: bool,
+    direct_io: bool,
     /// What to load in the background.
     extent: Option<Extent>,
     threads: usize,
@@ -203,7 +209,7 @@ impl PageHandler for SnapshotLoad {
 
 impl Load for SnapshotLoad {
     fn prepare(&self, table: &BlockTable, fault_threads: usize) -> Result<()> {
-        let pages = Pages::new(self.snapshot.clone(), table, fault_threads + self.threads())?;
+        let pages = Pages::new(self.snapshot.clone(), self.direct_io, table, fault_threads + self.threads())?;
         let around = (0..fault_threads).map(|_| Around::default()).collect();
         let prepared = self.prepared.set(Prepared { pages, order: Order::new(table)?, around });
         prepared.map_err(|_| error!(ENOTRECOVERABLE, "a load was prepared twice"))

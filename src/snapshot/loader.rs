@@ -1,7 +1,7 @@
 //! The background loader: places what nobody has asked for yet, piece by piece.
 
 use super::order::{Extent, Order, Piece};
-use super::pages::{Origin, Pages};
+use super::pages::{AtHand, Pages};
 use crate::error::Result;
 use crate::incoming::{Ending, Engine};
 
@@ -90,17 +90,11 @@ fn load_singly(pages: &Pages, engine: &Engine, worker: usize, piece: &Piece) -> 
 fn place_missing(pages: &Pages, order: &Order, engine: &Engine, worker: usize, piece: &Piece) -> Result<()> {
     let Piece { index, pages: unit } = piece;
     let arriving = order.arriving(piece);
-    let placed = pages.place_at_hand(engine, worker, *index, unit);
+    let at_hand = pages.place_at_hand(engine, worker, *index, unit);
     drop(arriving);
     engine.wake_pages(*index, unit);
-    if placed? || pages.place_huge(engine, worker, *index, unit, Origin::Disk)? {
-        return Ok(());
+    match at_hand? {
+        AtHand::All => Ok(()),
+        AtHand::Part(fetched) => pages.place_waiting(engine, worker, *index, unit, fetched),
     }
-    let received = engine.block(*index).received();
-    let mut from = unit.start;
-    while let Some(missing) = received.find(from..unit.end, false) {
-        from = received.find(missing..unit.end, true).unwrap_or(unit.end);
-        pages.place(engine, worker, *index, missing..from)?;
-    }
-    Ok(())
 }

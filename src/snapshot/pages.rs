@@ -1,7 +1,10 @@
 //! From the snapshot into RAM: places pages of RAM blocks with what the file holds of them.
 
 use std::ops::Range;
+use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::time::{Duration, Instant};
 
 use super::around;
 use super::block::Kind;
@@ -12,15 +15,23 @@ use crate::incoming::{Engine, Filling};
 use crate::kernel::{HUGE_PAGE, Mapping};
 use crate::memory::BlockTable;
 
-/// Up to this many bytes are copied straight from the file's mapping: for more, reading them is as fast, and reads ahead.
-const MOST_FROM_MAPPING: usize = 64 << 10;
+/// The least that is read past the page cache: with less, pages that are read one after the other would all wait.
+const LEAST_DIRECT: usize = 64 << 10;
 
-/// The least that pages are made of.
-const PROBE: usize = 4096;
+/// How many units a worker has room for: of so many it has the memory ready when a disk comes up with their bytes.
+const UNITS: usize = 4;
+
+/// How long a fault waits for all of its unit at most, about; then so many faults wait for their pages only.
+const MOST_WAIT: Duration = Duration::from_millis(10);
+const SINGLY: usize = 64;
 
 /// A snapshot matched with a machine's RAM blocks.
 pub(super) struct Pages {
     snapshot: Arc<Snapshot>,
+    /// The snapshot's file, to be read past the page cache where it is not in that.
+    direct: Option<OwnedFd>,
+    /// For so many more faults of a crowd a disk is asked for pages: it took too long for a unit.
+    singly: AtomicUsize,
     /// For each RAM block, by its index in the table: which of the snapshot's it is.
     sources: Box<[usize]>,
     /// Where each worker puts pages together.
@@ -31,32 +42,51 @@ pub(super) struct Pages {
 struct Buffers {
     /// Has room for a page of any block, and for [`UNIT`] bytes.
     pages: Mapping,
-    /// A unit on a huge page, to be moved away.
-    unit: Mapping,
+    /// Room for units on huge pages, which are moved away.
+    units: Mapping,
+    /// How many have been. Atomic only because the worker shares it.
+    moved: AtomicUsize,
 }
 
-/// Where a unit's bytes may come from.
+impl Buffers {
+    /// Where the next unit is put together.
+    fn unit(&self) -> *mut u8 {
+        self.units.as_ptr().wrapping_add(self.moved.load(Relaxed) % UNITS * UNIT)
+    }
+
+    /// Takes memory for all units, which costs more than half as much as filling it: while a disk is at work, that is for nothing.
+    fn prepare(&self) {
+        for number in 1..=UNITS {
+            // SAFETY: inside a mapping of our own. The last byte of a unit is not in use yet, if the first ones are.
+            unsafe { self.units.as_ptr().wrapping_add(number * UNIT - 1).write_volatile(0) };
+        }
+    }
+}
+
+/// What there was to be had of a unit without waiting for a disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Origin {
-    /// The page cache only.
-    Cache,
-    /// The disk, if need be.
-    Disk,
+pub(super) enum AtHand {
+    /// All: nothing of it is missing any more.
+    All,
+    /// Not all. If it is to be placed as one huge page, so many of its first bytes are in the worker's memory.
+    Part(usize),
 }
 
 impl Pages {
     /// Matches the blocks.
-    pub fn new(snapshot: Arc<Snapshot>, table: &BlockTable, workers: usize) -> Result<Self> {
+    pub fn new(snapshot: Arc<Snapshot>, direct_io: bool, table: &BlockTable, workers: usize) -> Result<Self> {
+        let direct = direct_io.then(|| snapshot.open_direct()).transpose()?;
         let sources = match_blocks(&snapshot, table)?;
         let room = table.largest_page_size().max(UNIT);
         let buffers = (0..workers).map(|_| {
             Ok(Buffers {
                 pages: Mapping::new(room, "the pages of a thread that loads")?,
-                unit: Mapping::new_huge(UNIT, "the unit of a thread that loads")?,
+                units: Mapping::new_huge(UNITS * UNIT, "the units of a thread that loads")?,
+                moved: AtomicUsize::new(0),
             })
         });
         let buffers = buffers.collect::<Result<_>>()?;
-        Ok(Self { snapshot, sources, buffers })
+        Ok(Self { snapshot, direct, singly: AtomicUsize::new(0), sources, buffers })
     }
 
     /// Which of the snapshot's blocks the RAM block with this index is.
@@ -97,40 +127,48 @@ impl Pages {
             && self.data_bytes(source, offset as u64, length as u64) >= length as u64 / 2
     }
 
-    /// Places a unit as one huge page. False when it is not to be placed so, or is not all where it may come from.
-    pub fn place_huge(
-        &self,
-        engine: &Engine,
-        worker: usize,
-        index: usize,
-        unit: &Range<usize>,
-        from: Origin,
-    ) -> Result<bool> {
-        Ok(self.goes_huge(engine, index, unit) && self.move_unit(engine, worker, index, unit, from)?)
+    /// Fetches what is in the page cache of a unit that goes as one huge page: how many bytes.
+    fn fetch_unit(&self, engine: &Engine, worker: usize, index: usize, unit: &Range<usize>) -> usize {
+        let block = engine.block(index);
+        let (offset, length) = (block.offset_of(unit.start) as u64, block.offset_of(unit.len()));
+        // SAFETY: each worker has a buffer to itself, which has room for a unit.
+        unsafe { self.read_at_hand(self.sources[index], offset, self.buffers[worker].unit(), length) }
     }
 
-    /// Places a unit that goes as one huge page. False when it is not all where it may come from.
-    fn move_unit(
-        &self,
-        engine: &Engine,
-        worker: usize,
-        index: usize,
-        unit: &Range<usize>,
-        from: Origin,
-    ) -> Result<bool> {
-        let (source, block) = (self.sources[index], engine.block(index));
-        let (offset, length) = (block.offset_of(unit.start) as u64, block.offset_of(unit.len()));
-        let buffer = self.buffers[worker].unit.as_ptr();
-        // SAFETY: each worker has a buffer to itself, which has room for a unit and holds nothing else.
-        unsafe {
-            match from {
-                Origin::Disk => self.snapshot.read(source, offset, buffer, length)?,
-                Origin::Cache if self.snapshot.read_cached(source, offset, buffer, length) => {}
-                Origin::Cache => return Ok(false),
-            }
-            engine.place_moving(index, unit.clone(), buffer)?;
+    /// Fills as many of `length` bytes at `to` as can be had without waiting for a disk: how many.
+    ///
+    /// # Safety
+    /// As for [`Snapshot::read`].
+    unsafe fn read_at_hand(&self, source: usize, offset: u64, to: *mut u8, length: usize) -> usize {
+        // What is not there would be read into the page cache for the next time.
+        if self.direct.is_some() && !self.snapshot.is_cached(source, offset, length) {
+            return 0;
         }
-        Ok(true)
+        // SAFETY: this function's contract is the same.
+        unsafe { self.snapshot.read_cached(source, offset, to, length) }
+    }
+
+    /// Fills `length` bytes at `to`, all or an error.
+    ///
+    /// # Safety
+    /// As for [`Snapshot::read`].
+    unsafe fn read_waiting(&self, source: usize, offset: u64, to: *mut u8, length: usize) -> Result<()> {
+        let direct = self.direct.as_ref().filter(|_| length >= LEAST_DIRECT);
+        // SAFETY: this function's contract is the same. What cannot be read directly is not beyond the `length` bytes.
+        unsafe {
+            let read = direct.map(|file| self.snapshot.read_direct(file.as_fd(), source, offset, to, length));
+            let read = read.unwrap_or(0);
+            self.snapshot.read(source, offset + read as u64, to.wrapping_add(read), length - read)
+        }
+    }
+
+    /// Places a unit that has been fetched.
+    fn move_unit(&self, engine: &Engine, worker: usize, index: usize, unit: &Range<usize>) -> Result<()> {
+        let buffers = &self.buffers[worker];
+        // SAFETY: each worker has a buffer to itself, which holds the unit and nothing else.
+        unsafe { engine.place_moving(index, unit.clone(), buffers.unit()) }?;
+        buffers.moved.fetch_add(1, Relaxed);
+        Ok(())
     }
 
     /// How much of a part of a snapshot's block is data.
@@ -178,44 +216,56 @@ impl Pages {
     fn place_data(&self, engine: &Engine, worker: usize, index: usize, pages: Range<usize>) -> Result<()> {
         let (source, block) = (self.sources[index], engine.block(index));
         let (offset, length) = (block.offset_of(pages.start) as u64, block.offset_of(pages.len()));
-        // Whoever discards waits for the placing, and that is not to wait for a disk.
-        if length <= MOST_FROM_MAPPING && engine.discards.is_none() {
-            if let Some(from) = self.snapshot.in_memory(source, offset, length) {
-                match engine.place(index, pages.clone(), Filling::Bytes(from)) {
-                    // Reading will tell what is wrong with the file.
-                    Err(error) if error.errno() == libc::EFAULT => {}
-                    done => return done,
-                }
-            }
-        }
         let buffer = self.buffers[worker].pages.as_ptr();
         // SAFETY: each worker has a buffer to itself, and these pages fit into it.
-        unsafe { self.snapshot.read(source, offset, buffer, length) }?;
+        unsafe { self.read_waiting(source, offset, buffer, length) }?;
         engine.place(index, pages, Filling::Bytes(buffer))
     }
 
-    /// Whether the end of a unit can be had without waiting for a disk: of what is read ahead it comes last.
-    fn end_is_at_hand(&self, engine: &Engine, worker: usize, index: usize, unit: &Range<usize>) -> bool {
-        let (source, buffer) = (self.sources[index], self.buffers[worker].pages.as_ptr());
-        let offset = (engine.block(index).offset_of(unit.end) - PROBE) as u64;
-        // SAFETY: each worker has a buffer to itself, which has room for a page of any block.
-        self.snapshot.run(source, offset, PROBE as u64).kind == Kind::Zero
-            || unsafe { self.snapshot.read_cached(source, offset, buffer, PROBE) }
-    }
-
-    /// Places what is missing of a unit, if that can be had without waiting for a disk. Whether all of it is in place.
-    pub fn place_at_hand(&self, engine: &Engine, worker: usize, index: usize, unit: &Range<usize>) -> Result<bool> {
-        if !self.end_is_at_hand(engine, worker, index, unit) {
-            return Ok(false);
-        }
+    /// Places what is missing of a unit, if that can be had without waiting for a disk.
+    pub fn place_at_hand(&self, engine: &Engine, worker: usize, index: usize, unit: &Range<usize>) -> Result<AtHand> {
         if self.goes_huge(engine, index, unit) {
-            return self.move_unit(engine, worker, index, unit, Origin::Cache);
+            let fetched = self.fetch_unit(engine, worker, index, unit);
+            if fetched < UNIT {
+                return Ok(AtHand::Part(fetched));
+            }
+            self.move_unit(engine, worker, index, unit)?;
+            return Ok(AtHand::All);
         }
-        self.place_rest(engine, worker, index, unit)
+        Ok(if self.place_rest(engine, worker, index, unit)? { AtHand::All } else { AtHand::Part(0) })
     }
 
-    /// Places a page and all else that is missing of its unit, as far as that can be had without waiting for a disk. What is
-    /// then known to be in place: the unit, or just the page.
+    /// Places what is missing of a unit; the worker has fetched so many of its bytes.
+    pub fn place_waiting(
+        &self,
+        engine: &Engine,
+        worker: usize,
+        index: usize,
+        unit: &Range<usize>,
+        fetched: usize,
+    ) -> Result<()> {
+        let block = engine.block(index);
+        if self.goes_huge(engine, index, unit) {
+            let buffers = &self.buffers[worker];
+            let offset = (block.offset_of(unit.start) + fetched) as u64;
+            let to = buffers.unit().wrapping_add(fetched);
+            if self.direct.is_none() {
+                buffers.prepare();
+            }
+            // SAFETY: each worker has a buffer to itself, which has room for a unit.
+            unsafe { self.read_waiting(self.sources[index], offset, to, UNIT - fetched) }?;
+            return self.move_unit(engine, worker, index, unit);
+        }
+        let mut from = unit.start;
+        while let Some(missing) = block.received().find(from..unit.end, false) {
+            from = block.received().find(missing..unit.end, true).unwrap_or(unit.end);
+            self.place(engine, worker, index, missing..from)?;
+        }
+        Ok(())
+    }
+
+    /// Places a page, and all else that is missing of its unit: as far as that can be had without waiting for a disk, or all of
+    /// it if the page itself has to be waited for. What is then known to be in place: the unit, or just the page.
     pub fn place_around(
         &self,
         engine: &Engine,
@@ -224,12 +274,43 @@ impl Pages {
         page: usize,
         unit: &Range<usize>,
     ) -> Result<Range<usize>> {
-        if self.place_huge(engine, worker, index, unit, Origin::Cache)? {
+        let goes_huge = self.goes_huge(engine, index, unit);
+        let fetched = if goes_huge { self.fetch_unit(engine, worker, index, unit) } else { 0 };
+        if fetched == UNIT {
+            self.move_unit(engine, worker, index, unit)?;
             return Ok(unit.clone());
         }
-        self.place(engine, worker, index, page..page + 1)?;
+        if self.place_along(engine, worker, index, page..page + 1)? == 0 {
+            // Should something else of the unit be what cannot be had, this page still can.
+            if goes_huge && self.waits_for_units() && self.place_timed(engine, worker, index, unit, fetched).is_ok() {
+                return Ok(unit.clone());
+            }
+            self.place(engine, worker, index, page..page + 1)?;
+        }
         let all = self.place_rest(engine, worker, index, unit)?;
         Ok(if all { unit.clone() } else { page..page + 1 })
+    }
+
+    /// Whether the disk is fast enough for a fault to wait for a unit.
+    fn waits_for_units(&self) -> bool {
+        self.singly.fetch_update(Relaxed, Relaxed, |faults| faults.checked_sub(1)).is_err()
+    }
+
+    /// The same as [`Pages::place_waiting`], and takes the time.
+    fn place_timed(
+        &self,
+        engine: &Engine,
+        worker: usize,
+        index: usize,
+        unit: &Range<usize>,
+        fetched: usize,
+    ) -> Result<()> {
+        let start = Instant::now();
+        let placed = self.place_waiting(engine, worker, index, unit, fetched);
+        if placed.is_err() || start.elapsed() > MOST_WAIT {
+            self.singly.store(SINGLY, Relaxed);
+        }
+        placed
     }
 
     /// Places what is missing of a unit page by page, up to where that would mean to wait for a disk. Whether it came to the end.
@@ -261,7 +342,7 @@ impl Pages {
             let filling = if zeros {
                 Filling::Zeros
             // SAFETY: each worker has a buffer to itself, and these pages fit into it.
-            } else if unsafe { self.snapshot.read_cached(self.sources[index], offset, buffer, length) } {
+            } else if unsafe { self.read_at_hand(self.sources[index], offset, buffer, length) } == length {
                 Filling::Bytes(buffer)
             } else {
                 break;
