@@ -99,12 +99,14 @@ static void sleep_in_poll(const struct baseline *baseline)
 static void *serve(void *opaque)
 {
     struct baseline *baseline = opaque;
-    size_t most = baseline->kind == BASELINE_SPIN ? BATCH : 1;
+    bool spins = baseline->kind == BASELINE_SPIN || baseline->kind == BASELINE_SPIN_READING;
+    bool reads = baseline->kind != BASELINE_SPIN && baseline->kind != BASELINE_NEAR;
+    size_t most = spins ? BATCH : 1;
     struct uffd_msg messages[BATCH];
     uint8_t page[PAGE] __attribute__((aligned(4096)));
 
     while (!atomic_load(&baseline->quit)) {
-        if (baseline->kind != BASELINE_SPIN) {
+        if (!spins) {
             sleep_in_poll(baseline);
         }
         ssize_t got = read(baseline->uffd, messages, most * sizeof(*messages));
@@ -117,7 +119,7 @@ static void *serve(void *opaque)
             size_t at = (size_t)(address - baseline->ram->host);
             const uint8_t *from = baseline->image->in_memory + at;
 
-            if (baseline->kind == BASELINE_POLL) {
+            if (reads) {
                 read_exactly(baseline->image->fd, page, PAGE, baseline->image->pages_at + (off_t)at);
                 from = page;
             }
@@ -136,7 +138,9 @@ void baseline_start(struct baseline *baseline, enum baseline_kind kind, const st
     if (baseline->wake_up < 0) {
         err(2, "eventfd");
     }
-    baseline->server = thread_start(serve, baseline, kind == BASELINE_NEAR ? near_cpu : -1);
+    bool near = kind == BASELINE_NEAR || kind == BASELINE_NEAR_READING;
+
+    baseline->server = thread_start(serve, baseline, near ? near_cpu : -1);
     if (background) {
         baseline->background = thread_start(run_background, baseline, -1);
     }

@@ -14,6 +14,8 @@ enum baseline_kind {
     BASELINE_POLL, /* asleep in poll(), reads one event, preads one page, copies it */
     BASELINE_SPIN, /* spins on a nonblocking read of many events, copies from memory */
     BASELINE_NEAR, /* asleep in poll() on the faulting thread's CPU, copies from memory */
+    BASELINE_SPIN_READING, /* the same two, but each page is pread, as who restores from a file has to */
+    BASELINE_NEAR_READING,
 };
 
 struct baseline {
@@ -30,7 +32,7 @@ struct baseline {
 };
 
 /*
- * Serves the RAM; `near_cpu` is where BASELINE_NEAR does. With `background`, another thread preads and copies
+ * Serves the RAM; `near_cpu` is where BASELINE_NEAR and _NEAR_READING do. With `background`, another thread preads and copies
  * all the RAM in units of 2 MiB.
  */
 void baseline_start(struct baseline *baseline, enum baseline_kind kind, const struct image *image,

@@ -14,7 +14,7 @@
 /* A touch that took less met a page that was there already. */
 #define SHORTEST_FAULT_US 2.0
 
-enum { OURS_ASLEEP, OURS_SPINNING, POLL, SPIN, NEAR, WAYS };
+enum { OURS_ASLEEP, OURS_SPINNING, POLL, SPIN, NEAR, NEAR_READING, WAYS };
 
 static const struct way ways[WAYS] = {
     [OURS_ASLEEP] = { .name = "ours", .is_ours = true },
@@ -22,6 +22,7 @@ static const struct way ways[WAYS] = {
     [POLL] = { .name = "poll", .baseline = BASELINE_POLL },
     [SPIN] = { .name = "spin", .baseline = BASELINE_SPIN },
     [NEAR] = { .name = "near", .baseline = BASELINE_NEAR },
+    [NEAR_READING] = { .name = "near, reading", .baseline = BASELINE_NEAR_READING },
 };
 
 struct toucher {
@@ -80,7 +81,7 @@ static void measure(struct measured *measured, const struct image *image, int ro
     for (int round = 0; round < rounds; round++) {
         for (int way = 0; way < WAYS; way++) {
             /* There is no CPU to be near to; and only one baseline loads in the background. */
-            if ((way == NEAR && !pinned) || ((way == NEAR || way == SPIN) && background)) {
+            if ((way >= NEAR && !pinned) || (way >= SPIN && background)) {
                 continue;
             }
             struct series latencies = run(&ways[way], image, pinned, background, (uint64_t)round + 1);
@@ -132,9 +133,11 @@ void bench_latency(const struct image *image, int rounds)
     ROW("p50, pinned", p50, OURS_ASLEEP, POLL, goal_at_most(0.25));
     ROW("p50, pinned", p50, OURS_ASLEEP, SPIN, goal_at_most(0.60));
     ROW("p50, pinned", p50, OURS_ASLEEP, NEAR, goal_at_most(1.30));
+    ROW("p50, pinned", p50, OURS_ASLEEP, NEAR_READING, goal_none);
     ROW("p50, pinned, spin_us 50", p50, OURS_SPINNING, POLL, goal_at_most(0.25));
     ROW("p50, pinned, spin_us 50", p50, OURS_SPINNING, SPIN, goal_at_most(0.60));
     ROW("p50, pinned, spin_us 50", p50, OURS_SPINNING, NEAR, goal_at_most(1.30));
+    ROW("p50, pinned, spin_us 50", p50, OURS_SPINNING, NEAR_READING, goal_none);
     write_distribution(&measured, "latency-pinned.dat");
     measured_free(&measured);
 

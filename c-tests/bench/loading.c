@@ -47,11 +47,11 @@ static double huge_share(const struct ram *ram)
 }
 
 /* GB/s; and, unless they are NULL, the share of huge pages, and the progress every 5 ms. */
-static double load_ours(const struct image *image, bool memfd, uint32_t threads, struct series *huge, FILE *progress)
+static double load_ours(const struct image *image, bool memfd, struct ours how, struct series *huge, FILE *progress)
 {
     level_memory(2 * image->length); /* the page cache of a cold file takes as much again */
     struct ram ram = ram_new(image->length, memfd);
-    struct ours how = { .background = true, .loader_threads = threads };
+    how.background = true;
     UffdIncomingStats stats = { .size = sizeof(stats) };
 
     ours_attach(&ram, how);
@@ -115,8 +115,8 @@ static void load_warm(const struct image *image, int rounds)
     struct series ours = { 0 }, two = { 0 }, read = { 0 }, loop4k = { 0 }, huge = { 0 };
 
     for (int round = 0; round < rounds; round++) {
-        series_add(&ours, load_ours(image, false, 1, &huge, NULL));
-        series_add(&two, load_ours(image, false, 2, NULL, NULL));
+        series_add(&ours, load_ours(image, false, (struct ours){ 0 }, &huge, NULL));
+        series_add(&two, load_ours(image, false, (struct ours){ .loader_threads = 2 }, NULL, NULL));
         series_add(&read, load_baseline(image, false, baseline_read));
         series_add(&loop4k, load_baseline(image, false, baseline_loop4k));
     }
@@ -136,7 +136,7 @@ static void load_memfd(const struct image *image, int rounds)
     struct series ours = { 0 }, loop4k = { 0 };
 
     for (int round = 0; round < rounds; round++) {
-        series_add(&ours, load_ours(image, true, 1, NULL, NULL));
+        series_add(&ours, load_ours(image, true, (struct ours){ 0 }, NULL, NULL));
         series_add(&loop4k, load_baseline(image, true, baseline_loop4k));
     }
     report_row("warm file, memfd RAM", &ours, "GB/s", "loop4k", &loop4k, goal_at_least(1.25));
@@ -146,11 +146,13 @@ static void load_memfd(const struct image *image, int rounds)
 
 static void load_cold(const struct image *image, int rounds)
 {
-    struct series ours = { 0 }, sequential = { 0 }, read = { 0 };
+    struct series ours = { 0 }, direct = { 0 }, sequential = { 0 }, read = { 0 };
 
     for (int round = 0; round < rounds; round++) {
         image_drop_cache(image);
-        series_add(&ours, load_ours(image, false, 1, NULL, NULL));
+        series_add(&ours, load_ours(image, false, (struct ours){ 0 }, NULL, NULL));
+        image_drop_cache(image);
+        series_add(&direct, load_ours(image, false, (struct ours){ .direct_io = true }, NULL, NULL));
         image_drop_cache(image);
         series_add(&sequential, read_sequentially(image));
         image_drop_cache(image);
@@ -159,7 +161,9 @@ static void load_cold(const struct image *image, int rounds)
     report_row("cold file, private anonymous RAM", &ours, "GB/s", "sequential", &sequential,
                goal_at_least(0.90));
     report_row("cold file, private anonymous RAM", &ours, "GB/s", "read", &read, goal_none);
+    report_row("the same, direct", &direct, "GB/s", "sequential", &sequential, goal_at_least(0.90));
     series_free(&ours);
+    series_free(&direct);
     series_free(&sequential);
     series_free(&read);
 }
@@ -169,12 +173,12 @@ static void write_progress(const struct image *image)
     FILE *file = report_data_file("load-rate.dat");
 
     fprintf(file, "\"warm file, anonymous RAM\"\n0 0\n");
-    load_ours(image, false, 1, NULL, file);
+    load_ours(image, false, (struct ours){ 0 }, NULL, file);
     fprintf(file, "\n\n\"warm file, memfd RAM\"\n0 0\n");
-    load_ours(image, true, 1, NULL, file);
+    load_ours(image, true, (struct ours){ 0 }, NULL, file);
     fprintf(file, "\n\n\"cold file, anonymous RAM\"\n0 0\n");
     image_drop_cache(image);
-    load_ours(image, false, 1, NULL, file);
+    load_ours(image, false, (struct ours){ 0 }, NULL, file);
     fclose(file);
 }
 

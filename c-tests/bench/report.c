@@ -31,7 +31,7 @@ void report_begin(const char *directory)
     into = directory;
     json = report_data_file("bench.json");
     fprintf(json, "[");
-    printf("%-50s %10s %-7s %-21s %-12s %10s %7s %8s %s\n", "", "median", "unit", "min - max", "baseline",
+    printf("%-50s %10s %-7s %-21s %-14s %10s %7s %8s %s\n", "", "median", "unit", "min - max", "baseline",
            "median", "ratio", "goal", "met");
 }
 
@@ -64,11 +64,11 @@ void report_row(const char *name, struct series *figure, const char *unit, const
     fprintf(json, "%s\n  {\"name\": \"%s\", \"figure\": %.6g, \"min\": %.6g, \"max\": %.6g, \"unit\": \"%s\", ",
             first_row ? "" : ",", name, median, series_at(figure, 0), series_at(figure, 1), unit);
     if (baseline) {
-        printf("%-12s %10.4g %7.3g ", baseline_name, other, ratio);
+        printf("%-14s %10.4g %7.3g ", baseline_name, other, ratio);
         fprintf(json, "\"baseline\": {\"name\": \"%s\", \"figure\": %.6g}, \"ratio\": %.4g, ", baseline_name,
                 other, ratio);
     } else {
-        printf("%-12s %10s %7s ", "", "", "");
+        printf("%-14s %10s %7s ", "", "", "");
         fprintf(json, "\"baseline\": null, \"ratio\": null, ");
     }
     if (goal.kind != NO_GOAL) {

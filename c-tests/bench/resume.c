@@ -15,11 +15,12 @@
 
 #define VCPUS 4
 
-enum means { OURS_ASLEEP, OURS_SPINNING, OURS_REPLAYING, POLL, READ, LOOP4K, MMAP, WAYS };
+enum means { OURS_ASLEEP, OURS_SPINNING, OURS_DIRECT, OURS_REPLAYING, POLL, READ, LOOP4K, MMAP, WAYS };
 
 static const char *const names[WAYS] = {
     [OURS_ASLEEP] = "ours",
     [OURS_SPINNING] = "ours, spin_us 50",
+    [OURS_DIRECT] = "ours, direct",
     [OURS_REPLAYING] = "ours, replayed",
     [POLL] = "poll",
     [READ] = "read",
@@ -89,6 +90,7 @@ static double milliseconds_to_done(enum means way, const struct image *image, si
     struct ours how = {
         .background = true,
         .spin_us = way == OURS_SPINNING ? 50 : 0,
+        .direct_io = way == OURS_DIRECT,
         .replay = way == OURS_REPLAYING ? set : NULL,
     };
     struct baseline poll;
@@ -141,7 +143,7 @@ static void report(const struct access *access, const char *cache, struct series
 {
     char name[64];
 
-    for (enum means way = OURS_ASLEEP; way <= OURS_SPINNING; way++) {
+    for (enum means way = OURS_ASLEEP; way <= OURS_DIRECT; way++) {
         for (enum means other = POLL; other < WAYS; other++) {
             if (took[way].count > 0 && took[other].count > 0) {
                 snprintf(name, sizeof(name), "%s%s, %s", access->name, cache, names[way]);
@@ -194,7 +196,7 @@ static void resume_warm(const struct image *image, int rounds, size_t *const *or
 
 static void resume_cold(const struct image *image, int rounds, size_t *const *orders, char *const *sets)
 {
-    static const enum means ways[] = { OURS_ASLEEP, OURS_REPLAYING, POLL, READ, MMAP };
+    static const enum means ways[] = { OURS_ASLEEP, OURS_DIRECT, OURS_REPLAYING, POLL, READ, MMAP };
     struct series took[ACCESSES][WAYS] = { 0 };
 
     for (size_t i = 0; i < ACCESSES; i++) {
