@@ -1,44 +1,30 @@
 //! The background loader: places what nobody has asked for yet, piece by piece.
 
-use super::order::{Extent, Order, Piece};
+use super::order::{Extent, Order, Piece, Taken};
 use super::pages::{AtHand, Pages};
 use crate::error::Result;
 use crate::incoming::{Ending, Engine};
 
 /// The body of a loader thread.
 pub(super) fn run(pages: &Pages, order: &Order, extent: Extent, engine: &Engine, worker: usize) {
-    while let Some(piece) = order.take(extent) {
-        let mut taken = Taken { order, piece: Some(piece.clone()) };
-        if let Err(Ending) = load(pages, order, engine, worker, &piece) {
+    while let Some(mut taken) = order.take(extent) {
+        if let Err(Ending) = load(pages, engine, worker, &taken) {
             return;
         }
-        taken.piece = None;
-    }
-}
-
-/// A piece in hand: given back, should a panic come in between, so that it is not passed over.
-struct Taken<'a> {
-    order: &'a Order,
-    piece: Option<Piece>,
-}
-
-impl Drop for Taken<'_> {
-    fn drop(&mut self) {
-        if let Some(piece) = self.piece.take() {
-            self.order.give_back(piece);
-        }
+        taken.is_loaded = true;
     }
 }
 
 /// Loads what is missing of a piece; after a failure again, once resumed, or page by page, if bad ones are to be poisoned:
 /// nothing is ever passed over.
-fn load(pages: &Pages, order: &Order, engine: &Engine, worker: usize, piece: &Piece) -> Result<(), Ending> {
+fn load(pages: &Pages, engine: &Engine, worker: usize, taken: &Taken<'_>) -> Result<(), Ending> {
+    let piece = &taken.piece;
     loop {
         let pass = engine.gate.enter(worker, piece.index)?;
         if engine.block(piece.index).is_removed() {
             return Ok(());
         }
-        match place_missing(pages, order, engine, worker, piece) {
+        match place_missing(pages, engine, worker, taken) {
             Ok(()) => return Ok(()),
             Err(error) if engine.is_to_poison(piece.index, &error) => {
                 drop(pass);
@@ -87,11 +73,9 @@ fn load_singly(pages: &Pages, engine: &Engine, worker: usize, piece: &Piece) -> 
     Ok(poisoned.map_err(|error| engine.fail(pass, error)).is_ok())
 }
 
-fn place_missing(pages: &Pages, order: &Order, engine: &Engine, worker: usize, piece: &Piece) -> Result<()> {
-    let Piece { index, pages: unit } = piece;
-    let arriving = order.arriving(piece);
-    let at_hand = pages.place_at_hand(engine, worker, *index, unit);
-    drop(arriving);
+fn place_missing(pages: &Pages, engine: &Engine, worker: usize, taken: &Taken<'_>) -> Result<()> {
+    let Piece { index, pages: unit } = &taken.piece;
+    let at_hand = taken.arrive(|| pages.place_at_hand(engine, worker, *index, unit));
     engine.wake_pages(*index, unit);
     match at_hand? {
         AtHand::All => Ok(()),

@@ -58,15 +58,36 @@ pub(super) struct Order {
     units: usize,
 }
 
-/// A unit is arriving until this is dropped.
-pub(super) struct Arriving<'a> {
+/// A piece that a loader thread has to load. If it is dropped before, it is given back: nothing is passed over.
+pub(super) struct Taken<'a> {
     order: &'a Order,
-    number: usize,
+    pub piece: Piece,
+    /// Of the unit, if it is all of one: others can rely on its arrival.
+    number: Option<usize>,
+    pub is_loaded: bool,
 }
 
-impl Drop for Arriving<'_> {
+impl Taken<'_> {
+    /// Places what does not have to wait for a disk. Those who wait for it are to be woken afterwards: they have been left
+    /// waiting, and not all may have come.
+    pub fn arrive<R>(&self, place: impl FnOnce() -> R) -> R {
+        self.number.inspect(|number| self.order.arriving.set(*number..*number + 1, |_, _| ()));
+        let placed = place();
+        self.has_arrived();
+        placed
+    }
+
+    fn has_arrived(&self) {
+        self.number.inspect(|number| self.order.arriving.clear(*number));
+    }
+}
+
+impl Drop for Taken<'_> {
     fn drop(&mut self) {
-        self.order.arriving.clear(self.number);
+        self.has_arrived();
+        if !self.is_loaded {
+            self.order.returned.lock().push(self.piece.clone());
+        }
     }
 }
 
@@ -205,29 +226,18 @@ impl Order {
         Some(Attended { order: self, number, piece: self.unit(number), is_placed: false })
     }
 
-    /// The loader places a piece of which nothing has to wait for a disk. After this is dropped, those who wait for it are to be
-    /// woken: they have been left waiting, and not all may have come.
-    pub fn arriving(&self, piece: &Piece) -> Option<Arriving<'_>> {
-        let number = self.unit_of(piece)?;
-        self.arriving.set(number..number + 1, |_, _| ());
-        Some(Arriving { order: self, number })
-    }
-
     /// The next piece that nobody has taken.
-    pub fn take(&self, extent: Extent) -> Option<Piece> {
+    pub fn take(&self, extent: Extent) -> Option<Taken<'_>> {
         let returned = self.returned.lock().pop();
-        match extent {
+        let piece = match extent {
             Extent::WorkingSet => returned.or_else(|| self.take_of_set()),
             Extent::All => returned
                 .or_else(|| self.take_near_faults(0))
                 .or_else(|| self.take_of_set())
                 .or_else(|| self.take_near_faults(1))
                 .or_else(|| self.take_next()),
-        }
-    }
-
-    pub fn give_back(&self, piece: Piece) {
-        self.returned.lock().push(piece);
+        };
+        piece.map(|piece| Taken { order: self, number: self.unit_of(&piece), piece, is_loaded: false })
     }
 
     /// The next piece of the working set.
@@ -321,7 +331,13 @@ mod tests {
     }
 
     fn all(order: &Order) -> Vec<(usize, Range<usize>)> {
-        std::iter::from_fn(|| order.take(Extent::All)).map(|piece| (piece.index, piece.pages)).collect()
+        rest(order).into_iter().map(|taken| (taken.piece.index, taken.piece.pages.clone())).collect()
+    }
+
+    fn rest(order: &Order) -> Vec<Taken<'_>> {
+        let mut rest: Vec<_> = std::iter::from_fn(|| order.take(Extent::All)).collect();
+        rest.iter_mut().for_each(|taken| taken.is_loaded = true);
+        rest
     }
 
     #[test]
@@ -365,23 +381,33 @@ mod tests {
     #[test]
     fn what_was_given_back_comes_again() {
         let order = order(&[(0x4000_0000, 2 << 20, 4096)]);
-        let piece = order.take(Extent::All).unwrap();
-        assert_eq!(order.take(Extent::All), None);
-        order.give_back(piece.clone());
-        assert_eq!(order.take(Extent::All), Some(piece));
+        let taken = order.take(Extent::All).unwrap();
+        assert!(order.take(Extent::All).is_none());
+        drop(taken);
+        order.take(Extent::All).unwrap().is_loaded = true;
+        assert!(order.take(Extent::All).is_none());
     }
 
     #[test]
     fn what_arrives_is_left_to_the_loader() {
         let order = order(&[(0x4000_0000, 4 << 20, 4096)]);
-        let piece = order.take(Extent::All).unwrap();
-        let arriving = order.arriving(&piece);
+        let taken = order.take(Extent::All).unwrap();
         assert!(order.attend(0, 511).is_none());
         assert_eq!(order.attend(0, 600).unwrap().piece, Piece { index: 0, pages: 512..1024 });
-        drop(arriving);
+        taken.arrive(|| assert!(order.attend(0, 511).is_none()));
         assert!(order.attend(0, 511).is_some());
-        // Nobody can rely on the rest of its unit.
-        assert!(order.arriving(&Piece { index: 0, pages: 3..9 }).is_none());
+        // Once more, after a failure.
+        taken.arrive(|| assert!(order.attend(0, 511).is_none()));
+        drop(taken);
+        assert!(order.attend(0, 511).is_some());
+    }
+
+    #[test]
+    fn nobody_relies_on_the_rest_of_a_unit() {
+        let order = order(&[(0x4000_0000, 4 << 20, 4096)]);
+        order.put_first([Piece { index: 0, pages: 3..9 }].into_iter());
+        let taken = order.take(Extent::WorkingSet).unwrap();
+        taken.arrive(|| assert!(order.attend(0, 3).is_some()));
     }
 
     #[test]
@@ -439,7 +465,7 @@ mod tests {
         fn any_order_hands_out_every_page_once(blocks in blocks(), steps in vec(step(), 0..60)) {
             let order = order(&blocks);
             let pages = |index: usize| (blocks[index].1 / blocks[index].2) as usize;
-            let mut kept = Vec::new();
+            let mut kept: Vec<Taken<'_>> = Vec::new();
             for step in steps {
                 match step {
                     Step::Fault(block, page) => {
@@ -448,13 +474,13 @@ mod tests {
                     }
                     Step::Take(extent) => kept.extend(order.take(extent)),
                     Step::GiveBack(_) if kept.is_empty() => {}
-                    Step::GiveBack(which) => order.give_back(kept.swap_remove(which.index(kept.len()))),
+                    Step::GiveBack(which) => drop(kept.swap_remove(which.index(kept.len()))),
                 }
             }
-            kept.extend(std::iter::from_fn(|| order.take(Extent::All)));
-            kept.sort_by_key(|piece| (piece.index, piece.pages.start));
+            kept.extend(rest(&order));
+            kept.sort_by_key(|taken| (taken.piece.index, taken.piece.pages.start));
             let mut at = (0, 0);
-            for Piece { index, pages: unit } in kept {
+            for Piece { index, pages: unit } in kept.iter().map(|taken| taken.piece.clone()) {
                 prop_assert_eq!((index, unit.start), at);
                 let (host, _, page_size) = blocks[index];
                 let (first, last) = (host + unit.start * page_size as usize, host + unit.end * page_size as usize - 1);
