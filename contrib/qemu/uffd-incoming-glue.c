@@ -408,6 +408,10 @@ static int fail_load(const char *why, int ret)
 int uffd_glue_load_ram(MigrationIncomingState *mis)
 {
     Object *ioc = OBJECT(qemu_file_get_ioc(mis->from_src_file));
+    const UffdLoadConfig config = {
+        .size = sizeof(config),
+        .flags = migrate_direct_io() ? UFFD_LOAD_DIRECT_IO : 0,
+    };
     UffdSnapshot *snapshot;
     int ret;
 
@@ -431,7 +435,7 @@ int uffd_glue_load_ram(MigrationIncomingState *mis)
     qatomic_set(&load.active, false);
     qatomic_set(&load.paused, false);
     qatomic_set(&load.decision, UNDECIDED);
-    ret = uffd_incoming_load_snapshot(mis, snapshot, NULL);
+    ret = uffd_incoming_load_snapshot(mis, snapshot, &config);
     if (ret) {
         load.loading = false;
         fail_load(uffd_incoming_error(), ret);

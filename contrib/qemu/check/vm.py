@@ -165,10 +165,12 @@ class Vm:
             return
         raise VmError("quit: QEMU still runs after 60 s")
 
-    def enable_mapped_ram(self, multifd, lazy=False):
+    def enable_mapped_ram(self, multifd, lazy=False, direct_io=False):
         capabilities = {"events": True, "mapped-ram": True, "multifd": multifd, "postcopy-ram": lazy}
         self.command("migrate-set-capabilities", capabilities=[
             {"capability": name, "state": True} for name, state in capabilities.items() if state])
+        if direct_io:
+            self.command("migrate-set-parameters", direct_io=True)
 
     def follow(self, until, timeout):
         """Takes lines and events until one is what was awaited, or fails; every check on the way has to be good. How many there were."""
