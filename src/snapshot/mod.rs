@@ -2,6 +2,7 @@
 
 mod around;
 mod block;
+mod buffers;
 mod checksum;
 mod cursor;
 mod data_pages;

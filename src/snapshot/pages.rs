@@ -8,18 +8,16 @@ use std::time::{Duration, Instant};
 
 use super::around;
 use super::block::Kind;
+use super::buffers::Buffers;
 use super::file::Snapshot;
 use super::order::UNIT;
 use crate::error::{Result, ensure, error};
 use crate::incoming::{Engine, Filling};
-use crate::kernel::{HUGE_PAGE, Mapping};
+use crate::kernel::HUGE_PAGE;
 use crate::memory::BlockTable;
 
 /// The least that is read past the page cache: with less, pages that are read one after the other would all wait.
 const LEAST_DIRECT: usize = 64 << 10;
-
-/// How many units a worker has room for: of so many it has the memory ready when a disk comes up with their bytes.
-const UNITS: usize = 4;
 
 /// How long a fault waits for all of its unit at most, about; then so many faults wait for their pages only.
 const MOST_WAIT: Duration = Duration::from_millis(10);
@@ -38,31 +36,6 @@ pub(super) struct Pages {
     buffers: Box<[Buffers]>,
 }
 
-/// A worker's own memory. It takes none as long as it is not used.
-struct Buffers {
-    /// Has room for a page of any block, and for [`UNIT`] bytes.
-    pages: Mapping,
-    /// Room for units on huge pages, which are moved away.
-    units: Mapping,
-    /// How many have been. Atomic only because the worker shares it.
-    moved: AtomicUsize,
-}
-
-impl Buffers {
-    /// Where the next unit is put together.
-    fn unit(&self) -> *mut u8 {
-        self.units.as_ptr().wrapping_add(self.moved.load(Relaxed) % UNITS * UNIT)
-    }
-
-    /// Takes memory for all units, which costs more than half as much as filling it: while a disk is at work, that is for nothing.
-    fn prepare(&self) {
-        for number in 1..=UNITS {
-            // SAFETY: inside a mapping of our own. The last byte of a unit is not in use yet, if the first ones are.
-            unsafe { self.units.as_ptr().wrapping_add(number * UNIT - 1).write_volatile(0) };
-        }
-    }
-}
-
 /// What there was to be had of a unit without waiting for a disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum AtHand {
@@ -78,14 +51,7 @@ impl Pages {
         let direct = direct_io.then(|| snapshot.open_direct()).transpose()?;
         let sources = match_blocks(&snapshot, table)?;
         let room = table.largest_page_size().max(UNIT);
-        let buffers = (0..workers).map(|_| {
-            Ok(Buffers {
-                pages: Mapping::new(room, "the pages of a thread that loads")?,
-                units: Mapping::new_huge(UNITS * UNIT, "the units of a thread that loads")?,
-                moved: AtomicUsize::new(0),
-            })
-        });
-        let buffers = buffers.collect::<Result<_>>()?;
+        let buffers = (0..workers).map(|_| Buffers::new(room)).collect::<Result<_>>()?;
         Ok(Self { snapshot, direct, singly: AtomicUsize::new(0), sources, buffers })
     }
 
@@ -167,7 +133,7 @@ impl Pages {
         let buffers = &self.buffers[worker];
         // SAFETY: each worker has a buffer to itself, which holds the unit and nothing else.
         unsafe { engine.place_moving(index, unit.clone(), buffers.unit()) }?;
-        buffers.moved.fetch_add(1, Relaxed);
+        buffers.unit_is_gone();
         Ok(())
     }
 
@@ -207,7 +173,7 @@ impl Pages {
             return (pages.start..pages.start + zeros, true);
         }
         // A host page can hold target pages of both kinds.
-        let most = block.page_of(self.buffers[worker].pages.len());
+        let most = block.page_of(self.buffers[worker].room());
         let count = (run.length as usize).div_ceil(block.page_size()).min(most);
         (pages.start..pages.start + count, false)
     }
@@ -216,7 +182,7 @@ impl Pages {
     fn place_data(&self, engine: &Engine, worker: usize, index: usize, pages: Range<usize>) -> Result<()> {
         let (source, block) = (self.sources[index], engine.block(index));
         let (offset, length) = (block.offset_of(pages.start) as u64, block.offset_of(pages.len()));
-        let buffer = self.buffers[worker].pages.as_ptr();
+        let buffer = self.buffers[worker].pages();
         // SAFETY: each worker has a buffer to itself, and these pages fit into it.
         unsafe { self.read_waiting(source, offset, buffer, length) }?;
         engine.place(index, pages, Filling::Bytes(buffer))
@@ -334,7 +300,7 @@ impl Pages {
         let block = engine.block(index);
         let end = pages.end.min(block.pages()).max(pages.start);
         let end = block.received().find(pages.start..end, true).unwrap_or(end);
-        let buffer = self.buffers[worker].pages.as_ptr();
+        let buffer = self.buffers[worker].pages();
         let mut at = pages.start;
         while at < end {
             let (run, zeros) = self.next_run(engine, worker, index, at..end);
