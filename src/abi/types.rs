@@ -276,10 +276,13 @@ pub const UFFD_LOAD_KEEP_PRESENT: u64 = 1 << 0;
 /// received.
 pub const UFFD_LOAD_NO_BACKGROUND: u64 = 1 << 1;
 
-/// UffdLoadConfig.flags: read what is not in the page cache past it (O_DIRECT), and leave it out of that. From a disk that is
-/// faster, and takes no memory beside the RAM; but the next restore finds nothing in the page cache. Where the file system
-/// cannot do that, uffd_incoming_load_snapshot() fails with what open() said, and has changed nothing. What the page cache
-/// holds is used on Linux 6.5 or newer, by processes that own the file or may write to it.
+/// UffdLoadConfig.flags: read what is not in the page cache past it (O_DIRECT), 64 KiB or more at once; single pages that are
+/// faulted on still go by it. From a disk that is faster, and takes no memory beside the RAM; but the next restore finds little
+/// in the page cache. What that holds is used where the kernel tells: Linux 6.5 or newer, not on overlayfs, and only to
+/// processes that own the file or may write to it. The file is opened once more, by way of /proc: where that cannot be, or the
+/// file system has no such reading, uffd_incoming_load_snapshot() fails with what open() said, and has changed nothing. What
+/// has no place in the file that suits its disk is read by the page cache all the same. The VMM's own POSIX record locks on the
+/// file are dropped by the clean-up, and by a load that fails (locks of open file descriptions stay).
 pub const UFFD_LOAD_DIRECT_IO: u64 = 1 << 2;
 
 /// How to load a snapshot: uffd_incoming_load_snapshot().
@@ -290,7 +293,8 @@ pub struct UffdLoadConfig {
     pub size: usize,
     /// UFFD_LOAD_KEEP_PRESENT, UFFD_LOAD_NO_BACKGROUND, UFFD_LOAD_DIRECT_IO, or'ed. Any other bit is -EINVAL.
     pub flags: u64,
-    /// How many threads load in the background. 0: one. At most 64.
+    /// How many threads load in the background. 0: one. At most 64. Each takes up to 10 MiB of memory of its own, more with
+    /// host pages of more than 2 MiB, until the clean-up; and so does a fault thread.
     pub loader_threads: u32,
     /// How many temporary pages to allocate for the caller's own use. 0: one.
     pub channels: u32,

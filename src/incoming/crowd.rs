@@ -19,7 +19,7 @@ pub(super) struct Crowd {
 }
 
 impl Crowd {
-    /// These threads' faults came, after so long without any to serve. Whether they are in a crowd.
+    /// These threads' faults came, so long after the last ones had been served. Whether they are in a crowd.
     pub fn came(&mut self, threads: impl Iterator<Item = u32>, idle: Duration) -> bool {
         let soon = idle <= PAUSE;
         for thread in threads {

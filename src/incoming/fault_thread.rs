@@ -56,6 +56,8 @@ struct FaultThread<'a> {
     engine: &'a Engine,
     worker: usize,
     messages: [Message; BATCH],
+    /// When there was nothing more to serve.
+    idle_since: Instant,
     spin: Spin,
     following: Following,
     crowd: Crowd,
@@ -82,6 +84,7 @@ impl<'a> FaultThread<'a> {
             engine,
             worker,
             messages: [Message::default(); BATCH],
+            idle_since: Instant::now(),
             spin: Spin::new(Duration::from_micros(engine.spin_us.into())),
             following: Following::default(),
             crowd: Crowd::default(),
@@ -98,10 +101,9 @@ impl<'a> FaultThread<'a> {
         if self.worker == 0 {
             self.watch_shared();
         }
-        let start = Instant::now();
         let spun = self.look()?;
         if spun > 0 {
-            return Ok(self.serve(spun, start.elapsed())?);
+            return Ok(self.serve(spun, self.idle_since.elapsed())?);
         }
         self.poll.wait()?;
         if self.poll.readiness(WAKER) != Readiness::Nothing {
@@ -110,7 +112,7 @@ impl<'a> FaultThread<'a> {
         if self.engine.discards.is_some() || self.poll.readiness(USERFAULTFD) != Readiness::Nothing {
             let count = self.engine.read_faults(self.worker, &mut self.messages)?;
             if count > 0 {
-                let idle = start.elapsed();
+                let idle = self.idle_since.elapsed();
                 self.spin.slept(idle);
                 self.serve(count, idle)?;
             }
@@ -187,6 +189,7 @@ impl<'a> FaultThread<'a> {
             before = *place;
         }
         self.following.faulted(messages.iter().map(|message| message.thread_id));
+        self.idle_since = Instant::now();
         Ok(())
     }
 

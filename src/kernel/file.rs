@@ -29,9 +29,11 @@ pub(crate) fn open_read_only(path: &Path) -> Result<OwnedFd> {
 
 /// Opens an open file once more, to be read past the page cache.
 pub(crate) fn open_direct(file: BorrowedFd<'_>) -> Result<OwnedFd> {
-    let path = format!("/proc/self/fd/{}", file.as_raw_fd());
+    // Not of "self": threads may have descriptors of their own.
+    let path = format!("/proc/thread-self/fd/{}", file.as_raw_fd());
     open_to_read(Path::new(&path), OFlag::O_DIRECT).map_err(|errno| {
-        Error::os(errno as i32, format_args!("opening it once more ({path}), for direct input and output (O_DIRECT)"))
+        let what = format!("opening it once more ({path}) for direct input and output (O_DIRECT)");
+        Error::os(errno as i32, format_args!("{what}; load without UFFD_LOAD_DIRECT_IO, or move it where that can be"))
     })
 }
 
@@ -190,7 +192,7 @@ pub(crate) unsafe fn read_cached(file: BorrowedFd<'_>, offset: u64, to: *mut u8,
     usize::try_from(read).unwrap_or(0)
 }
 
-/// Whether all bytes from `offset` on are in the page cache; false where that cannot be told (before Linux 6.5, and since 6.14
+/// Whether all bytes from `offset` on are in the page cache; false where that cannot be told (before Linux 6.5, and and on a newer kernel
 /// to those who neither own the file nor may write to it). Starts no reading.
 pub(crate) fn is_cached(file: BorrowedFd<'_>, offset: u64, length: usize) -> bool {
     if before(Call::CacheStat).is_err() {

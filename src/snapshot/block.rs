@@ -31,6 +31,9 @@ pub(crate) enum Kind {
     Zero,
 }
 
+/// Zeros up to this many bytes between data are read along: that costs less than to read twice.
+const MOST_GAP: u64 = 16 << 10;
+
 impl SnapshotBlock {
     /// The block's name.
     pub fn idstr(&self) -> &str {
@@ -59,6 +62,21 @@ impl SnapshotBlock {
         let kind = if self.data.contains(first) { Kind::Data } else { Kind::Zero };
         let last = self.data.end_of_run(first..end.div_ceil(self.page_size).max(first + 1));
         Run { length: end.min(last * self.page_size) - offset, kind }
+    }
+
+    /// How many bytes from `offset` on, where there is data, are worth reading at once: at most `max`, and data in the end.
+    pub(super) fn stretch(&self, offset: u64, max: u64) -> u64 {
+        let end = offset.saturating_add(max).min(self.length);
+        let mut at = offset + self.run(offset, max).length;
+        while at < end {
+            let gap = self.run(at, end - at).length;
+            if gap > MOST_GAP || at + gap == end {
+                break;
+            }
+            at += gap;
+            at += self.run(at, end - at).length;
+        }
+        at - offset
     }
 }
 

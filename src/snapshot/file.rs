@@ -9,6 +9,7 @@ use super::checksum::Checksum;
 use super::image::Image;
 use super::{flat, mapped_ram};
 use crate::error::{Result, ensure, error};
+use crate::kernel::file;
 
 /// How many samples of a block its identity takes, and how many bytes each; the smallest target page has as many.
 const SAMPLES: u64 = 4;
@@ -111,21 +112,53 @@ impl Snapshot {
         self.blocks[block].run(offset, max)
     }
 
+    /// How many bytes from `offset` on are worth reading at once, where there is data: at most `max`. In between, there may be
+    /// zeros.
+    pub(crate) fn stretch(&self, block: usize, offset: u64, max: u64) -> u64 {
+        self.blocks[block].stretch(offset, max)
+    }
+
     /// Fills `length` bytes at `to` with the block's bytes from `offset` on, all of them or an error. What the file
-    /// does not hold is zeros; its bytes there are stale and are not read.
+    /// does not hold is zeros; its bytes there are stale, and never seen.
     ///
     /// # Safety
     /// `to` is valid for writes of `length` bytes, and nothing else accesses them meanwhile.
     pub(crate) unsafe fn read(&self, block: usize, offset: u64, to: *mut u8, length: usize) -> Result<()> {
         let source = &self.blocks[block];
         self.check_inside(source, offset, length)?;
-        // SAFETY: this function's contract is the same, and so is the closure's for its part of the bytes.
+        let mut done = 0;
+        while done < length {
+            let (at, to) = (offset + done as u64, to.wrapping_add(done));
+            // SAFETY: `done` is below `length`, and not more than what is left is filled.
+            unsafe {
+                let filled = self.read_some(source, at, to, (length - done) as u64)?;
+                clear_zeros(source, at, to, filled);
+                done += filled;
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads the first of `max` bytes of a block, as many as are read at once or are zeros: how many. Zeros are left as they are.
+    ///
+    /// # Safety
+    /// As for [`Snapshot::read`].
+    unsafe fn read_some(&self, source: &SnapshotBlock, offset: u64, to: *mut u8, max: u64) -> Result<usize> {
+        let run = source.run(offset, max);
+        let (from, length) = (source.pages_offset + offset, run.length as usize);
+        if run.kind == Kind::Zero {
+            return Ok(length);
+        }
+        let stretch = source.stretch(offset, max) as usize;
+        // SAFETY: this function's contract is the same; a stretch is not longer than `max`, and a run not longer than that.
         unsafe {
-            read_runs(source, offset, to, length, |at, to, length| {
-                let read = self.image.read_raw(source.pages_offset + at, to, length);
-                read.map_err(|error| {
-                    error.context(format_args!("{}: RAM block '{}', offset {at:#x}", self.name(), source.idstr))
-                })
+            // What is wrong with the file where it holds nothing of ours does not matter.
+            if stretch > length && file::read_at(self.image.descriptor(), from, to, stretch) == Ok(stretch) {
+                return Ok(stretch);
+            }
+            let read = self.image.read_raw(from, to, length);
+            read.map(|()| length).map_err(|error| {
+                error.context(format_args!("{}: RAM block '{}', offset {offset:#x}", self.name(), source.idstr))
             })
         }
     }
@@ -135,11 +168,16 @@ impl Snapshot {
     /// # Safety
     /// As for [`Snapshot::read`].
     pub(crate) unsafe fn read_cached(&self, block: usize, offset: u64, to: *mut u8, length: usize) -> usize {
-        // SAFETY: this function's contract is the same, and so is the closure's.
-        unsafe { self.read_prefix(block, offset, to, length, |at, to, length| self.image.read_cached(at, to, length)) }
+        let read = |at, to, length| {
+            // SAFETY: it is called with a part of the bytes that this function may write.
+            unsafe { file::read_cached(self.image.descriptor(), at, to, length) }
+        };
+        // SAFETY: this function's contract is the same.
+        unsafe { self.read_prefix(block, offset, to, length, read) }
     }
 
-    /// The same with as many of these bytes, from the first on, as can be read past the page cache; how many.
+    /// The same with as many of these bytes, from the first on, as can be read past the page cache; how many. None where they
+    /// have no addresses that suit a disk.
     ///
     /// # Safety
     /// As for [`Snapshot::read`].
@@ -151,15 +189,17 @@ impl Snapshot {
         to: *mut u8,
         length: usize,
     ) -> usize {
-        // SAFETY: this function's contract is the same, and so is the closure's.
-        unsafe {
-            self.read_prefix(block, offset, to, length, |at, to, length| Image::read_direct(direct, at, to, length))
-        }
+        let read = |at, to, length| {
+            // SAFETY: it is called with a part of the bytes that this function may write.
+            unsafe { file::read_at(direct, at, to, length) }.unwrap_or(0)
+        };
+        // SAFETY: this function's contract is the same.
+        unsafe { self.read_prefix(block, offset, to, length, read) }
     }
 
     /// What [`Snapshot::read_direct`] reads from.
     pub(crate) fn open_direct(&self) -> Result<OwnedFd> {
-        self.image.open_direct()
+        file::open_direct(self.image.descriptor()).map_err(|error| error.context(self.name()))
     }
 
     /// Whether all that the file holds of `length` bytes of a block is known to be in the page cache.
@@ -168,18 +208,24 @@ impl Snapshot {
         let mut at = offset;
         while at < end {
             let run = source.run(at, end - at);
-            if run.kind == Kind::Data && !self.image.is_cached(source.pages_offset + at, run.length as usize) {
-                return false;
-            }
-            at += run.length;
+            at += match run.kind {
+                Kind::Zero => run.length,
+                Kind::Data => {
+                    let stretch = source.stretch(at, end - at);
+                    if !file::is_cached(self.image.descriptor(), source.pages_offset + at, stretch as usize) {
+                        return false;
+                    }
+                    stretch
+                }
+            };
         }
         true
     }
 
-    /// Fills as many of `length` bytes at `to` as `read` gives, which says how many those are.
+    /// Fills as many of `length` bytes at `to` as `read` gives, which is given offsets in the file, and says how many those are.
     ///
     /// # Safety
-    /// As for [`Snapshot::read`]; and so `read` may rely on it for a part of the bytes.
+    /// As for [`Snapshot::read`]; `read` is called with a part of those bytes.
     unsafe fn read_prefix(
         &self,
         block: usize,
@@ -192,14 +238,26 @@ impl Snapshot {
         if self.check_inside(source, offset, length).is_err() {
             return 0;
         }
-        // SAFETY: this function's contract is the same, and so is the closure's for its part of the bytes.
-        let filled = unsafe {
-            read_runs(source, offset, to, length, |at, to, length| {
-                let done = read(source.pages_offset + at, to, length);
-                if done == length { Ok(()) } else { Err((at - offset) as usize + done) }
-            })
-        };
-        filled.err().unwrap_or(length)
+        let mut done = 0;
+        while done < length {
+            let (at, left) = (offset + done as u64, (length - done) as u64);
+            let run = source.run(at, left);
+            let to = to.wrapping_add(done);
+            let (stretch, read) = match run.kind {
+                Kind::Zero => (run.length as usize, run.length as usize),
+                Kind::Data => {
+                    let stretch = source.stretch(at, left) as usize;
+                    (stretch, read(source.pages_offset + at, to, stretch))
+                }
+            };
+            // SAFETY: `done` is below `length`, and neither a run nor a stretch is longer than what is left.
+            unsafe { clear_zeros(source, at, to, read) };
+            done += read;
+            if read < stretch {
+                break;
+            }
+        }
+        done
     }
 
     fn check_inside(&self, source: &SnapshotBlock, offset: u64, length: usize) -> Result<()> {
@@ -216,28 +274,18 @@ impl Snapshot {
     }
 }
 
-/// Fills `length` bytes at `to` with those of a block from `offset` on, run by run: `read` fetches data, zeros are made.
+/// Clears what is zeros among `length` bytes at `to`, which are those of a block from `offset` on.
 ///
 /// # Safety
 /// `to` is valid for writes of `length` bytes, and nothing else accesses them meanwhile.
-unsafe fn read_runs<E>(
-    source: &SnapshotBlock,
-    offset: u64,
-    to: *mut u8,
-    length: usize,
-    mut read: impl FnMut(u64, *mut u8, usize) -> Result<(), E>,
-) -> Result<(), E> {
+unsafe fn clear_zeros(source: &SnapshotBlock, offset: u64, to: *mut u8, length: usize) {
     let mut done = 0;
     while done < length {
-        let at = offset + done as u64;
-        let run = source.run(at, (length - done) as u64);
-        let to = to.wrapping_add(done);
-        match run.kind {
-            Kind::Data => read(at, to, run.length as usize)?,
+        let run = source.run(offset + done as u64, (length - done) as u64);
+        if run.kind == Kind::Zero {
             // SAFETY: `done` is below `length`, and the run is not longer than what is left.
-            Kind::Zero => unsafe { to.write_bytes(0, run.length as usize) },
+            unsafe { to.wrapping_add(done).write_bytes(0, run.length as usize) };
         }
         done += run.length as usize;
     }
-    Ok(())
 }

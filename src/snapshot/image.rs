@@ -46,35 +46,6 @@ impl Image {
         self.length
     }
 
-    /// The file once more, to be read past the page cache: the descriptor for [`Image::read_direct`].
-    pub(super) fn open_direct(&self) -> Result<OwnedFd> {
-        file::open_direct(self.descriptor()).map_err(|error| error.context(self.name()))
-    }
-
-    /// Fills as many of `length` bytes at `to` with the bytes at `offset` as can be read past the page cache: how many. None
-    /// where these have no addresses that suit a disk.
-    ///
-    /// # Safety
-    /// `to` is valid for writes of `length` bytes, and nothing else accesses them meanwhile.
-    pub(super) unsafe fn read_direct(direct: BorrowedFd<'_>, offset: u64, to: *mut u8, length: usize) -> usize {
-        // SAFETY: this function's contract is the same.
-        unsafe { file::read_at(direct, offset, to, length) }.unwrap_or(0)
-    }
-
-    /// Whether the bytes at `offset` are known to be in the page cache.
-    pub(super) fn is_cached(&self, offset: u64, length: usize) -> bool {
-        file::is_cached(self.descriptor(), offset, length)
-    }
-
-    /// Fills as many of `length` bytes at `to` with the bytes at `offset` as are in the page cache: without waiting.
-    ///
-    /// # Safety
-    /// `to` is valid for writes of `length` bytes, and nothing else accesses them meanwhile.
-    pub(super) unsafe fn read_cached(&self, offset: u64, to: *mut u8, length: usize) -> usize {
-        // SAFETY: this function's contract is the same.
-        unsafe { file::read_cached(self.descriptor(), offset, to, length) }
-    }
-
     /// Fills `to` with the bytes at `offset`. Errors do not name the file.
     pub(super) fn read(&self, offset: u64, to: &mut [u8]) -> Result<()> {
         // SAFETY: `to` is a buffer of our own.

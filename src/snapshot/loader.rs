@@ -1,7 +1,7 @@
 //! The background loader: places what nobody has asked for yet, piece by piece.
 
 use super::order::{Extent, Order, Piece, Taken};
-use super::pages::{AtHand, Pages};
+use super::pages::Pages;
 use crate::error::Result;
 use crate::incoming::{Ending, Engine};
 
@@ -77,8 +77,5 @@ fn place_missing(pages: &Pages, engine: &Engine, worker: usize, taken: &Taken<'_
     let Piece { index, pages: unit } = &taken.piece;
     let at_hand = taken.arrive(|| pages.place_at_hand(engine, worker, *index, unit));
     engine.wake_pages(*index, unit);
-    match at_hand? {
-        AtHand::All => Ok(()),
-        AtHand::Part(fetched) => pages.place_waiting(engine, worker, *index, unit, fetched),
-    }
+    pages.place_waiting(engine, worker, *index, unit, at_hand?)
 }

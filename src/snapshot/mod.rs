@@ -18,6 +18,7 @@ mod mapped_ram;
 mod models;
 mod order;
 mod pages;
+mod patience;
 mod recorder;
 #[cfg(test)]
 mod tests;

@@ -3,14 +3,14 @@
 use std::ops::Range;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use super::around;
 use super::block::Kind;
 use super::buffers::Buffers;
 use super::file::Snapshot;
 use super::order::UNIT;
+use super::patience::Patience;
 use crate::error::{Result, ensure, error};
 use crate::incoming::{Engine, Filling};
 use crate::kernel::HUGE_PAGE;
@@ -19,40 +19,37 @@ use crate::memory::BlockTable;
 /// The least that is read past the page cache: with less, pages that are read one after the other would all wait.
 const LEAST_DIRECT: usize = 64 << 10;
 
-/// How long a fault waits for all of its unit at most, about; then so many faults wait for their pages only.
-const MOST_WAIT: Duration = Duration::from_millis(10);
-const SINGLY: usize = 64;
-
 /// A snapshot matched with a machine's RAM blocks.
 pub(super) struct Pages {
     snapshot: Arc<Snapshot>,
     /// The snapshot's file, to be read past the page cache where it is not in that.
     direct: Option<OwnedFd>,
-    /// For so many more faults of a crowd a disk is asked for pages: it took too long for a unit.
-    singly: AtomicUsize,
+    patience: Patience,
     /// For each RAM block, by its index in the table: which of the snapshot's it is.
     sources: Box<[usize]>,
     /// Where each worker puts pages together.
     buffers: Box<[Buffers]>,
 }
 
-/// What there was to be had of a unit without waiting for a disk.
+/// What became of a unit, without waiting for a disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum AtHand {
-    /// All: nothing of it is missing any more.
+    /// Nothing of it is missing any more.
     All,
-    /// Not all. If it is to be placed as one huge page, so many of its first bytes are in the worker's memory.
+    /// It goes as one huge page, and so many of its first bytes are in the worker's memory.
     Part(usize),
+    /// Pages are missing, and each goes by itself.
+    Pages,
 }
 
 impl Pages {
     /// Matches the blocks.
     pub fn new(snapshot: Arc<Snapshot>, direct_io: bool, table: &BlockTable, workers: usize) -> Result<Self> {
-        let direct = direct_io.then(|| snapshot.open_direct()).transpose()?;
         let sources = match_blocks(&snapshot, table)?;
+        let direct = direct_io.then(|| snapshot.open_direct()).transpose()?;
         let room = table.largest_page_size().max(UNIT);
         let buffers = (0..workers).map(|_| Buffers::new(room)).collect::<Result<_>>()?;
-        Ok(Self { snapshot, direct, singly: AtomicUsize::new(0), sources, buffers })
+        Ok(Self { snapshot, direct, patience: Patience::default(), sources, buffers })
     }
 
     /// Which of the snapshot's blocks the RAM block with this index is.
@@ -150,77 +147,123 @@ impl Pages {
 
     /// Places pages of a block, none of which was received yet, as far as anyone knows.
     pub fn place(&self, engine: &Engine, worker: usize, index: usize, pages: Range<usize>) -> Result<()> {
-        let mut at = pages.start;
-        while at < pages.end {
-            let (run, zeros) = self.next_run(engine, worker, index, at..pages.end);
-            if zeros {
-                engine.place(index, run.clone(), Filling::Zeros)?;
-            } else {
-                self.place_data(engine, worker, index, run.clone())?;
-            }
-            at = run.end;
-        }
-        Ok(())
+        let source = self.sources[index];
+        let placed = self.place_runs(engine, worker, index, pages, |offset, to, length| {
+            // SAFETY: that is what it is called for.
+            unsafe { self.read_waiting(source, offset, to, length) }.map(|()| true)
+        });
+        placed.map(|_| ())
     }
 
-    /// The first of these pages that are all zeros, or that are not and that fit into a buffer; whether they are zeros.
-    fn next_run(&self, engine: &Engine, worker: usize, index: usize, pages: Range<usize>) -> (Range<usize>, bool) {
+    /// Places pages that nobody waits for, as long as they are missing and cost no time: where something is not in the page
+    /// cache, they end. How many were placed.
+    pub fn place_along(&self, engine: &Engine, worker: usize, index: usize, pages: Range<usize>) -> Result<usize> {
+        let (source, block) = (self.sources[index], engine.block(index));
+        let end = pages.end.min(block.pages()).max(pages.start);
+        let end = block.received().find(pages.start..end, true).unwrap_or(end);
+        self.place_runs(engine, worker, index, pages.start..end, |offset, to, length| {
+            // SAFETY: that is what it is called for.
+            Ok(unsafe { self.read_at_hand(source, offset, to, length) } == length)
+        })
+    }
+
+    /// Places pages of a block: what is not zeros is read, from an offset on to memory with room for so many bytes, until that
+    /// fails or comes to nothing (false). How many pages were placed.
+    fn place_runs(
+        &self,
+        engine: &Engine,
+        worker: usize,
+        index: usize,
+        pages: Range<usize>,
+        read: impl Fn(u64, *mut u8, usize) -> Result<bool>,
+    ) -> Result<usize> {
+        let block = engine.block(index);
+        let buffers = &self.buffers[worker];
+        // What is in the worker's memory.
+        let mut fetched = pages.start..pages.start;
+        let mut at = pages.start;
+        while at < pages.end {
+            let (run, zeros) = self.next_run(engine, index, at..pages.end);
+            if zeros {
+                engine.place(index, run.clone(), Filling::Zeros)?;
+                at = run.end;
+                continue;
+            }
+            if at >= fetched.end {
+                fetched = self.next_stretch(engine, index, at..pages.end.min(at + block.page_of(buffers.room())));
+                let (offset, length) = (block.offset_of(fetched.start) as u64, block.offset_of(fetched.len()));
+                if !read(offset, buffers.pages(), length)? {
+                    break;
+                }
+            }
+            let run = at..run.end.min(fetched.end);
+            let from = buffers.pages().wrapping_add(block.offset_of(at - fetched.start));
+            engine.place(index, run.clone(), Filling::Bytes(from))?;
+            at = run.end;
+        }
+        Ok(at - pages.start)
+    }
+
+    /// The first of these pages that are all zeros, or that are not; whether they are zeros.
+    fn next_run(&self, engine: &Engine, index: usize, pages: Range<usize>) -> (Range<usize>, bool) {
         let block = engine.block(index);
         let (offset, length) = (block.offset_of(pages.start) as u64, block.offset_of(pages.len()) as u64);
         let run = self.snapshot.run(self.sources[index], offset, length);
         let zeros = if run.kind == Kind::Zero { block.page_of(run.length as usize) } else { 0 };
-        if zeros > 0 {
-            return (pages.start..pages.start + zeros, true);
-        }
         // A host page can hold target pages of both kinds.
-        let most = block.page_of(self.buffers[worker].room());
-        let count = (run.length as usize).div_ceil(block.page_size()).min(most);
-        (pages.start..pages.start + count, false)
+        let count = if zeros > 0 { zeros } else { (run.length as usize).div_ceil(block.page_size()) };
+        (pages.start..pages.start + count, zeros > 0)
     }
 
-    /// Places pages that a buffer has room for.
-    fn place_data(&self, engine: &Engine, worker: usize, index: usize, pages: Range<usize>) -> Result<()> {
-        let (source, block) = (self.sources[index], engine.block(index));
-        let (offset, length) = (block.offset_of(pages.start) as u64, block.offset_of(pages.len()));
-        let buffer = self.buffers[worker].pages();
-        // SAFETY: each worker has a buffer to itself, and these pages fit into it.
-        unsafe { self.read_waiting(source, offset, buffer, length) }?;
-        engine.place(index, pages, Filling::Bytes(buffer))
+    /// The first of these pages, of which the first is not zeros, that are worth reading at once.
+    fn next_stretch(&self, engine: &Engine, index: usize, pages: Range<usize>) -> Range<usize> {
+        let block = engine.block(index);
+        let (offset, length) = (block.offset_of(pages.start) as u64, block.offset_of(pages.len()) as u64);
+        let stretch = self.snapshot.stretch(self.sources[index], offset, length);
+        pages.start..pages.start + (stretch as usize).div_ceil(block.page_size())
     }
 
-    /// Places what is missing of a unit, if that can be had without waiting for a disk.
+    /// Places what is missing of a unit, as far as that can be had without waiting for a disk.
     pub fn place_at_hand(&self, engine: &Engine, worker: usize, index: usize, unit: &Range<usize>) -> Result<AtHand> {
         if self.goes_huge(engine, index, unit) {
             let fetched = self.fetch_unit(engine, worker, index, unit);
-            if fetched < UNIT {
-                return Ok(AtHand::Part(fetched));
-            }
-            self.move_unit(engine, worker, index, unit)?;
-            return Ok(AtHand::All);
+            return if fetched < UNIT {
+                Ok(AtHand::Part(fetched))
+            } else {
+                self.move_unit(engine, worker, index, unit).map(|()| AtHand::All)
+            };
         }
-        Ok(if self.place_rest(engine, worker, index, unit)? { AtHand::All } else { AtHand::Part(0) })
+        Ok(if self.place_rest(engine, worker, index, unit)? { AtHand::All } else { AtHand::Pages })
     }
 
-    /// Places what is missing of a unit; the worker has fetched so many of its bytes.
+    /// Places the rest of a unit, and waits for the disk.
     pub fn place_waiting(
         &self,
         engine: &Engine,
         worker: usize,
         index: usize,
         unit: &Range<usize>,
-        fetched: usize,
+        at_hand: AtHand,
     ) -> Result<()> {
         let block = engine.block(index);
-        if self.goes_huge(engine, index, unit) {
-            let buffers = &self.buffers[worker];
-            let offset = (block.offset_of(unit.start) + fetched) as u64;
-            let to = buffers.unit().wrapping_add(fetched);
-            if self.direct.is_none() {
-                buffers.prepare();
+        match at_hand {
+            AtHand::All => return Ok(()),
+            AtHand::Part(fetched) if block.received().find(unit.clone(), true).is_none() => {
+                let buffers = &self.buffers[worker];
+                let offset = (block.offset_of(unit.start) + fetched) as u64;
+                let to = buffers.unit().wrapping_add(fetched);
+                // Else the disk would wait for that.
+                if self.direct.is_none() {
+                    buffers.prepare();
+                }
+                // SAFETY: each worker has a buffer to itself, which has room for a unit.
+                unsafe { self.read_waiting(self.sources[index], offset, to, UNIT - fetched) }?;
+                // Somebody else may have been faster.
+                if block.received().find(unit.clone(), true).is_none() {
+                    return self.move_unit(engine, worker, index, unit);
+                }
             }
-            // SAFETY: each worker has a buffer to itself, which has room for a unit.
-            unsafe { self.read_waiting(self.sources[index], offset, to, UNIT - fetched) }?;
-            return self.move_unit(engine, worker, index, unit);
+            AtHand::Part(_) | AtHand::Pages => {}
         }
         let mut from = unit.start;
         while let Some(missing) = block.received().find(from..unit.end, false) {
@@ -240,43 +283,30 @@ impl Pages {
         page: usize,
         unit: &Range<usize>,
     ) -> Result<Range<usize>> {
-        let goes_huge = self.goes_huge(engine, index, unit);
-        let fetched = if goes_huge { self.fetch_unit(engine, worker, index, unit) } else { 0 };
-        if fetched == UNIT {
-            self.move_unit(engine, worker, index, unit)?;
-            return Ok(unit.clone());
-        }
-        if self.place_along(engine, worker, index, page..page + 1)? == 0 {
-            // Should something else of the unit be what cannot be had, this page still can.
-            if goes_huge && self.waits_for_units() && self.place_timed(engine, worker, index, unit, fetched).is_ok() {
+        let fetched = if self.goes_huge(engine, index, unit) {
+            let fetched = self.fetch_unit(engine, worker, index, unit);
+            if fetched == UNIT {
+                self.move_unit(engine, worker, index, unit)?;
                 return Ok(unit.clone());
             }
+            Some(fetched)
+        } else {
+            None
+        };
+        if self.place_along(engine, worker, index, page..page + 1)? == 0 {
+            if let Some(fetched) = fetched.filter(|_| self.patience.is_there()) {
+                let start = Instant::now();
+                let placed = self.place_waiting(engine, worker, index, unit, AtHand::Part(fetched));
+                self.patience.waited(start.elapsed(), placed.is_err());
+                if placed.is_ok() {
+                    return Ok(unit.clone());
+                }
+            }
+            // Should something else of the unit be what cannot be had, this page still can.
             self.place(engine, worker, index, page..page + 1)?;
         }
         let all = self.place_rest(engine, worker, index, unit)?;
         Ok(if all { unit.clone() } else { page..page + 1 })
-    }
-
-    /// Whether the disk is fast enough for a fault to wait for a unit.
-    fn waits_for_units(&self) -> bool {
-        self.singly.fetch_update(Relaxed, Relaxed, |faults| faults.checked_sub(1)).is_err()
-    }
-
-    /// The same as [`Pages::place_waiting`], and takes the time.
-    fn place_timed(
-        &self,
-        engine: &Engine,
-        worker: usize,
-        index: usize,
-        unit: &Range<usize>,
-        fetched: usize,
-    ) -> Result<()> {
-        let start = Instant::now();
-        let placed = self.place_waiting(engine, worker, index, unit, fetched);
-        if placed.is_err() || start.elapsed() > MOST_WAIT {
-            self.singly.store(SINGLY, Relaxed);
-        }
-        placed
     }
 
     /// Places what is missing of a unit page by page, up to where that would mean to wait for a disk. Whether it came to the end.
@@ -292,31 +322,6 @@ impl Pages {
             at = missing + placed;
         }
         Ok(true)
-    }
-
-    /// Places pages that nobody waits for, run by run, as long as they are missing and cost no time: a run of which something is
-    /// not in the page cache ends it. How many were placed.
-    pub fn place_along(&self, engine: &Engine, worker: usize, index: usize, pages: Range<usize>) -> Result<usize> {
-        let block = engine.block(index);
-        let end = pages.end.min(block.pages()).max(pages.start);
-        let end = block.received().find(pages.start..end, true).unwrap_or(end);
-        let buffer = self.buffers[worker].pages();
-        let mut at = pages.start;
-        while at < end {
-            let (run, zeros) = self.next_run(engine, worker, index, at..end);
-            let (offset, length) = (block.offset_of(run.start) as u64, block.offset_of(run.len()));
-            let filling = if zeros {
-                Filling::Zeros
-            // SAFETY: each worker has a buffer to itself, and these pages fit into it.
-            } else if unsafe { self.read_at_hand(self.sources[index], offset, buffer, length) } == length {
-                Filling::Bytes(buffer)
-            } else {
-                break;
-            };
-            engine.place(index, run.clone(), filling)?;
-            at = run.end;
-        }
-        Ok(at - pages.start)
     }
 }
 
