@@ -31,8 +31,11 @@ pub(crate) enum Kind {
     Zero,
 }
 
-/// Zeros up to this many bytes between data are read along: that costs less than to read twice.
-const MOST_GAP: u64 = 16 << 10;
+/// Zeros up to so many bytes are read along with data: copying them from the page cache costs less than one more call, ...
+pub(super) const GAP_AT_HAND: u64 = 16 << 10;
+
+/// ... and reading them from a disk less than one more access to it, or than an end of its reading ahead.
+pub(super) const GAP_ON_DISK: u64 = 256 << 10;
 
 impl SnapshotBlock {
     /// The block's name.
@@ -64,19 +67,23 @@ impl SnapshotBlock {
         Run { length: end.min(last * self.page_size) - offset, kind }
     }
 
-    /// How many bytes from `offset` on, where there is data, are worth reading at once: at most `max`, and data in the end.
-    pub(super) fn stretch(&self, offset: u64, max: u64) -> u64 {
+    /// What is worth reading at once at byte `offset`, which is inside the block: at most `max` bytes, in which no run of zeros is
+    /// longer than `gap`; or zeros, not to be read at all.
+    pub(super) fn stretch(&self, offset: u64, max: u64, gap: u64) -> Run {
         let end = offset.saturating_add(max).min(self.length);
-        let mut at = offset + self.run(offset, max).length;
+        let first = self.run(offset, max);
+        let mut at = offset + first.length;
+        if first.kind == Kind::Zero && (first.length > gap || at == end) {
+            return first;
+        }
         while at < end {
-            let gap = self.run(at, end - at).length;
-            if gap > MOST_GAP || at + gap == end {
+            let run = self.run(at, end - at);
+            if run.kind == Kind::Zero && run.length > gap {
                 break;
             }
-            at += gap;
-            at += self.run(at, end - at).length;
+            at += run.length;
         }
-        at - offset
+        Run { length: at - offset, kind: Kind::Data }
     }
 }
 

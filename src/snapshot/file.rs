@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::path::Path;
 
-use super::block::{Kind, Run, SnapshotBlock};
+use super::block::{GAP_AT_HAND, GAP_ON_DISK, Kind, Run, SnapshotBlock};
 use super::checksum::Checksum;
 use super::image::Image;
 use super::{flat, mapped_ram};
@@ -112,10 +112,10 @@ impl Snapshot {
         self.blocks[block].run(offset, max)
     }
 
-    /// How many bytes from `offset` on are worth reading at once, where there is data: at most `max`. In between, there may be
-    /// zeros.
-    pub(crate) fn stretch(&self, block: usize, offset: u64, max: u64) -> u64 {
-        self.blocks[block].stretch(offset, max)
+    /// What is worth reading at once: at most `max` bytes, in which no run of zeros is longer than `gap`; or zeros, not to be read
+    /// at all. As [`Snapshot::run`].
+    pub(crate) fn stretch(&self, block: usize, offset: u64, max: u64, gap: u64) -> Run {
+        self.blocks[block].stretch(offset, max, gap)
     }
 
     /// Fills `length` bytes at `to` with the block's bytes from `offset` on, all of them or an error. What the file
@@ -126,41 +126,33 @@ impl Snapshot {
     pub(crate) unsafe fn read(&self, block: usize, offset: u64, to: *mut u8, length: usize) -> Result<()> {
         let source = &self.blocks[block];
         self.check_inside(source, offset, length)?;
-        let mut done = 0;
+        let read = |at, to, length| {
+            // SAFETY: it is called with a part of the bytes that this function may write.
+            unsafe { file::read_at(self.image.descriptor(), at, to, length) }.unwrap_or(0)
+        };
+        let is_one_run = length == 0 || source.run(offset, length as u64).length == length as u64;
+        let mut done = if is_one_run {
+            0
+        } else {
+            // SAFETY: this function's contract is the same.
+            unsafe { self.read_prefix(block, offset, to, length, GAP_ON_DISK, read) }
+        };
+        // What is wrong with the file where it holds nothing of ours does not matter: now just what it holds, to see.
         while done < length {
             let (at, to) = (offset + done as u64, to.wrapping_add(done));
-            // SAFETY: `done` is below `length`, and not more than what is left is filled.
+            let run = source.run(at, (length - done) as u64);
+            // SAFETY: `done` is below `length`, and a run is not longer than what is left.
             unsafe {
-                let filled = self.read_some(source, at, to, (length - done) as u64)?;
-                clear_zeros(source, at, to, filled);
-                done += filled;
+                if run.kind == Kind::Data {
+                    self.image.read_raw(source.pages_offset + at, to, run.length as usize).map_err(|error| {
+                        error.context(format_args!("{}: RAM block '{}', offset {at:#x}", self.name(), source.idstr))
+                    })?;
+                }
+                clear_zeros(source, at, to, run.length as usize);
             }
+            done += run.length as usize;
         }
         Ok(())
-    }
-
-    /// Reads the first of `max` bytes of a block, as many as are read at once or are zeros: how many. Zeros are left as they are.
-    ///
-    /// # Safety
-    /// As for [`Snapshot::read`].
-    unsafe fn read_some(&self, source: &SnapshotBlock, offset: u64, to: *mut u8, max: u64) -> Result<usize> {
-        let run = source.run(offset, max);
-        let (from, length) = (source.pages_offset + offset, run.length as usize);
-        if run.kind == Kind::Zero {
-            return Ok(length);
-        }
-        let stretch = source.stretch(offset, max) as usize;
-        // SAFETY: this function's contract is the same; a stretch is not longer than `max`, and a run not longer than that.
-        unsafe {
-            // What is wrong with the file where it holds nothing of ours does not matter.
-            if stretch > length && file::read_at(self.image.descriptor(), from, to, stretch) == Ok(stretch) {
-                return Ok(stretch);
-            }
-            let read = self.image.read_raw(from, to, length);
-            read.map(|()| length).map_err(|error| {
-                error.context(format_args!("{}: RAM block '{}', offset {offset:#x}", self.name(), source.idstr))
-            })
-        }
     }
 
     /// The same with as many of these bytes, from the first on, as can be had without waiting for a disk; how many.
@@ -173,7 +165,7 @@ impl Snapshot {
             unsafe { file::read_cached(self.image.descriptor(), at, to, length) }
         };
         // SAFETY: this function's contract is the same.
-        unsafe { self.read_prefix(block, offset, to, length, read) }
+        unsafe { self.read_prefix(block, offset, to, length, GAP_AT_HAND, read) }
     }
 
     /// The same with as many of these bytes, from the first on, as can be read past the page cache; how many. None where they
@@ -194,7 +186,7 @@ impl Snapshot {
             unsafe { file::read_at(direct, at, to, length) }.unwrap_or(0)
         };
         // SAFETY: this function's contract is the same.
-        unsafe { self.read_prefix(block, offset, to, length, read) }
+        unsafe { self.read_prefix(block, offset, to, length, GAP_ON_DISK, read) }
     }
 
     /// What [`Snapshot::read_direct`] reads from.
@@ -207,22 +199,19 @@ impl Snapshot {
         let (source, end) = (&self.blocks[block], offset + length as u64);
         let mut at = offset;
         while at < end {
-            let run = source.run(at, end - at);
-            at += match run.kind {
-                Kind::Zero => run.length,
-                Kind::Data => {
-                    let stretch = source.stretch(at, end - at);
-                    if !file::is_cached(self.image.descriptor(), source.pages_offset + at, stretch as usize) {
-                        return false;
-                    }
-                    stretch
-                }
-            };
+            let Run { length, kind } = source.stretch(at, end - at, GAP_AT_HAND);
+            if kind == Kind::Data
+                && !file::is_cached(self.image.descriptor(), source.pages_offset + at, length as usize)
+            {
+                return false;
+            }
+            at += length;
         }
         true
     }
 
-    /// Fills as many of `length` bytes at `to` as `read` gives, which is given offsets in the file, and says how many those are.
+    /// Fills as many of `length` bytes at `to` as `read` gives, which is given offsets in the file, and says how many those are;
+    /// zeros up to `gap` are read along.
     ///
     /// # Safety
     /// As for [`Snapshot::read`]; `read` is called with a part of those bytes.
@@ -232,6 +221,7 @@ impl Snapshot {
         offset: u64,
         to: *mut u8,
         length: usize,
+        gap: u64,
         mut read: impl FnMut(u64, *mut u8, usize) -> usize,
     ) -> usize {
         let source = &self.blocks[block];
@@ -241,19 +231,14 @@ impl Snapshot {
         let mut done = 0;
         while done < length {
             let (at, left) = (offset + done as u64, (length - done) as u64);
-            let run = source.run(at, left);
             let to = to.wrapping_add(done);
-            let (stretch, read) = match run.kind {
-                Kind::Zero => (run.length as usize, run.length as usize),
-                Kind::Data => {
-                    let stretch = source.stretch(at, left) as usize;
-                    (stretch, read(source.pages_offset + at, to, stretch))
-                }
-            };
-            // SAFETY: `done` is below `length`, and neither a run nor a stretch is longer than what is left.
+            let stretch = source.stretch(at, left, gap);
+            let length = stretch.length as usize;
+            let read = if stretch.kind == Kind::Data { read(source.pages_offset + at, to, length) } else { length };
+            // SAFETY: `done` is below `length`, and a stretch is not longer than what is left.
             unsafe { clear_zeros(source, at, to, read) };
             done += read;
-            if read < stretch {
+            if read < length {
                 break;
             }
         }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::around;
-use super::block::Kind;
+use super::block::{GAP_AT_HAND, GAP_ON_DISK, Kind, Run};
 use super::buffers::Buffers;
 use super::file::Snapshot;
 use super::order::UNIT;
@@ -148,7 +148,7 @@ impl Pages {
     /// Places pages of a block, none of which was received yet, as far as anyone knows.
     pub fn place(&self, engine: &Engine, worker: usize, index: usize, pages: Range<usize>) -> Result<()> {
         let source = self.sources[index];
-        let placed = self.place_runs(engine, worker, index, pages, |offset, to, length| {
+        let placed = self.place_runs(engine, worker, index, pages, GAP_ON_DISK, |offset, to, length| {
             // SAFETY: that is what it is called for.
             unsafe { self.read_waiting(source, offset, to, length) }.map(|()| true)
         });
@@ -161,66 +161,53 @@ impl Pages {
         let (source, block) = (self.sources[index], engine.block(index));
         let end = pages.end.min(block.pages()).max(pages.start);
         let end = block.received().find(pages.start..end, true).unwrap_or(end);
-        self.place_runs(engine, worker, index, pages.start..end, |offset, to, length| {
+        self.place_runs(engine, worker, index, pages.start..end, GAP_AT_HAND, |offset, to, length| {
             // SAFETY: that is what it is called for.
             Ok(unsafe { self.read_at_hand(source, offset, to, length) } == length)
         })
     }
 
-    /// Places pages of a block: what is not zeros is read, from an offset on to memory with room for so many bytes, until that
-    /// fails or comes to nothing (false). How many pages were placed.
+    /// Places pages of a block: what is not zeros, or stands between zeros of `gap` at most, is read, from an offset on to memory
+    /// with room for so many bytes; until that fails or comes to nothing (false). How many pages were placed.
     fn place_runs(
         &self,
         engine: &Engine,
         worker: usize,
         index: usize,
         pages: Range<usize>,
+        gap: u64,
         read: impl Fn(u64, *mut u8, usize) -> Result<bool>,
     ) -> Result<usize> {
-        let block = engine.block(index);
+        let (source, block) = (self.sources[index], engine.block(index));
         let buffers = &self.buffers[worker];
-        // What is in the worker's memory.
-        let mut fetched = pages.start..pages.start;
+        // A host page can hold target pages of both kinds.
+        let first_of = |run: Run| match block.page_of(run.length as usize) {
+            zeros if run.kind == Kind::Zero && zeros > 0 => (zeros, true),
+            _ => ((run.length as usize).div_ceil(block.page_size()), false),
+        };
         let mut at = pages.start;
         while at < pages.end {
-            let (run, zeros) = self.next_run(engine, index, at..pages.end);
+            let (offset, length) = (block.offset_of(at), block.offset_of(pages.end - at).min(buffers.room()));
+            let (count, zeros) = first_of(self.snapshot.stretch(source, offset as u64, length as u64, gap));
+            let end = at + count;
             if zeros {
-                engine.place(index, run.clone(), Filling::Zeros)?;
-                at = run.end;
+                engine.place(index, at..end, Filling::Zeros)?;
+                at = end;
                 continue;
             }
-            if at >= fetched.end {
-                fetched = self.next_stretch(engine, index, at..pages.end.min(at + block.page_of(buffers.room())));
-                let (offset, length) = (block.offset_of(fetched.start) as u64, block.offset_of(fetched.len()));
-                if !read(offset, buffers.pages(), length)? {
-                    break;
-                }
+            if !read(offset as u64, buffers.pages(), block.offset_of(count))? {
+                break;
             }
-            let run = at..run.end.min(fetched.end);
-            let from = buffers.pages().wrapping_add(block.offset_of(at - fetched.start));
-            engine.place(index, run.clone(), Filling::Bytes(from))?;
-            at = run.end;
+            while at < end {
+                let done = block.offset_of(at) - offset;
+                let left = block.offset_of(end - at) as u64;
+                let (count, zeros) = first_of(self.snapshot.run(source, block.offset_of(at) as u64, left));
+                let bytes = Filling::Bytes(buffers.pages().wrapping_add(done));
+                engine.place(index, at..at + count, if zeros { Filling::Zeros } else { bytes })?;
+                at += count;
+            }
         }
         Ok(at - pages.start)
-    }
-
-    /// The first of these pages that are all zeros, or that are not; whether they are zeros.
-    fn next_run(&self, engine: &Engine, index: usize, pages: Range<usize>) -> (Range<usize>, bool) {
-        let block = engine.block(index);
-        let (offset, length) = (block.offset_of(pages.start) as u64, block.offset_of(pages.len()) as u64);
-        let run = self.snapshot.run(self.sources[index], offset, length);
-        let zeros = if run.kind == Kind::Zero { block.page_of(run.length as usize) } else { 0 };
-        // A host page can hold target pages of both kinds.
-        let count = if zeros > 0 { zeros } else { (run.length as usize).div_ceil(block.page_size()) };
-        (pages.start..pages.start + count, zeros > 0)
-    }
-
-    /// The first of these pages, of which the first is not zeros, that are worth reading at once.
-    fn next_stretch(&self, engine: &Engine, index: usize, pages: Range<usize>) -> Range<usize> {
-        let block = engine.block(index);
-        let (offset, length) = (block.offset_of(pages.start) as u64, block.offset_of(pages.len()) as u64);
-        let stretch = self.snapshot.stretch(self.sources[index], offset, length);
-        pages.start..pages.start + (stretch as usize).div_ceil(block.page_size())
     }
 
     /// Places what is missing of a unit, as far as that can be had without waiting for a disk.

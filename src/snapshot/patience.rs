@@ -4,10 +4,10 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
 
 /// How long a fault waits for a unit, about.
-const MOST_WAIT: Duration = Duration::from_millis(10);
+const MOST_WAIT: Duration = Duration::from_millis(30);
 
 /// How many faults wait for their pages only, after one has waited too long.
-const SINGLY: usize = 64;
+const SINGLY: usize = 16;
 
 #[derive(Debug, Default)]
 pub(super) struct Patience {

@@ -207,9 +207,14 @@ fn runs_are_as_long_as_the_pages_are_of_one_kind() {
 fn what_is_read_at_once_ends_where_a_gap_is_long() {
     let pages = [vec![Data(1)], vec![ZERO; 4], vec![Data(2)], vec![ZERO; 5], vec![Data(3)]].concat();
     let snapshot = Stream::one_block(4096, &pages).open().unwrap();
-    let stretch = |page: u64, pages: u64| snapshot.stretch(0, page * 4096, pages * 4096) / 4096;
-    assert_eq!([stretch(0, 12), stretch(0, 6), stretch(0, 5), stretch(0, 2), stretch(0, 1)], [6, 6, 1, 1, 1]);
-    assert_eq!([stretch(5, 7), stretch(11, 1)], [1, 1]);
+    let stretch = |page: u64, pages: u64| {
+        let Run { length, kind } = snapshot.stretch(0, page * 4096, pages * 4096, 4 * 4096);
+        (length / 4096, kind)
+    };
+    for (max, length) in [(12, 6), (6, 6), (4, 4), (1, 1)] {
+        assert_eq!(stretch(0, max), (length, Kind::Data), "of {max} pages");
+    }
+    assert_eq!([stretch(1, 11), stretch(1, 4), stretch(6, 6)], [(5, Kind::Data), (4, Kind::Zero), (5, Kind::Zero)]);
     let read = read(&snapshot, 0, 0, 12 * 4096).unwrap();
     let starts: Vec<_> = read.chunks(4096).map(|page| page[0]).collect();
     assert_eq!(starts, [1, 0, 0, 0, 0, 2, 0, 0, 0, 0, 0, 3]);
