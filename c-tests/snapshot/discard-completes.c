@@ -15,7 +15,7 @@ int main(void)
     RAMBlock *ram = vm_add_ram(vm, RAM_ANON, PAGES);
     struct snapshot_file *file = snapshot_file_of(vm);
 
-    CHECK_OK(uffd_incoming_load_snapshot(vm, file->snapshot, &config));
+    CHECK_OK(load_with(vm, file->snapshot, &config));
     CHECK_EQ(vm_stats(vm).complete, 0);
     CHECK_EQ(vm_received(vm, ram, 0), 0);
     CHECK_PAGE(ram, 100);

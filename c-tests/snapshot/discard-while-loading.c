@@ -84,7 +84,7 @@ static void check_load(RAMBlock *ram, enum ram_kind kind, const struct snapshot_
     MigrationIncomingState *vm = file->vm;
 
     alarm(SECONDS_PER_LOAD);
-    CHECK_OK(uffd_incoming_load_snapshot(vm, file->snapshot, &config));
+    CHECK_OK(load_with(vm, file->snapshot, &config));
     for (unsigned i = 0; i < DISCARDERS + TOUCHERS; i++) {
         parts[i] = (struct part) {
             .vm = vm,

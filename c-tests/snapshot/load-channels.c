@@ -15,7 +15,7 @@ int main(void)
     CHECK_OK(uffd_incoming_wait(vm, -1));
     CHECK_OK(uffd_incoming_cleanup(vm));
 
-    CHECK_OK(uffd_incoming_load_snapshot(vm, file->snapshot, &config));
+    CHECK_OK(load_with(vm, file->snapshot, &config));
     CHECK(uffd_incoming_temp_page(vm, 1) != NULL);
     CHECK(uffd_incoming_temp_page(vm, 2) == NULL);
     CHECK_OK(uffd_incoming_wait(vm, -1));

@@ -17,7 +17,7 @@ int main(void)
     vm_add_ram(vm, RAM_ANON, 1); /* fewer pages than threads */
     struct snapshot_file *file = snapshot_file_of(vm);
 
-    CHECK_OK(uffd_incoming_load_snapshot(vm, file->snapshot, &config));
+    CHECK_OK(load_with(vm, file->snapshot, &config));
     CHECK_EQ(vm_stats(vm).fault_threads, 4);
     struct walkers *walkers = walkers_start(vm, 4);
     CHECK_OK(uffd_incoming_wait(vm, -1));

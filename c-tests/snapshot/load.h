@@ -13,6 +13,12 @@
  */
 void load(MigrationIncomingState *vm, UffdSnapshot *snapshot, uint64_t flags);
 
+/*
+ * uffd_incoming_load_snapshot(). With UFFD_TEST_DIRECT_IO=1 in the environment, UFFD_LOAD_DIRECT_IO is asked for, too, where the
+ * file system of the snapshot can do that: the test direct-io fails where that would never be.
+ */
+int load_with(MigrationIncomingState *vm, UffdSnapshot *snapshot, const UffdLoadConfig *config);
+
 /* Opens the snapshot with this path, which must succeed. */
 UffdSnapshot *open_snapshot(const char *path);
 

@@ -15,7 +15,8 @@ int main(void)
 
     CHECK_EQ(snapshot_page_kind(PAGES - 1), PAGE_DATA);
     load(vm, file->snapshot, UFFD_LOAD_NO_BACKGROUND);
-    for (size_t page = 0; page < PAGES - 1; page++) {
+    /* Backwards: to who goes on from page to page, those behind it are brought along. */
+    for (size_t page = PAGES - 1; page-- > 0;) {
         CHECK_PAGE(rb, page);
     }
 

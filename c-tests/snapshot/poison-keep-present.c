@@ -29,7 +29,7 @@ static void check_load(MigrationIncomingState *vm, RAMBlock *rb, struct snapshot
 {
     const UffdLoadConfig config = { .size = sizeof(config), .flags = UFFD_LOAD_KEEP_PRESENT };
 
-    CHECK_OK(uffd_incoming_load_snapshot(vm, file->snapshot, &config));
+    CHECK_OK(load_with(vm, file->snapshot, &config));
     CHECK_EQ(uffd_incoming_wait(vm, 10000), poisoned > 0 ? -EIO : 0);
     CHECK_EQ(vm_stats(vm).complete, poisoned == 0);
     CHECK_EQ(vm_stats(vm).pages_poisoned, poisoned);

@@ -50,7 +50,7 @@ static void check_load(uint32_t loader_threads, bool heals)
     }
     CHECK(is_lost(CUT_PAGE) && is_lost(PAGES / 2));
     CHECK_EQ(ftruncate(file->fd, file->blocks[0].pages_offset + CUT_PAGE * rb->page_size + 100), 0);
-    CHECK_OK(uffd_incoming_load_snapshot(vm, file->snapshot, &config));
+    CHECK_OK(load_with(vm, file->snapshot, &config));
     sigbus_touch(&early, ram_page(rb, PAGES / 2));
     CHECK_ERRNO(uffd_incoming_wait(vm, -1), -EIO);
     CHECK_ERROR_HAS("poisoned");

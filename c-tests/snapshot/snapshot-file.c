@@ -3,10 +3,14 @@
 #include "snapshot-file.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
+
+#include "page-cache.h"
+#include "scratch.h"
 
 #define STALE_BYTE 0xee
 
@@ -41,13 +45,30 @@ static enum page_kind write_page(const void *opaque, size_t block, uint64_t page
     return kind;
 }
 
+static bool is_on_disk(void)
+{
+    return getenv("UFFD_TEST_DIRECT_IO") != NULL;
+}
+
+static int new_file(void)
+{
+    if (!is_on_disk()) {
+        return memfd_create("snapshot", MFD_CLOEXEC);
+    }
+    char *path = scratch_path("on-disk");
+    const int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    CHECK_EQ(unlink(path), 0);
+    free(path);
+    return fd;
+}
+
 struct snapshot_file *snapshot_file_new(MigrationIncomingState *vm)
 {
     struct snapshot_file *file = calloc(1, sizeof(*file));
 
     CHECK(file != NULL);
     file->vm = vm;
-    file->fd = memfd_create("snapshot", MFD_CLOEXEC);
+    file->fd = new_file();
     CHECK(file->fd >= 0);
     for (unsigned i = 0; i < vm->block_count; i++) {
         file->blocks[i].idstr = vm->blocks[i]->idstr;
@@ -67,6 +88,9 @@ void snapshot_file_write(struct snapshot_file *file)
 {
     if (mapped_ram_write(file->fd, &file->layout) != 0) {
         FAIL("cannot write the snapshot: %s", strerror(errno));
+    }
+    if (is_on_disk()) {
+        page_cache_drop(file->fd);
     }
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * A mapped-ram snapshot of a test's VM, in memory: it holds what the sources of the VM's blocks say.
+ * A mapped-ram snapshot of a test's VM, in memory: it holds what the sources of the VM's blocks say. With UFFD_TEST_DIRECT_IO=1 in
+ * the environment it is a file without a name in the test's scratch directory, and once written not in the page cache.
  */
 #ifndef SNAPSHOT_FILE_H
 #define SNAPSHOT_FILE_H

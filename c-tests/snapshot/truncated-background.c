@@ -18,7 +18,7 @@ static void check_load(uint32_t loader_threads)
 
     CHECK_EQ(snapshot_page_kind(CUT_PAGE), PAGE_DATA);
     CHECK_EQ(ftruncate(file->fd, file->blocks[0].pages_offset + CUT_PAGE * rb->page_size + 100), 0);
-    CHECK_OK(uffd_incoming_load_snapshot(vm, file->snapshot, &config));
+    CHECK_OK(load_with(vm, file->snapshot, &config));
     CHECK_ERRNO(uffd_incoming_wait(vm, -1), -EIO);
     CHECK_ERROR_HAS("truncated");
     CHECK_EQ(vm_stats(vm).complete, 0);

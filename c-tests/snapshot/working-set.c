@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "load.h"
 #include "scratch.h"
 
 #define MOST_WARNINGS 128
@@ -21,7 +22,7 @@ void load_working_set(MigrationIncomingState *vm, UffdSnapshot *snapshot, uint64
         .working_set_replay = replay,
     };
 
-    CHECK_OK(uffd_incoming_load_snapshot(vm, snapshot, &config));
+    CHECK_OK(load_with(vm, snapshot, &config));
 }
 
 void record_working_set(MigrationIncomingState *vm, UffdSnapshot *snapshot, const char *record,

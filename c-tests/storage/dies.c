@@ -44,7 +44,7 @@ static void check_load(enum ram_kind kind, bool cached, enum end end)
 
     CHECK_EQ(snapshot_page_kind(TOUCHED), PAGE_DATA);
     storage_hangs(storage, FIRST_HELD, PAGES);
-    CHECK_OK(uffd_incoming_load_snapshot(vm, storage->file->snapshot, &config));
+    CHECK_OK(load_with(vm, storage->file->snapshot, &config));
     touch_read(&toucher, ram_page(rb, TOUCHED));
     AWAIT(storage->orders->held > 0);
     storage_dies(storage);

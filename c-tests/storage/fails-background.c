@@ -24,7 +24,7 @@ static void check_load(enum ram_kind kind, bool cached, uint32_t loader_threads)
 
     CHECK_EQ(snapshot_page_kind(PAGES / 2), PAGE_DATA);
     storage_fails(storage, BAD_PAGE, PAGES);
-    CHECK_OK(uffd_incoming_load_snapshot(vm, storage->file->snapshot, &config));
+    CHECK_OK(load_with(vm, storage->file->snapshot, &config));
     CHECK_ERRNO(uffd_incoming_wait(vm, -1), -EIO);
     CHECK_ERROR_HAS("loading in the background");
     CHECK_ERROR_HAS(storage->path);

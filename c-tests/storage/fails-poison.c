@@ -36,7 +36,7 @@ static void check_load(bool cached, uint32_t loader_threads)
 
     CHECK(is_lost(FIRST_BAD_PAGE) && is_lost(FIRST_BAD_PAGE + 1));
     storage_fails(storage, FIRST_BAD_PAGE, BAD_PAGES);
-    CHECK_OK(uffd_incoming_load_snapshot(vm, storage->file->snapshot, &config));
+    CHECK_OK(load_with(vm, storage->file->snapshot, &config));
     sigbus_touch(&early, ram_page(rb, FIRST_BAD_PAGE + 1));
     CHECK_ERRNO(uffd_incoming_wait(vm, -1), -EIO);
     CHECK_ERROR_HAS("poisoned");

@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/*
+ * What the page cache holds of a file.
+ */
+#ifndef PAGE_CACHE_H
+#define PAGE_CACHE_H
+
+#include <stddef.h>
+
+/* Has all of the file on its disk, and nothing of it in the page cache. A file in memory stays where it is. */
+void page_cache_drop(int fd);
+
+/* How many bytes of the file are in the page cache. */
+size_t page_cache_bytes(int fd);
+
+#endif
