@@ -15,6 +15,18 @@ void page_cache_drop(int fd)
     CHECK_EQ(posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED), 0);
 }
 
+void page_cache_fill(int fd)
+{
+    static char bytes[1 << 20];
+    off_t at = 0;
+    ssize_t length;
+
+    while ((length = pread(fd, bytes, sizeof(bytes), at)) > 0) {
+        at += length;
+    }
+    CHECK_EQ(length, 0);
+}
+
 size_t page_cache_bytes(int fd)
 {
     const size_t page_size = (size_t)sysconf(_SC_PAGESIZE);

@@ -10,6 +10,9 @@
 /* Has all of the file on its disk, and nothing of it in the page cache. A file in memory stays where it is. */
 void page_cache_drop(int fd);
 
+/* Has the page cache hold all of it. */
+void page_cache_fill(int fd);
+
 /* How many bytes of the file are in the page cache. */
 size_t page_cache_bytes(int fd);
 

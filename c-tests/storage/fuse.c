@@ -3,6 +3,7 @@
 #include "fuse.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/fuse.h>
 #include <poll.h>
 #include <string.h>
@@ -19,10 +20,14 @@ struct request {
     struct fuse_in_header header;
     union {
         struct fuse_init_in init;
+        struct fuse_open_in open;
         struct fuse_read_in read;
         char room[FUSE_MIN_READ_BUFFER];
     };
 };
+
+/* What an open file is called. */
+enum { BUFFERED = 1, DIRECT = 2 };
 
 /* A read that is to be answered. */
 struct reading {
@@ -82,6 +87,21 @@ static void answer_attributes(const struct server *server, uint64_t unique)
     answer(server, unique, 0, &attributes, sizeof(attributes));
 }
 
+static void answer_open(const struct server *server, const struct request *request)
+{
+    const bool direct = request->open.flags & O_DIRECT;
+    struct fuse_open_out opened = {
+        .fh = direct ? DIRECT : BUFFERED,
+        .open_flags = server->cached ? FOPEN_KEEP_CACHE : FOPEN_DIRECT_IO,
+    };
+
+    if (direct && server->orders->no_direct) {
+        answer(server, request->header.unique, -server->orders->no_direct, NULL, 0);
+    } else {
+        answer(server, request->header.unique, 0, &opened, sizeof(opened));
+    }
+}
+
 /* Answers a read in the mood of the moment; false if that is with silence. */
 static bool answer_read(const struct server *server, const struct reading *reading)
 {
@@ -107,11 +127,23 @@ static bool answer_read(const struct server *server, const struct reading *readi
 static void take_read(struct server *server, const struct request *request)
 {
     const struct reading reading = { request->header.unique, request->read.offset, request->read.size };
+    struct fuse_orders *orders = server->orders;
+    const bool direct = request->read.fh == DIRECT;
 
+    if (direct && orders->sector != 0 && (reading.offset | reading.size) % orders->sector != 0) {
+        orders->unfit++;
+        answer(server, reading.unique, -EINVAL, NULL, 0);
+        return;
+    }
+    orders->asked += reading.size;
+    orders->direct += direct ? reading.size : 0;
+    if (orders->slow_us != 0) {
+        usleep(orders->slow_us);
+    }
     if (!answer_read(server, &reading)) {
         CHECK(server->held_count < MOST_HELD);
         server->held[server->held_count++] = reading;
-        server->orders->held = server->held_count;
+        orders->held = server->held_count;
     }
 }
 
@@ -147,12 +179,9 @@ static bool take_request(struct server *server)
     case FUSE_GETATTR:
         answer_attributes(server, request.header.unique);
         break;
-    case FUSE_OPEN: {
-        struct fuse_open_out opened = { .open_flags = server->cached ? FOPEN_KEEP_CACHE : FOPEN_DIRECT_IO };
-
-        answer(server, request.header.unique, 0, &opened, sizeof(opened));
+    case FUSE_OPEN:
+        answer_open(server, &request);
         break;
-    }
     case FUSE_READ:
         take_read(server, &request);
         break;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
  * The side of a FUSE file system that answers the kernel: one file, which is the root of the file system.
- * It can be told to fail, or to leave reads without an answer.
+ * It can be told to fail, to leave reads without an answer, to be slow, and to be particular about direct reads (O_DIRECT).
  */
 #ifndef FUSE_H
 #define FUSE_H
@@ -22,6 +22,12 @@ struct fuse_orders {
     _Atomic uint64_t from, end; /* which bytes of the file it concerns; changed only while all is well */
     atomic_int error;           /* which: an errno value */
     atomic_uint held;           /* how many reads have no answer yet */
+    atomic_uint slow_us;        /* how long it takes for a read */
+    atomic_int no_direct;       /* 0, or the errno value of opening with O_DIRECT */
+    atomic_uint sector;         /* 0, or what direct reads must be multiples of: else EINVAL, as from a disk */
+    atomic_uint unfit;          /* how many were not */
+    _Atomic uint64_t asked;     /* how many bytes were asked for, */
+    _Atomic uint64_t direct;    /* and how many of them by direct reads */
 };
 
 /*

@@ -65,15 +65,14 @@ static pid_t start_server(const struct storage *storage, int device, bool cached
     return pid;
 }
 
-struct storage *storage_of(MigrationIncomingState *vm, bool cached)
+struct storage *storage_of_file(struct snapshot_file *file, bool cached)
 {
     struct storage *storage = calloc(1, sizeof(*storage));
     const int device = open_device();
 
     CHECK(storage != NULL);
     storage->path = scratch_path("snapshot");
-    storage->file = snapshot_file_new(vm);
-    snapshot_file_write(storage->file);
+    storage->file = file;
     storage->orders =
         mmap(NULL, sizeof(*storage->orders), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     CHECK(storage->orders != MAP_FAILED);
@@ -85,6 +84,14 @@ struct storage *storage_of(MigrationIncomingState *vm, bool cached)
     CHECK_EQ(close(device), 0);
     storage->file->snapshot = open_snapshot(storage->path);
     return storage;
+}
+
+struct storage *storage_of(MigrationIncomingState *vm, bool cached)
+{
+    struct snapshot_file *file = snapshot_file_new(vm);
+
+    snapshot_file_write(file);
+    return storage_of_file(file, cached);
 }
 
 void storage_free(struct storage *storage)

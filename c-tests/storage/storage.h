@@ -22,6 +22,9 @@ struct storage {
  * before there are threads. Skips the test where file systems cannot be mounted.
  */
 struct storage *storage_of(MigrationIncomingState *vm, bool cached);
+
+/* The same for a snapshot that has been written, which is then the storage's. */
+struct storage *storage_of_file(struct snapshot_file *file, bool cached);
 void storage_free(struct storage *storage);
 
 /*

@@ -116,7 +116,9 @@ impl Pages {
     /// # Safety
     /// As for [`Snapshot::read`].
     unsafe fn read_waiting(&self, source: usize, offset: u64, to: *mut u8, length: usize) -> Result<()> {
-        let direct = self.direct.as_ref().filter(|_| length >= LEAST_DIRECT);
+        // Not every file system gives what is in the page cache to who does not want to wait.
+        let is_direct = || length >= LEAST_DIRECT && !self.snapshot.is_cached(source, offset, length);
+        let direct = self.direct.as_ref().filter(|_| is_direct());
         // SAFETY: this function's contract is the same. What cannot be read directly is not beyond the `length` bytes.
         unsafe {
             let read = direct.map(|file| self.snapshot.read_direct(file.as_fd(), source, offset, to, length));
