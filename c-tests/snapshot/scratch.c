@@ -3,6 +3,7 @@
 #include "scratch.h"
 
 #include <dirent.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -56,6 +57,17 @@ char *scratch_path(const char *name)
     }
     CHECK(asprintf(&path, "%s/%s", directory, name) > 0);
     return path;
+}
+
+int scratch_file(void)
+{
+    char *path = scratch_path("nameless");
+    const int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+
+    CHECK(fd >= 0);
+    CHECK_EQ(unlink(path), 0);
+    free(path);
+    return fd;
 }
 
 unsigned scratch_files(void)

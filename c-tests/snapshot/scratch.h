@@ -11,6 +11,9 @@
 /* The path of a file of this name in it. To be freed. */
 char *scratch_path(const char *name);
 
+/* An open file in it, which has no name any more. */
+int scratch_file(void);
+
 /* How many files are in it. */
 unsigned scratch_files(void);
 

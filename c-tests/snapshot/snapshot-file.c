@@ -3,7 +3,6 @@
 #include "snapshot-file.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -45,21 +44,18 @@ static enum page_kind write_page(const void *opaque, size_t block, uint64_t page
     return kind;
 }
 
+enum page_kind snapshot_data_page(const void *opaque, size_t block, uint64_t page, void *bytes)
+{
+    const struct snapshot_file *file = opaque;
+    const size_t size = file->layout.target_page_size;
+
+    memcpy(bytes, file->vm->blocks[block]->source + page * size, size);
+    return PAGE_DATA;
+}
+
 static bool is_on_disk(void)
 {
     return getenv("UFFD_TEST_DIRECT_IO") != NULL;
-}
-
-static int new_file(void)
-{
-    if (!is_on_disk()) {
-        return memfd_create("snapshot", MFD_CLOEXEC);
-    }
-    char *path = scratch_path("on-disk");
-    const int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-    CHECK_EQ(unlink(path), 0);
-    free(path);
-    return fd;
 }
 
 struct snapshot_file *snapshot_file_new(MigrationIncomingState *vm)
@@ -68,7 +64,7 @@ struct snapshot_file *snapshot_file_new(MigrationIncomingState *vm)
 
     CHECK(file != NULL);
     file->vm = vm;
-    file->fd = new_file();
+    file->fd = is_on_disk() ? scratch_file() : memfd_create("snapshot", MFD_CLOEXEC);
     CHECK(file->fd >= 0);
     for (unsigned i = 0; i < vm->block_count; i++) {
         file->blocks[i].idstr = vm->blocks[i]->idstr;

@@ -23,6 +23,9 @@ struct snapshot_file {
  */
 enum page_kind snapshot_page_kind(uint64_t page);
 
+/* A mapped_ram_file.page() that makes all pages data. */
+enum page_kind snapshot_data_page(const void *file, size_t block, uint64_t page, void *bytes);
+
 /* Writes a snapshot of the VM's blocks and opens it. Zero pages become zeros in the blocks' sources. */
 struct snapshot_file *snapshot_file_of(MigrationIncomingState *vm);
 
