@@ -85,6 +85,13 @@ MUTATIONS = [
         "        match self.poisoned_pages().filter(|_| false) {\n",
     ),
     Mutation(
+        "a page is given up when all around it cannot be read",
+        "snapshot-shared-crowd-truncated",
+        "src/snapshot/pages.rs",
+        "self.place_timed(engine, worker, index, unit, fetched).is_ok()",
+        "self.place_timed(engine, worker, index, unit, fetched).map(|()| true)?",
+    ),
+    Mutation(
         "bytes under a clear bit of the bitmap are data",
         "snapshot-shared-stale-bytes",
         "src/snapshot/data_pages.rs",

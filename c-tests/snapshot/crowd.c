@@ -2,36 +2,84 @@
 #include "crowd.h"
 
 #include <pthread.h>
+#include <string.h>
 
 #define THREADS 4
+
+static pthread_mutex_t loader = PTHREAD_MUTEX_INITIALIZER;
 
 struct turns {
     const RAMBlock *rb;
     size_t count;
+    size_t (*page_of)(size_t turn); /* NULL: the discarded page of this number */
     atomic_size_t next;
 };
 
 static void *fault_by_turns(void *opaque)
 {
     struct turns *turns = opaque;
-    size_t page;
+    size_t turn;
 
-    while ((page = turns->next++) < turns->count) {
-        CHECK_EQ(*(volatile uint8_t *)ram_page(turns->rb, page), 0);
+    while ((turn = turns->next++) < turns->count) {
+        if (turns->page_of != NULL) {
+            CHECK_PAGE(turns->rb, turns->page_of(turn));
+        } else {
+            CHECK_EQ(*(volatile uint8_t *)ram_page(turns->rb, turn), 0);
+        }
     }
     return NULL;
+}
+
+static void take_turns(struct turns *turns)
+{
+    pthread_t threads[THREADS];
+
+    for (size_t i = 0; i < THREADS; i++) {
+        CHECK_EQ(pthread_create(&threads[i], NULL, fault_by_turns, turns), 0);
+    }
+    for (size_t i = 0; i < THREADS; i++) {
+        CHECK_EQ(pthread_join(threads[i], NULL), 0);
+    }
+}
+
+void crowd_place(MigrationIncomingState *vm, RAMBlock *rb, size_t count)
+{
+    for (size_t page = 0; page < count; page++) {
+        vm_place(vm, rb, page);
+    }
 }
 
 void crowd_gather(const RAMBlock *rb, size_t count)
 {
     struct turns turns = { .rb = rb, .count = count };
-    pthread_t threads[THREADS];
 
     ram_discard(rb, 0, count);
-    for (size_t i = 0; i < THREADS; i++) {
-        CHECK_EQ(pthread_create(&threads[i], NULL, fault_by_turns, &turns), 0);
+    take_turns(&turns);
+}
+
+static void wait_in_loader(MigrationIncomingState *vm, const char *name)
+{
+    (void)vm;
+    if (strncmp(name, "uffd/load", strlen("uffd/load")) == 0) {
+        CHECK_EQ(pthread_mutex_lock(&loader), 0);
+        CHECK_EQ(pthread_mutex_unlock(&loader), 0);
     }
-    for (size_t i = 0; i < THREADS; i++) {
-        CHECK_EQ(pthread_join(threads[i], NULL), 0);
-    }
+}
+
+void crowd_hold_loader(MigrationIncomingState *vm)
+{
+    vm->config.thread_start = wait_in_loader;
+    CHECK_EQ(pthread_mutex_lock(&loader), 0);
+}
+
+void crowd_let_loader_go(void)
+{
+    CHECK_EQ(pthread_mutex_unlock(&loader), 0);
+}
+
+void crowd_read(const RAMBlock *rb, size_t count, size_t (*page_of)(size_t turn))
+{
+    struct turns turns = { .rb = rb, .count = count, .page_of = page_of };
+
+    take_turns(&turns);
 }

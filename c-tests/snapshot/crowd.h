@@ -7,10 +7,23 @@
 
 #include "vm.h"
 
+/* Places the first `count` pages of a block from its source. */
+void crowd_place(MigrationIncomingState *vm, RAMBlock *rb, size_t count);
+
 /*
  * Discards the first `count` pages of a block, which have been received, and has several threads touch them by turns: from then
  * on, and for some faults more, the library takes the guest for a crowd.
  */
 void crowd_gather(const RAMBlock *rb, size_t count);
+
+/*
+ * The background loader, which there has to be for a crowd to be served as one, does not begin until it is let go. Before
+ * vm_attach().
+ */
+void crowd_hold_loader(MigrationIncomingState *vm);
+void crowd_let_loader_go(void);
+
+/* Has several threads read pages by turns, and check all their bytes: as many as `count`, and which, the turn's number tells. */
+void crowd_read(const RAMBlock *rb, size_t count, size_t (*page_of)(size_t turn));
 
 #endif

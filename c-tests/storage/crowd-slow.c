@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/*
+ * Threads that fault by turns on slow storage: it is not asked for all of a unit wherever one of them waits for a page.
+ */
+#include "crowd.h"
+#include "load.h"
+#include "storage.h"
+
+#define UNIT 512
+#define UNITS 16
+#define PAGES (UNITS * UNIT)
+
+/* A unit is read in more than one piece, and takes longer than a fault waits for one. */
+#define SLOW_US 12000
+
+/* A page of each unit but the first. */
+static size_t in_next_unit(size_t turn)
+{
+    return (turn + 1) * UNIT + 100;
+}
+
+static void check_load(bool cached, uint64_t flags)
+{
+    const UffdLoadConfig config = { .size = sizeof(config), .flags = flags };
+    MigrationIncomingState *vm = vm_new();
+
+    vm->config.fault_threads = 1;
+    crowd_hold_loader(vm);
+    vm_attach(vm);
+    RAMBlock *rb = ram_new_aligned(RAM_ANON, PAGES, true);
+    vm_add_block(vm, rb);
+    struct snapshot_file *file = snapshot_file_new(vm);
+    file->layout.page = snapshot_data_page;
+    snapshot_file_write(file);
+    struct storage *storage = storage_of_file(file, cached);
+
+    CHECK_OK(uffd_incoming_load_snapshot(vm, file->snapshot, &config));
+    crowd_place(vm, rb, UNIT);
+    crowd_gather(rb, UNIT);
+    storage->orders->slow_us = SLOW_US;
+    const uint64_t before = storage->orders->asked;
+    crowd_read(rb, UNITS - 1, in_next_unit);
+    /* One unit to find out; for the others the page, and what the kernel reads ahead. */
+    CHECK(storage->orders->asked - before <= 2 * HUGE_PAGE + (UNITS - 2) * HUGE_PAGE / 8);
+    storage->orders->slow_us = 0;
+    crowd_let_loader_go();
+    CHECK_OK(uffd_incoming_wait(vm, -1));
+    CHECK_OK(uffd_incoming_cleanup(vm));
+    for (size_t page = UNIT; page < PAGES; page++) {
+        CHECK_PAGE(rb, page);
+    }
+    vm_end(vm);
+    storage_free(storage);
+}
+
+int main(void)
+{
+    check_load(true, 0);
+    check_load(false, 0);
+    check_load(true, UFFD_LOAD_DIRECT_IO);
+    return 0;
+}

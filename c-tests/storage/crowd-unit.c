@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/*
+ * Threads that fault by turns on storage that nothing has been read of yet: every byte is right, and a page that has to be waited
+ * for brings all of its unit along.
+ */
+#include <stdlib.h>
+
+#include "crowd.h"
+#include "load.h"
+#include "storage.h"
+
+#define UNIT 512
+#define UNITS 16
+#define PAGES (UNITS * UNIT)
+
+/* A page of each unit but the first, then another one of each. */
+static size_t in_another_unit(size_t turn)
+{
+    return (1 + turn % (UNITS - 1)) * UNIT + turn / (UNITS - 1);
+}
+
+static bool is_whole(MigrationIncomingState *vm, RAMBlock *rb, size_t unit)
+{
+    size_t page = unit * UNIT;
+
+    while (page < (unit + 1) * UNIT && vm_received(vm, rb, page) == 1) {
+        page++;
+    }
+    return page == (unit + 1) * UNIT;
+}
+
+/* Whether a page brings its unit along: when the guest is taken for a crowd, which may need another try on a busy machine. */
+static bool brings_unit(MigrationIncomingState *vm, RAMBlock *rb)
+{
+    for (size_t unit = 1; unit < UNITS; unit++) {
+        crowd_gather(rb, UNIT);
+        CHECK_PAGE(rb, unit * UNIT + 1);
+        if (is_whole(vm, rb, unit)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void check_load(bool cached, uint64_t flags)
+{
+    const UffdLoadConfig config = { .size = sizeof(config), .flags = flags };
+    MigrationIncomingState *vm = vm_new();
+
+    vm->config.fault_threads = 1;
+    crowd_hold_loader(vm);
+    vm_attach(vm);
+    RAMBlock *rb = ram_new_aligned(RAM_ANON, PAGES, true);
+    vm_add_block(vm, rb);
+    struct snapshot_file *file = snapshot_file_new(vm);
+    file->layout.page = snapshot_data_page;
+    snapshot_file_write(file);
+    struct storage *storage = storage_of_file(file, cached);
+
+    CHECK_OK(uffd_incoming_load_snapshot(vm, file->snapshot, &config));
+    crowd_place(vm, rb, UNIT);
+    if (getenv("UFFD_TEST_WITHOUT_MOVE") == NULL) {
+        CHECK(brings_unit(vm, rb));
+    }
+    crowd_read(rb, PAGES - UNIT, in_another_unit);
+    crowd_let_loader_go();
+    CHECK_OK(uffd_incoming_wait(vm, -1));
+    CHECK_OK(uffd_incoming_cleanup(vm));
+    CHECK_EQ(vm->event_count, 1); /* complete */
+    vm_end(vm);
+    storage_free(storage);
+}
+
+int main(void)
+{
+    check_load(true, 0);
+    check_load(false, 0);
+    check_load(true, UFFD_LOAD_DIRECT_IO);
+    return 0;
+}
