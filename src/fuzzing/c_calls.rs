@@ -247,7 +247,10 @@ impl Calls<'_> {
         let record = self.world.record.as_ptr();
         let value = UffdLoadConfig {
             size: 0,
-            flags: flag(0, UFFD_LOAD_KEEP_PRESENT) | flag(1, UFFD_LOAD_NO_BACKGROUND) | flag(7, 1 << 40),
+            flags: flag(0, UFFD_LOAD_KEEP_PRESENT)
+                | flag(1, UFFD_LOAD_NO_BACKGROUND)
+                | flag(2, UFFD_LOAD_DIRECT_IO)
+                | flag(7, 1 << 40),
             loader_threads: self.pick(&[0, 1, 2, 2, 0, 0, 65, u32::MAX]),
             channels: self.pick(&[0, 0, 1, 2, 0, 0, 0, 100]),
             working_set_record: self.pick(&[null(), null(), record, record, c"/nowhere/at all".as_ptr(), c"".as_ptr()]),

@@ -11,7 +11,7 @@ use super::plan::Until;
 use super::ram::{Behind, PAGE, Ram, Touchers, ZEROS};
 use super::rig::{Rig, Watcher};
 use super::run::{Abandoned, Run};
-use super::snapshots::{LENGTH, NAME, SOME_PAGES, Snapshots};
+use super::snapshots::{self, LENGTH, NAME, SOME_PAGES, Snapshots};
 
 pub struct Loading {
     behind: Behind,
@@ -21,6 +21,7 @@ pub struct Loading {
     track_discards: bool,
     background: bool,
     keep_present: bool,
+    direct_io: bool,
     record: bool,
     replay: bool,
 }
@@ -33,6 +34,7 @@ pub const ANONYMOUS: Loading = Loading {
     track_discards: false,
     background: true,
     keep_present: false,
+    direct_io: false,
     record: false,
     replay: false,
 };
@@ -44,6 +46,9 @@ pub const THREADS: Loading = Loading {
     keep_present: true,
     ..ANONYMOUS
 };
+
+/// Of a file that nothing is in the page cache of.
+pub const DIRECT: Loading = Loading { file: |snapshots| &snapshots.mapped_ram, direct_io: true, ..ANONYMOUS };
 
 pub const MEMFD: Loading = Loading { behind: Behind::Memfd, record: true, ..ANONYMOUS };
 
@@ -58,6 +63,10 @@ pub fn play(run: &Run<'_>, loading: &Loading) {
     if loading.track_discards && injected.is_some_and(|(call, until)| call == Call::ReadFaults && until != Until::Once)
     {
         // The kernel waits for its being read that RAM is emptied: nothing can be done about that.
+        return;
+    }
+    if loading.direct_io && !snapshots::drop_from_page_cache((loading.file)(run.snapshots)) {
+        println!("the file system of the temporary directory has no direct reads: they are not swept");
         return;
     }
     let ram = Ram::new(loading.behind, LENGTH);
@@ -95,6 +104,7 @@ fn play_out(rig: &Rig<'_>, loading: &Loading, ram: &Arc<Ram>, touchers: &mut Tou
     ram.add_to(&rig.incoming, 1, NAME);
     let config = LoadConfig {
         keep_present: loading.keep_present,
+        direct_io: loading.direct_io,
         background: loading.background,
         loader_threads: loading.loader_threads,
         channels: 1,

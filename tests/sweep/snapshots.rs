@@ -1,10 +1,11 @@
 //! The snapshots of all scenarios: files that are made once, in a directory of their own.
 
-use std::fs::{self, File};
-use std::os::unix::fs::FileExt;
-use std::path::PathBuf;
+use std::fs::{self, File, OpenOptions};
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use nix::fcntl::{PosixFadviseAdvice, posix_fadvise};
 use uffd_incoming::{BlockId, Config, Hooks, Incoming, LoadConfig, LogLevel, Snapshot, load};
 
 use super::ram::{Behind, Contents, MIB, PAGE, Ram};
@@ -121,6 +122,17 @@ impl Drop for Snapshots {
     fn drop(&mut self) {
         fs::remove_dir_all(&self.directory).unwrap();
     }
+}
+
+/// So that it has to be read from its disk. False where that cannot be read directly.
+pub fn drop_from_page_cache(path: &Path) -> bool {
+    if OpenOptions::new().read(true).custom_flags(libc::O_DIRECT).open(path).is_err() {
+        return false;
+    }
+    let file = File::open(path).unwrap();
+    file.sync_data().unwrap();
+    posix_fadvise(&file, 0, 0, PosixFadviseAdvice::POSIX_FADV_DONTNEED).unwrap();
+    true
 }
 
 struct Quiet;
