@@ -18,19 +18,24 @@ void load(MigrationIncomingState *vm, UffdSnapshot *snapshot, uint64_t flags)
     free(set);
 }
 
-int load_with(MigrationIncomingState *vm, UffdSnapshot *snapshot, const UffdLoadConfig *config)
+int load_directly(MigrationIncomingState *vm, UffdSnapshot *snapshot, const UffdLoadConfig *config)
 {
     UffdLoadConfig direct = *config;
 
-    if (getenv("UFFD_TEST_DIRECT_IO") != NULL) {
-        direct.flags |= UFFD_LOAD_DIRECT_IO;
-        const int result = uffd_incoming_load_snapshot(vm, snapshot, &direct);
-        /* What open() says of a file in memory before Linux 6.6. */
-        if (result != -EINVAL || strstr(uffd_incoming_error(), "O_DIRECT") == NULL) {
-            return result;
-        }
+    direct.flags |= UFFD_LOAD_DIRECT_IO;
+    const int result = uffd_incoming_load_snapshot(vm, snapshot, &direct);
+    /* As open() answers for a file in memory before Linux 6.6. */
+    if (result == -EINVAL && strstr(uffd_incoming_error(), "O_DIRECT") != NULL) {
+        return uffd_incoming_load_snapshot(vm, snapshot, config);
     }
-    return uffd_incoming_load_snapshot(vm, snapshot, config);
+    return result;
+}
+
+int load_with(MigrationIncomingState *vm, UffdSnapshot *snapshot, const UffdLoadConfig *config)
+{
+    const bool directly = getenv("UFFD_TEST_DIRECT_IO") != NULL;
+
+    return (directly ? load_directly : uffd_incoming_load_snapshot)(vm, snapshot, config);
 }
 
 UffdSnapshot *open_snapshot(const char *path)

@@ -14,9 +14,12 @@
 void load(MigrationIncomingState *vm, UffdSnapshot *snapshot, uint64_t flags);
 
 /*
- * uffd_incoming_load_snapshot(). With UFFD_TEST_DIRECT_IO=1 in the environment, UFFD_LOAD_DIRECT_IO is asked for, too, where the
- * file system of the snapshot can do that: the test direct-io fails where that would never be.
+ * uffd_incoming_load_snapshot() with UFFD_LOAD_DIRECT_IO, or without it where the snapshot's file system has no direct reads: the
+ * test direct-io fails if no file system has them.
  */
+int load_directly(MigrationIncomingState *vm, UffdSnapshot *snapshot, const UffdLoadConfig *config);
+
+/* uffd_incoming_load_snapshot(); with UFFD_TEST_DIRECT_IO=1 in the environment, load_directly(). */
 int load_with(MigrationIncomingState *vm, UffdSnapshot *snapshot, const UffdLoadConfig *config);
 
 /* Opens the snapshot with this path, which must succeed. */

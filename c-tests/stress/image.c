@@ -10,6 +10,8 @@
 #include <sys/stat.h>
 
 #include "../demo/mapped-ram-write.h"
+#include "../snapshot/load.h"
+#include "../snapshot/page-cache.h"
 #include "../snapshot/scratch.h"
 #include "tally.h"
 #include "watch.h"
@@ -123,7 +125,7 @@ struct image *image_new(struct machine *machine)
 
     CHECK(image != NULL);
     image->machine = machine;
-    image->fd = memfd_create("image", MFD_CLOEXEC);
+    image->fd = machine->plan->direct_io ? scratch_file() : memfd_create("image", MFD_CLOEXEC);
     image->description_fd = -1;
     CHECK(image->fd >= 0);
     for (unsigned i = 0; i < machine->plan->block_count; i++) {
@@ -133,6 +135,7 @@ struct image *image_new(struct machine *machine)
     if (image->snapshot == NULL) {
         FAIL("expected a snapshot, saw %s: %s", strerror(errno), uffd_incoming_error());
     }
+    page_cache_drop(image->fd);
     if (machine->plan->working_set) {
         snprintf(name, sizeof(name), "working-set-%u", machine->plan->number);
         image->working_set = scratch_path(name);
@@ -222,5 +225,5 @@ int image_load(struct image *image)
         .working_set_replay = image->machine->setup > 0 ? image->working_set : NULL,
     };
 
-    return uffd_incoming_load_snapshot(&image->machine->vm, image->snapshot, &config);
+    return (plan->direct_io ? load_directly : uffd_incoming_load_snapshot)(&image->machine->vm, image->snapshot, &config);
 }

@@ -51,7 +51,7 @@ struct machine_plan {
     unsigned permille_fails, permille_lost; /* of the handler's calls, and of what is placed later */
     bool by_configuration, removes;
 
-    bool flat, background, keep_present, cuts, working_set;
+    bool flat, background, keep_present, cuts, working_set, direct_io;
     unsigned percent_healed; /* by who gets SIGBUS */
     unsigned loader_threads;
 };
