@@ -19,6 +19,7 @@ static const char usage[] =
     "  --threads=N         threads that touch the RAM, as vCPUs would (4)\n"
     "  --fault-threads=N   threads of the library that serve their faults (1)\n"
     "  --loader-threads=N  threads of the library that load the rest in the background (1)\n"
+    "  --direct-io         read what is not in the page cache past it\n"
     "  --seed=N            other seed, other order of touching (1)\n"
     "  --record=FILE       keep in FILE which pages were waited for\n"
     "  --replay=FILE       load first what FILE says, from an earlier run with --record\n"
@@ -61,6 +62,7 @@ struct options options_parse(int argc, char **argv)
         { "threads", required_argument, NULL, 't' },
         { "fault-threads", required_argument, NULL, 'f' },
         { "loader-threads", required_argument, NULL, 'l' },
+        { "direct-io", no_argument, NULL, 'd' },
         { "seed", required_argument, NULL, 's' },
         { "record", required_argument, NULL, 'w' },
         { "replay", required_argument, NULL, 'p' },
@@ -91,6 +93,9 @@ struct options options_parse(int argc, char **argv)
             break;
         case 'l':
             options.loader_threads = threads_or_exit(optarg, "--loader-threads");
+            break;
+        case 'd':
+            options.direct_io = true;
             break;
         case 's':
             options.seed = number_or_exit(optarg, "--seed", 0, UINT64_MAX);

@@ -2,6 +2,7 @@
 #ifndef OPTIONS_H
 #define OPTIONS_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "guest.h"
@@ -14,6 +15,7 @@ struct options {
     uint32_t fault_threads;
     uint32_t loader_threads;
     uint64_t seed;
+    bool direct_io;
     const char *record; /* files of a working set, or NULL */
     const char *replay;
     const char *system_calls; /* file that lists those of the library's threads, or NULL */
