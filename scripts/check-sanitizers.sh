@@ -50,7 +50,7 @@ if [ "$what" = quick ]; then
 fi
 
 status=0
-suites='--suite static --suite two-threads --suite four-threads --suite replay
+suites='--suite static --suite two-threads --suite four-threads --suite replay --suite direct-io
         --suite track-discards --suite without-huge-pages --suite demo'
 # shellcheck disable=SC2086 # one word an option
 run build-asan $suites || status=1
