@@ -3,11 +3,30 @@
  * UFFD_LOAD_DIRECT_IO of pages that lie where the disk cannot read directly, since target pages are smaller than its sectors: they
  * are read by the page cache.
  */
+#include <string.h>
+
 #include "load.h"
 #include "storage.h"
 
 #define PAGES 4096
 #define SECTOR 4096
+
+/* Of each huge page, so many bytes and one target page more are zeros: too many to be read along. */
+#define GAP (300 * 1024)
+
+static enum page_kind after_gap(const void *opaque, size_t block, uint64_t page, void *bytes)
+{
+    const struct snapshot_file *file = opaque;
+    const size_t size = file->layout.target_page_size;
+    uint8_t *source = file->vm->blocks[block]->source + page * size;
+
+    if (page * size % HUGE_PAGE < GAP + size) {
+        memset(source, 0, size);
+        return PAGE_ZERO;
+    }
+    memcpy(bytes, source, size);
+    return PAGE_DATA;
+}
 
 static void check_load(enum ram_kind kind, uint64_t target_page_size)
 {
@@ -18,6 +37,7 @@ static void check_load(enum ram_kind kind, uint64_t target_page_size)
     vm_add_ram(vm, kind, PAGES);
     struct snapshot_file *file = snapshot_file_new(vm);
     file->layout.target_page_size = target_page_size;
+    file->layout.page = after_gap;
     snapshot_file_write(file);
     struct storage *storage = storage_of_file(file, true);
 
