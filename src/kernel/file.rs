@@ -179,7 +179,7 @@ pub(crate) unsafe fn read_at(file: BorrowedFd<'_>, offset: u64, to: *mut u8, len
 }
 
 /// Reads up to `length` bytes at `offset`, as many as are in the page cache; none where that cannot be told. Never waits for a
-/// disk, but sets it to work on the rest.
+/// disk, but sets it to work on the rest, where the file system can.
 ///
 /// # Safety
 /// `to` is valid for writes of `length` bytes, and nothing else accesses them meanwhile.
