@@ -88,8 +88,8 @@ MUTATIONS = [
         "a page is given up when all around it cannot be read",
         "snapshot-shared-crowd-truncated",
         "src/snapshot/pages.rs",
-        "self.place_timed(engine, worker, index, unit, fetched).is_ok()",
-        "self.place_timed(engine, worker, index, unit, fetched).map(|()| true)?",
+        "                if placed.is_ok() {\n",
+        "                if placed.map(|()| true)? {\n",
     ),
     Mutation(
         "bytes under a clear bit of the bitmap are data",
@@ -97,6 +97,13 @@ MUTATIONS = [
         "src/snapshot/data_pages.rs",
         "        self.words[(page / 64) as usize] >> (page % 64) & 1 != 0\n",
         "        self.words[(page / 64) as usize] >> (page % 64) & 1 != 2\n",
+    ),
+    Mutation(
+        "zeros that are read along keep the bytes of the file",
+        "snapshot-shared-stale-bytes",
+        "src/snapshot/file.rs",
+        "        if run.kind == Kind::Zero {\n",
+        "        if run.kind == Kind::Zero && offset > u64::MAX / 2 {\n",
     ),
 ]
 
