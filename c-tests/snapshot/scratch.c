@@ -4,6 +4,7 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -44,25 +45,29 @@ static void remove_directory(void)
     free(directory);
 }
 
+static void make_directory(void)
+{
+    const char *parent = getenv("TMPDIR");
+
+    CHECK(asprintf(&directory, "%s/uffd-incoming-test.XXXXXX", parent != NULL ? parent : "/tmp") > 0);
+    CHECK(mkdtemp(directory) != NULL);
+    CHECK_EQ(atexit(remove_directory), 0);
+}
+
 char *scratch_path(const char *name)
 {
+    static pthread_once_t made = PTHREAD_ONCE_INIT;
     char *path;
 
-    if (directory == NULL) {
-        const char *parent = getenv("TMPDIR");
-
-        CHECK(asprintf(&directory, "%s/uffd-incoming-test.XXXXXX", parent != NULL ? parent : "/tmp") > 0);
-        CHECK(mkdtemp(directory) != NULL);
-        CHECK_EQ(atexit(remove_directory), 0);
-    }
+    CHECK_EQ(pthread_once(&made, make_directory), 0);
     CHECK(asprintf(&path, "%s/%s", directory, name) > 0);
     return path;
 }
 
 int scratch_file(void)
 {
-    char *path = scratch_path("nameless");
-    const int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    char *path = scratch_path("nameless.XXXXXX");
+    const int fd = mkostemp(path, O_CLOEXEC);
 
     CHECK(fd >= 0);
     CHECK_EQ(unlink(path), 0);

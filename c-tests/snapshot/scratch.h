@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * A directory for files that a test makes, gone when it ends well.
+ * A directory for files that a test makes, gone when it ends well. For any thread.
  */
 #ifndef SCRATCH_H
 #define SCRATCH_H
