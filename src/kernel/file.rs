@@ -192,8 +192,8 @@ pub(crate) unsafe fn read_cached(file: BorrowedFd<'_>, offset: u64, to: *mut u8,
     usize::try_from(read).unwrap_or(0)
 }
 
-/// Whether all bytes from `offset` on are in the page cache; false where that cannot be told (before Linux 6.5, and and on a newer kernel
-/// to those who neither own the file nor may write to it). Starts no reading.
+/// Whether `length` bytes from `offset` on are in the page cache; false where that cannot be told (before Linux 6.5, and on newer
+/// kernels to those who neither own the file nor may write to it). Starts no reading.
 pub(crate) fn is_cached(file: BorrowedFd<'_>, offset: u64, length: usize) -> bool {
     if before(Call::CacheStat).is_err() {
         return false;

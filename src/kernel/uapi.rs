@@ -60,5 +60,7 @@ pub(super) struct cachestat {
 
 const _: () = assert!(size_of::<uffdio_move>() == 40);
 const _: () = assert!(size_of::<uffdio_poison>() == 32);
+const _: () = assert!(size_of::<cachestat_range>() == 16);
+const _: () = assert!(size_of::<cachestat>() == 40);
 const _: () = assert!(size_of::<userfaultfd_sys::uffd_msg>() == 32);
 const _: () = assert!(userfaultfd_sys::UFFDIO_COPY == nix::request_code_readwrite!(0xAA, 0x03, 40) as u32);

@@ -143,12 +143,15 @@ impl Snapshot {
             let run = source.run(at, (length - done) as u64);
             // SAFETY: `done` is below `length`, and a run is not longer than what is left.
             unsafe {
-                if run.kind == Kind::Data {
-                    self.image.read_raw(source.pages_offset + at, to, run.length as usize).map_err(|error| {
-                        error.context(format_args!("{}: RAM block '{}', offset {at:#x}", self.name(), source.idstr))
-                    })?;
+                match run.kind {
+                    Kind::Zero => to.write_bytes(0, run.length as usize),
+                    Kind::Data => {
+                        let read = self.image.read_raw(source.pages_offset + at, to, run.length as usize);
+                        read.map_err(|error| {
+                            error.context(format_args!("{}: RAM block '{}', offset {at:#x}", self.name(), source.idstr))
+                        })?;
+                    }
                 }
-                clear_zeros(source, at, to, run.length as usize);
             }
             done += run.length as usize;
         }

@@ -71,14 +71,18 @@ impl Taken<'_> {
     /// Places what does not have to wait for a disk. Those who wait for it are to be woken afterwards: they have been left
     /// waiting, and not all may have come.
     pub fn arrive<R>(&self, place: impl FnOnce() -> R) -> R {
-        self.number.inspect(|number| self.order.arriving.set(*number..*number + 1, |_, _| ()));
+        if let Some(number) = self.number {
+            self.order.arriving.set(number..number + 1, |_, _| ());
+        }
         let placed = place();
         self.has_arrived();
         placed
     }
 
     fn has_arrived(&self) {
-        self.number.inspect(|number| self.order.arriving.clear(*number));
+        if let Some(number) = self.number {
+            self.order.arriving.clear(number);
+        }
     }
 }
 

@@ -212,17 +212,23 @@ impl Pages {
         Ok(at - pages.start)
     }
 
+    /// Places a unit that goes as one huge page, if it can be had without waiting for a disk.
+    fn place_huge(&self, engine: &Engine, worker: usize, index: usize, unit: &Range<usize>) -> Result<AtHand> {
+        if !self.goes_huge(engine, index, unit) {
+            return Ok(AtHand::Pages);
+        }
+        let fetched = self.fetch_unit(engine, worker, index, unit);
+        if fetched < UNIT {
+            return Ok(AtHand::Part(fetched));
+        }
+        self.move_unit(engine, worker, index, unit).map(|()| AtHand::All)
+    }
+
     /// Places what is missing of a unit, as far as that can be had without waiting for a disk.
     pub fn place_at_hand(&self, engine: &Engine, worker: usize, index: usize, unit: &Range<usize>) -> Result<AtHand> {
-        if self.goes_huge(engine, index, unit) {
-            let fetched = self.fetch_unit(engine, worker, index, unit);
-            return if fetched < UNIT {
-                Ok(AtHand::Part(fetched))
-            } else {
-                self.move_unit(engine, worker, index, unit).map(|()| AtHand::All)
-            };
-        }
-        Ok(if self.place_rest(engine, worker, index, unit)? { AtHand::All } else { AtHand::Pages })
+        let at_hand = self.place_huge(engine, worker, index, unit)?;
+        let all = at_hand == AtHand::Pages && self.place_rest(engine, worker, index, unit)?;
+        Ok(if all { AtHand::All } else { at_hand })
     }
 
     /// Places the rest of a unit, and waits for the disk.
@@ -272,20 +278,14 @@ impl Pages {
         page: usize,
         unit: &Range<usize>,
     ) -> Result<Range<usize>> {
-        let fetched = if self.goes_huge(engine, index, unit) {
-            let fetched = self.fetch_unit(engine, worker, index, unit);
-            if fetched == UNIT {
-                self.move_unit(engine, worker, index, unit)?;
-                return Ok(unit.clone());
-            }
-            Some(fetched)
-        } else {
-            None
-        };
+        let at_hand = self.place_huge(engine, worker, index, unit)?;
+        if at_hand == AtHand::All {
+            return Ok(unit.clone());
+        }
         if self.place_along(engine, worker, index, page..page + 1)? == 0 {
-            if let Some(fetched) = fetched.filter(|_| self.patience.is_there()) {
+            if at_hand != AtHand::Pages && self.patience.is_there() {
                 let start = Instant::now();
-                let placed = self.place_waiting(engine, worker, index, unit, AtHand::Part(fetched));
+                let placed = self.place_waiting(engine, worker, index, unit, at_hand);
                 self.patience.waited(start.elapsed(), placed.is_err());
                 if placed.is_ok() {
                     return Ok(unit.clone());
