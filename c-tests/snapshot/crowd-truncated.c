@@ -25,14 +25,8 @@ int main(void)
     MigrationIncomingState *vm = vm_new();
     struct toucher toucher;
 
-    vm->config.fault_threads = 1;
-    crowd_hold_loader(vm);
-    vm_attach(vm);
-    RAMBlock *rb = ram_new_aligned(RAM_ANON, PAGES, true);
-    vm_add_block(vm, rb);
-    struct snapshot_file *file = snapshot_file_new(vm);
-    file->layout.page = snapshot_data_page;
-    snapshot_file_write(file);
+    struct snapshot_file *file = crowd_snapshot(vm, PAGES);
+    RAMBlock *rb = vm->blocks[0];
     snapshot_file_open(file);
 
     CHECK_EQ(ftruncate(file->fd, file->blocks[0].pages_offset + (UNIT + KEPT) * rb->page_size), 0);

@@ -42,6 +42,18 @@ static void take_turns(struct turns *turns)
     }
 }
 
+struct snapshot_file *crowd_snapshot(MigrationIncomingState *vm, size_t pages)
+{
+    vm->config.fault_threads = 1;
+    crowd_hold_loader(vm);
+    vm_attach(vm);
+    vm_add_block(vm, ram_new_aligned(RAM_ANON, pages, true));
+    struct snapshot_file *file = snapshot_file_new(vm);
+    file->layout.page = snapshot_data_page;
+    snapshot_file_write(file);
+    return file;
+}
+
 void crowd_place(MigrationIncomingState *vm, RAMBlock *rb, size_t count)
 {
     for (size_t page = 0; page < count; page++) {

@@ -5,7 +5,13 @@
 #ifndef CROWD_H
 #define CROWD_H
 
-#include "vm.h"
+#include "snapshot-file.h"
+
+/*
+ * Gives a new VM one fault thread, the background loader of crowd_hold_loader(), and a block of `pages` pages of anonymous RAM
+ * that starts at a huge page; attaches it, and writes a snapshot of it in which all is data.
+ */
+struct snapshot_file *crowd_snapshot(MigrationIncomingState *vm, size_t pages);
 
 /* Places the first `count` pages of a block from its source. */
 void crowd_place(MigrationIncomingState *vm, RAMBlock *rb, size_t count);

@@ -3,12 +3,10 @@
  * UFFD_LOAD_DIRECT_IO of a file on a disk leaves nothing of its pages in the page cache; without it they stay there. What is there
  * already is used either way, where the kernel tells. Every byte is right.
  */
-#include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/syscall.h>
 
 #include "load.h"
 #include "page-cache.h"
@@ -19,8 +17,6 @@
 
 /* Of the file: what opening it reads, with what is read ahead of that; and what is too little for a direct read. */
 #define MOST_AROUND ((size_t)1 << 20)
-
-#define CACHESTAT 451
 
 enum file_is { COLD, CACHED };
 
@@ -87,10 +83,10 @@ int main(void)
     check_load(path, 0, COLD);
     check_load(path, UFFD_LOAD_DIRECT_IO, COLD);
     check_load(path, 0, CACHED);
-    if (syscall(CACHESTAT, -1, NULL, NULL, 0) == -1 && errno == ENOSYS) {
-        puts("This kernel does not tell what the page cache holds (cachestat, Linux 6.5): that it is used was not tested.");
-    } else {
+    if (page_cache_is_told()) {
         check_load(path, UFFD_LOAD_DIRECT_IO, CACHED);
+    } else {
+        puts("This kernel does not tell what the page cache holds (cachestat, Linux 6.5): that it is used was not tested.");
     }
     free(path);
     return 0;

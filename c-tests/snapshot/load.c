@@ -26,7 +26,8 @@ int load_directly(MigrationIncomingState *vm, UffdSnapshot *snapshot, const Uffd
     const int result = uffd_incoming_load_snapshot(vm, snapshot, &direct);
     /* As open() answers for a file in memory before Linux 6.6. */
     if (result == -EINVAL && strstr(uffd_incoming_error(), "O_DIRECT") != NULL) {
-        return uffd_incoming_load_snapshot(vm, snapshot, config);
+        direct.flags &= ~UFFD_LOAD_DIRECT_IO;
+        return uffd_incoming_load_snapshot(vm, snapshot, &direct);
     }
     return result;
 }

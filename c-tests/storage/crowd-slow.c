@@ -23,15 +23,8 @@ static void check_load(bool cached, uint64_t flags)
 {
     const UffdLoadConfig config = { .size = sizeof(config), .flags = flags };
     MigrationIncomingState *vm = vm_new();
-
-    vm->config.fault_threads = 1;
-    crowd_hold_loader(vm);
-    vm_attach(vm);
-    RAMBlock *rb = ram_new_aligned(RAM_ANON, PAGES, true);
-    vm_add_block(vm, rb);
-    struct snapshot_file *file = snapshot_file_new(vm);
-    file->layout.page = snapshot_data_page;
-    snapshot_file_write(file);
+    struct snapshot_file *file = crowd_snapshot(vm, PAGES);
+    RAMBlock *rb = vm->blocks[0];
     struct storage *storage = storage_of_file(file, cached);
 
     CHECK_OK(uffd_incoming_load_snapshot(vm, file->snapshot, &config));

@@ -1,15 +1,12 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* UFFD_LOAD_DIRECT_IO uses what the page cache holds: the storage is hardly asked for anything. */
-#include <errno.h>
 #include <fcntl.h>
-#include <sys/syscall.h>
 
 #include "load.h"
 #include "page-cache.h"
 #include "storage.h"
 
 #define PAGES 8192
-#define CACHESTAT 451
 
 static void check_load(enum ram_kind kind)
 {
@@ -38,7 +35,7 @@ static void check_load(enum ram_kind kind)
 
 int main(void)
 {
-    if (syscall(CACHESTAT, -1, NULL, NULL, 0) == -1 && errno == ENOSYS) {
+    if (!page_cache_is_told()) {
         SKIP("this kernel does not tell what the page cache holds: cachestat, Linux 6.5");
     }
     check_load(RAM_ANON);
