@@ -588,10 +588,20 @@ int uffd_incoming_add_ram_block(struct MigrationIncomingState *mis,
 /**
  * Forgets a RAM block, also while armed: its range is unregistered, so what is missing in it reads as zeros, and
  * threads that wait for it go on. Afterwards no callback sees `rb`. Waits for a running handler. -EBUSY while a snapshot
- * load is incomplete, or while another thread sets the mis up or cleans it up.
+ * load is incomplete (see uffd_incoming_drop_ram_block()), or while another thread sets the mis up or cleans it up.
  */
 int uffd_incoming_remove_ram_block(struct MigrationIncomingState *mis,
                                    struct RAMBlock *rb);
+
+/**
+ * Forgets a RAM block whose memory goes away for good: RAM that is unplugged, the ROM of a device that is removed. Does what
+ * uffd_incoming_remove_ram_block() does, and also while a snapshot load is incomplete: the load goes on with the other
+ * blocks, and is complete without this one, whose bytes count as loaded. Call it before the memory is unmapped: a load
+ * pauses at pages that are no longer there (-ENOENT). Waits for a running handler, and for reads of the snapshot for this
+ * block. -EBUSY while another thread sets the mis up or cleans it up.
+ */
+int uffd_incoming_drop_ram_block(struct MigrationIncomingState *mis,
+                                 struct RAMBlock *rb);
 
 /**
  * Arms a mis: opens the userfaultfd and shakes hands with it, makes the eventfd that ends the fault threads, installs

@@ -71,11 +71,24 @@ pub unsafe extern "C" fn uffd_incoming_add_ram_block(
 
 /// Forgets a RAM block, also while armed: its range is unregistered, so what is missing in it reads as zeros, and
 /// threads that wait for it go on. Afterwards no callback sees `rb`. Waits for a running handler. -EBUSY while a snapshot
-/// load is incomplete, or while another thread sets the mis up or cleans it up.
+/// load is incomplete (see uffd_incoming_drop_ram_block()), or while another thread sets the mis up or cleans it up.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn uffd_incoming_remove_ram_block(mis: *mut MigrationIncomingState, rb: *mut RAMBlock) -> c_int {
     status(|| {
         incoming(mis)?.remove_ram_block(block_id(rb)?)?;
+        Ok(0)
+    })
+}
+
+/// Forgets a RAM block whose memory goes away for good: RAM that is unplugged, the ROM of a device that is removed. Does what
+/// uffd_incoming_remove_ram_block() does, and also while a snapshot load is incomplete: the load goes on with the other
+/// blocks, and is complete without this one, whose bytes count as loaded. Call it before the memory is unmapped: a load
+/// pauses at pages that are no longer there (-ENOENT). Waits for a running handler, and for reads of the snapshot for this
+/// block. -EBUSY while another thread sets the mis up or cleans it up.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn uffd_incoming_drop_ram_block(mis: *mut MigrationIncomingState, rb: *mut RAMBlock) -> c_int {
+    status(|| {
+        incoming(mis)?.drop_ram_block(block_id(rb)?)?;
         Ok(0)
     })
 }

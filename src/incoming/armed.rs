@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::callbacks::Callbacks;
 use super::discards::{self, Discards};
-use super::engine::Engine;
+use super::engine::{Engine, Removal};
 use super::gate::Gate;
 use super::load::Load;
 use super::threads::{join, spawn};
@@ -104,8 +104,8 @@ impl Armed {
     }
 
     /// The caller takes a block back; the gate at which to wait until nobody works in it.
-    pub fn mark_removed(&self, block: &RamBlock) -> Result<Arc<Gate>> {
-        self.engine.mark_removed(block)?;
+    pub fn mark_removed(&self, block: &RamBlock, removal: Removal) -> Result<Arc<Gate>> {
+        self.engine.mark_removed(block, removal)?;
         Ok(self.engine.gate.clone())
     }
 

@@ -22,6 +22,15 @@ use crate::sync::atomic::{
     Ordering::{Relaxed, SeqCst},
 };
 
+/// What becomes of the memory of a RAM block that the caller takes back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Removal {
+    /// It is used on: nothing may be missing in it that a load is to bring.
+    Kept,
+    /// It goes away: what is missing in it is of no use to anybody.
+    ForGood,
+}
+
 pub(crate) struct Engine {
     pub table: BlockTable,
     pub registration: Registration,
@@ -242,11 +251,12 @@ impl Engine {
     }
 
     /// The caller takes a block back: no work in it begins any more.
-    pub fn mark_removed(&self, block: &RamBlock) -> Result<()> {
+    pub fn mark_removed(&self, block: &RamBlock, removal: Removal) -> Result<()> {
         ensure!(
-            self.misses_nothing(),
+            removal == Removal::ForGood || self.misses_nothing(),
             EBUSY,
-            "a snapshot load is not complete: removing the RAM block would turn what is missing into zeros"
+            "{block}: a snapshot load is not complete: removing the RAM block would turn what is missing into zeros; if \
+             its memory goes away for good, drop it (uffd_incoming_drop_ram_block)"
         );
         block.remove();
         Ok(())
@@ -258,9 +268,13 @@ impl Engine {
             // They fault again, and get the zeros from us.
             self.wake(index, 0, self.block(index).length());
         }
-        let all = 0..self.block(index).pages();
+        let block = self.block(index);
+        let all = 0..block.pages();
         self.forget_waits(index, all.clone());
-        self.settle(index, all);
+        self.settle(index, all.clone());
+        // A load has nothing to bring there any more.
+        block.receive(all, |_, _| ());
+        self.check_complete();
     }
 
     /// Wakes the threads that wait for faults from their sleep.

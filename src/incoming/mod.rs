@@ -39,7 +39,7 @@ use crate::sync::{Condvar, Mutex, RwLock, RwLockReadGuard};
 
 pub use self::blocktime::{BlocktimeReport, Waited};
 pub use self::config::{Config, Event, Hooks, LogLevel};
-pub(crate) use self::engine::Engine;
+pub(crate) use self::engine::{Engine, Removal};
 pub use self::fault::{Fault, PageHandler};
 pub(crate) use self::gate::{Ending, Gate, NO_BLOCK};
 pub(crate) use self::load::Load;
@@ -129,6 +129,16 @@ impl Incoming {
     /// Forgets a RAM block, also while armed: what is missing in it reads as zeros from now on. Waits for a running
     /// handler. EDEADLK from a callback while armed, EBUSY while a snapshot load is incomplete.
     pub fn remove_ram_block(&self, id: BlockId) -> Result<()> {
+        self.take_back(id, Removal::Kept)
+    }
+
+    /// Forgets a RAM block whose memory goes away for good, as [`Incoming::remove_ram_block`] does, but also while a snapshot
+    /// load is incomplete: that goes on with the other blocks, and is complete without this one.
+    pub fn drop_ram_block(&self, id: BlockId) -> Result<()> {
+        self.take_back(id, Removal::ForGood)
+    }
+
+    fn take_back(&self, id: BlockId, removal: Removal) -> Result<()> {
         let table = self.table.read().clone();
         let block = &table.blocks()[table.by_id(id)?];
         let gate = {
@@ -140,7 +150,7 @@ impl Incoming {
                 return Ok(());
             };
             self.owner.refuse_inside("removing a RAM block while armed")?;
-            armed.mark_removed(block)?
+            armed.mark_removed(block, removal)?
         };
         let index = self.read_engine().as_ref().and_then(|engine| engine.index_of(block));
         if let Some(index) = index {

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use super::callbacks::{Callbacks, Owner};
 use super::config::{Config, Event, Hooks, LogLevel};
-use super::engine::Engine;
+use super::engine::{Engine, Removal};
 use super::fault::{Fault, PageHandler};
 use super::gate::Gate;
 use super::load::Load;

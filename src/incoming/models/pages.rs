@@ -199,7 +199,7 @@ fn no_handler_sees_a_block_that_was_removed() {
             thread::spawn(move || (0..2).for_each(|page| serve(&engine, worker, 1, page)))
         };
         let faulters = [faulter(0), faulter(1)];
-        engine.mark_removed(engine.block(1)).unwrap();
+        engine.mark_removed(engine.block(1), Removal::Kept).unwrap();
         engine.gate.wait_idle_on(1);
         gone.store(true, SeqCst);
         engine.let_go(1);
@@ -221,7 +221,7 @@ fn who_waits_in_a_block_that_is_removed_was_not_served() {
             thread::spawn(move || serve(&engine, worker, 0, 0))
         };
         [faulter(0), faulter(1)].into_iter().for_each(|faulter| faulter.join().unwrap());
-        engine.mark_removed(engine.block(0)).unwrap();
+        engine.mark_removed(engine.block(0), Removal::Kept).unwrap();
         engine.let_go(0);
         assert_eq!((engine.requested.load(SeqCst), waits_that_ended(&engine)), (0, 0));
     });
