@@ -612,7 +612,8 @@ int uffd_incoming_drop_ram_block(struct MigrationIncomingState *mis,
  * -EINVAL: no handler, no channel, no RAM block, or RAM that userfaultfd cannot serve (a file on a disk); -EPERM:
  * userfaultfd is not permitted, or the RAM may not be written to; -ENOSYS: this kernel has no userfaultfd; -EBUSY: armed
  * already, being set up or cleaned up by another thread, or the RAM is registered with another userfaultfd; what
- * `ram_blocks`, `open_userfaultfd` or `setup_done` returned; otherwise what Linux said.
+ * `ram_blocks`, `open_userfaultfd` or `setup_done` returned; otherwise what Linux said. Returns once every thread that it
+ * starts runs, and `thread_start` has returned on it.
  */
 int uffd_setup_incoming(struct MigrationIncomingState *mis,
                         PostcopyPageHandler handler,
@@ -630,11 +631,14 @@ int postcopy_ram_incoming_setup(struct MigrationIncomingState *mis);
  * and nothing is paused: uffd_incoming_pause() or _abort() on another thread ends that wait. Then ends a pause, ends and
  * joins the threads, unregisters the RAM and closes everything. Waits for running callbacks: unblock your handler first;
  * and to record a working set, for some reads of the snapshot.
- * While another thread cleans up, waits for its end. 0 also when not armed. -EBUSY while a snapshot load is incomplete:
- * closing would turn what is missing into silent zeros, see uffd_incoming_abort(); and while another thread sets it up.
+ * While another thread cleans up, waits for its end. 0 also when not armed.
  *
- * After a postcopy it is up to the caller to know that every page has been placed: what is still missing reads as
- * zeros.
+ * -EBUSY, and nothing has changed: a snapshot load is incomplete, or a page that the handler was asked for has not been
+ * placed: closing would turn what is missing into silent zeros, see uffd_incoming_abort(). Also while another thread sets
+ * the mis up.
+ *
+ * After a postcopy it is up to the caller to know that every page has been placed: a missing page that no thread waits for
+ * reads as zeros.
  */
 int uffd_incoming_cleanup(struct MigrationIncomingState *mis);
 

@@ -1,18 +1,19 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * With a preempt thread, cleanup first lets the urgent pages arrive that have been asked for, unless all
- * stands paused; abort never waits for them, and ends the wait of a cleanup.
+ * With a preempt thread, cleanup first lets the urgent pages arrive that have been asked for. It does not wait during a pause, or
+ * once the preempt thread is done, and refuses then; abort never waits for them, and ends the wait of a cleanup.
  */
+#include <errno.h>
 #include <semaphore.h>
 
 #include "vm.h"
 
 static sem_t wake;
-static atomic_bool place_now, quit_now, ended;
+static atomic_bool place_now, quit_now, ended, done_now, done;
 
 static void preempt_run(MigrationIncomingState *vm)
 {
-    while (!quit_now) {
+    while (!quit_now && !done_now) {
         sem_wait(&wake);
         if (place_now) {
             CHECK(!quit_now);
@@ -20,6 +21,7 @@ static void preempt_run(MigrationIncomingState *vm)
             place_now = false;
         }
     }
+    done = true;
 }
 
 static void preempt_quit(MigrationIncomingState *vm)
@@ -41,7 +43,7 @@ static MigrationIncomingState *start(struct toucher *toucher)
 {
     MigrationIncomingState *vm = vm_new();
 
-    place_now = quit_now = ended = false;
+    place_now = quit_now = ended = done_now = done = false;
     vm->config.flags |= UFFD_INCOMING_PREEMPT;
     vm->config.preempt_run = preempt_run;
     vm->config.preempt_quit = preempt_quit;
@@ -87,6 +89,34 @@ static void check_does_not_wait(mis_call *prepare, mis_call *end)
     vm_end(vm);
 }
 
+/* Nobody is to be waited for: the page that a thread waits for is not turned into zeros. */
+static void check_refuses(mis_call *prepare)
+{
+    struct toucher toucher;
+    MigrationIncomingState *vm = start(&toucher);
+
+    CHECK_OK(prepare(vm));
+    CHECK_ERRNO(uffd_incoming_cleanup(vm), -EBUSY);
+    CHECK(!quit_now);
+    CHECK_WAITS(&toucher);
+    vm_place(vm, vm->blocks[0], 1);
+    CHECK_EQ(toucher_finish(&toucher), *ram_source(vm->blocks[0], 1));
+    CHECK_OK(uffd_incoming_cleanup(vm));
+    CHECK(quit_now);
+    vm_end(vm);
+}
+
+static int end_preempt_thread(MigrationIncomingState *vm)
+{
+    (void)vm;
+    done_now = true;
+    sem_post(&wake);
+    AWAIT(done);
+    /* It is about to return. */
+    let_wrong_things_happen();
+    return 0;
+}
+
 static void check_abort_ends_the_wait(void)
 {
     struct toucher toucher;
@@ -108,7 +138,8 @@ int main(void)
     sem_init(&wake, 0, 0);
     check_arrives();
     check_abort_ends_the_wait();
-    check_does_not_wait(uffd_incoming_pause, uffd_incoming_cleanup);
+    check_refuses(uffd_incoming_pause);
+    check_refuses(end_preempt_thread);
     check_does_not_wait(NULL, uffd_incoming_abort);
     check_does_not_wait(uffd_incoming_pause, uffd_incoming_abort);
     return 0;

@@ -120,12 +120,24 @@ impl Armed {
         Ok(())
     }
 
-    /// Lets requested urgent pages arrive, while there is someone to bring them and no pause.
-    pub fn await_urgent_pages(&self) {
-        if let Some(preempt) = &self.preempt {
-            let none_left = || self.engine.requested.load(SeqCst) == 0 || preempt.done.load(SeqCst);
-            self.engine.gate.wait_unpaused_until(none_left);
+    /// Lets requested urgent pages arrive, while the preempt thread can bring them and there is no pause. Then makes sure that no
+    /// page is left that was asked for: closing would turn it into zeros under a thread that waits for it. EBUSY if one is;
+    /// not if an abort has ended the wait.
+    pub fn await_requested_pages(&self) -> Result<()> {
+        let Self { engine, preempt, .. } = self;
+        if let Some(preempt) = preempt {
+            let none_left = || engine.requested.load(SeqCst) == 0 || preempt.done.load(SeqCst);
+            engine.gate.wait_unpaused_until(none_left);
         }
+        // No handler is called meanwhile, so that no page is asked for.
+        let left = engine.gate.while_idle(|| engine.requested.load(SeqCst));
+        ensure!(
+            left == 0 || engine.gate.is_hurried(),
+            EBUSY,
+            "{left} pages that the handler was asked for have not been placed, and would read as zeros to the threads that \
+             wait for them: place them, or abort (uffd_incoming_abort)"
+        );
+        Ok(())
     }
 
     /// Ends and joins all threads but the one that reads of discards, to be dropped once no callback is left to wait for: until

@@ -40,6 +40,8 @@ struct State {
     loaded: Option<Result<()>>,
     /// Nobody waits for urgent pages any more.
     hurried: bool,
+    /// Workers stay out while something is looked at.
+    held: bool,
 }
 
 /// Why there is a pause.
@@ -94,7 +96,7 @@ impl Gate {
             }
             self.leave(worker);
             let mut state = self.state.lock();
-            while state.paused.is_some() && !state.ending {
+            while (state.paused.is_some() || state.held) && !state.ending {
                 self.changed.wait(&mut state);
             }
             if state.ending {
@@ -157,7 +159,7 @@ impl Gate {
         // Under the lock, so that a failure is judged either before or after.
         self.resumes.fetch_add(1, SeqCst);
         state.paused = None;
-        self.closed.store(state.ending, SeqCst);
+        self.closed.store(state.ending || state.held, SeqCst);
         self.changed.notify_all();
     }
 
@@ -194,6 +196,20 @@ impl Gate {
         self.watch(|state| state.paused.is_none() || self.busy.iter().all(|busy| busy.0.load(SeqCst) == 0));
     }
 
+    /// Waits until no worker is at work, and keeps all from it during a look at what they change.
+    pub fn while_idle<T>(&self, look: impl FnOnce() -> T) -> T {
+        let mut state = self.state.lock();
+        state.held = true;
+        self.close(state);
+        self.watch(|_| self.busy.iter().all(|busy| busy.0.load(SeqCst) == 0));
+        let seen = look();
+        let mut state = self.state.lock();
+        state.held = false;
+        self.closed.store(state.ending || state.paused.is_some(), SeqCst);
+        self.changed.notify_all();
+        seen
+    }
+
     /// Waits until no worker is at work on a block.
     pub fn wait_idle_on(&self, block: usize) {
         self.watch(|_| self.busy.iter().all(|busy| busy.0.load(SeqCst) != block + 1));
@@ -208,6 +224,11 @@ impl Gate {
     pub fn hurry(&self) {
         self.state.lock().hurried = true;
         self.changed.notify_all();
+    }
+
+    /// Whether [`Gate::hurry`] was called.
+    pub fn is_hurried(&self) -> bool {
+        self.state.lock().hurried
     }
 
     fn watch(&self, condition: impl Fn(&State) -> bool) {

@@ -54,7 +54,7 @@ pub struct Incoming {
     owner: Owner,
     config: Mutex<Config>,
     phase: Mutex<Phase>,
-    /// A clean-up has ended.
+    /// A clean-up has ended, or was refused.
     cleaned_up: Condvar,
     /// The caller's RAM blocks. While armed, the engine's table is a copy of it.
     table: RwLock<BlockTable>,
@@ -234,11 +234,16 @@ impl Incoming {
         self.shared.forget_asked();
     }
 
-    /// Undoes a set-up; nothing to do when not armed. EBUSY while a snapshot load is incomplete, or a set-up under way.
+    /// Undoes a set-up; nothing to do when not armed. EBUSY while a snapshot load is incomplete, a page that was asked for is
+    /// missing, or a set-up is under way.
     pub fn cleanup(&self) -> Result<()> {
         self.owner.refuse_inside("cleaning up")?;
         let Some(armed) = self.begin_cleanup(Armed::check_loaded, || ())? else { return Ok(()) };
-        armed.await_urgent_pages();
+        if let Err(error) = armed.await_requested_pages() {
+            *self.phase.lock() = Phase::Armed(armed);
+            self.cleaned_up.notify_all();
+            return Err(error);
+        }
         self.finish_cleanup(armed);
         Ok(())
     }

@@ -160,9 +160,42 @@ fn a_pause_ends_the_wait_for_an_urgent_page() {
         let ram = Ram::new(1, 1);
         let incoming = armed(&ram, Some(false));
         join([
-            spawn(&incoming, |incoming| incoming.cleanup().unwrap()),
+            // Nobody brings the page: closing would turn it into zeros.
+            spawn(&incoming, |incoming| assert_eq!(incoming.cleanup().unwrap_err().errno(), libc::EBUSY)),
             spawn(&incoming, |incoming| drop(incoming.pause())),
         ]);
+        incoming.abort().unwrap();
+        assert_attached(&incoming);
+    });
+}
+
+#[test]
+fn a_clean_up_that_is_refused_can_be_made_again() {
+    check(|| {
+        let ram = Ram::new(1, 1);
+        let incoming = armed(&ram, None);
+        let asked = |incoming: &Incoming| incoming.engine.read().as_ref().map(|engine| engine.request(0, 0));
+        join([
+            spawn(&incoming, |incoming| {
+                // Refused or not: no page that was asked for is lost by it.
+                let engine = incoming.engine.read().clone();
+                if incoming.cleanup().is_ok() {
+                    assert_eq!(engine.map_or(0, |engine| engine.requested.load(SeqCst)), 0);
+                }
+            }),
+            thread::spawn({
+                let incoming = incoming.clone();
+                move || {
+                    let Some(engine) = incoming.engine.read().clone() else { return };
+                    // As a worker asks.
+                    if let Ok(pass) = engine.gate.enter(0, 0) {
+                        asked(&incoming);
+                        drop(pass);
+                    }
+                }
+            }),
+        ]);
+        incoming.abort().unwrap();
         assert_attached(&incoming);
     });
 }
