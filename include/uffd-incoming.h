@@ -393,13 +393,17 @@ typedef struct UffdLoadConfig {
     uint32_t channels;
     /**
      * The path of a file, or NULL: keeps there which pages were faulted on, in order. It is written by
-     * uffd_incoming_cleanup() or _abort(), and replaces what is there; a failure of that is logged, while a path that
-     * cannot be written to at all fails the load. What was replayed comes first in it, so that one file can be both.
+     * uffd_incoming_cleanup() or _abort(), and replaces the file that is there; a failure of that is logged. Symbolic links
+     * are followed, and stay. The load fails with -EINVAL, and changes nothing, where the path names anything but a regular
+     * file, or a file of the snapshot itself; and with what creating a file there said. A relative path is one of the
+     * directory in which uffd_incoming_load_snapshot() was called. What was replayed comes first in the record, so that one
+     * file can be both.
      */
     const char *working_set_record;
     /**
      * The path of a file that was recorded in an earlier restore of the same snapshot, or NULL: its pages are loaded
-     * first. A file that is damaged or of another snapshot is logged and ignored.
+     * first. uffd_incoming_load_snapshot() opens it, and a loader thread reads it. A file that cannot be opened, is damaged or
+     * belongs to another snapshot is logged and ignored.
      */
     const char *working_set_replay;
 } UffdLoadConfig;
@@ -837,8 +841,11 @@ void uffd_snapshot_close(struct UffdSnapshot *snap);
  * be touched, and each page arrives when it is needed. `config` NULL stands for the defaults.
  *
  * Blocks are matched by name, and both sides must have the same ones with the same lengths: otherwise -EINVAL, before
- * anything is changed. So it is for memory that cannot be emptied: locked (mlock), or a private mapping of a file that
- * holds data or is not open in this process. A later failure is as complete as that of a set-up, but has emptied the RAM.
+ * anything is changed. Memory that cannot be emptied gives -EINVAL, too: locked memory (mlock), or a private mapping of a file
+ * that holds data or is not open in this process. So does RAM that is a mapping of the snapshot's own file: loading would
+ * destroy the snapshot. (With UFFD_LOAD_KEEP_PRESENT, a block may map its own bytes of a flat image: then they are present.)
+ * Emptying needs /proc: -EOPNOTSUPP where /proc/thread-self/maps cannot be read. Without /proc, use UFFD_LOAD_KEEP_PRESENT and
+ * RAM that is empty. A later failure is as complete as that of a set-up, but has emptied the RAM.
  * Fails like uffd_setup_incoming(), with -EINVAL for more than 64 loader threads, too, and with what creating a file beside
  * `working_set_record` said. `page_handler` and UFFD_INCOMING_PREEMPT are for postcopy, and play no part.
  *

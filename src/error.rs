@@ -1,5 +1,7 @@
 //! The one error of this library: an errno value and the words that go with it.
 
+use std::fmt::Write as _;
+use std::path::Path;
 use std::{fmt, io};
 
 /// What failed, where, and what the user can do; with the errno value a C caller gets.
@@ -27,7 +29,8 @@ impl Error {
 
     /// The same for what the standard library calls.
     pub(crate) fn io(error: &io::Error, what: impl fmt::Display) -> Self {
-        Self::os(error.raw_os_error().unwrap_or(libc::EIO), what)
+        let no_number = if error.kind() == io::ErrorKind::OutOfMemory { libc::ENOMEM } else { libc::EIO };
+        Self::os(error.raw_os_error().unwrap_or(no_number), what)
     }
 
     /// The same error with what was being done put in front.
@@ -78,6 +81,23 @@ impl fmt::Display for Errno {
     }
 }
 
+/// A path as messages show it, which logs and terminals take unharmed: in quotes, with control characters and bytes that are no
+/// UTF-8 escaped.
+pub(crate) fn quoted(path: &Path) -> String {
+    let mut shown = String::from("'");
+    for chunk in path.as_os_str().as_encoded_bytes().utf8_chunks() {
+        for character in chunk.valid().chars() {
+            let is_control = character.is_control();
+            // Writing to a string cannot fail.
+            let _ =
+                if is_control { write!(shown, "{}", character.escape_debug()) } else { shown.write_char(character) };
+        }
+        let _ = write!(shown, "{}", chunk.invalid().escape_ascii());
+    }
+    shown.push('\'');
+    shown
+}
+
 /// The words of a panic, as far as it has any.
 pub(crate) fn panic_message(panic: &(dyn std::any::Any + Send)) -> &str {
     let text = panic.downcast_ref::<&str>().copied();
@@ -104,6 +124,9 @@ pub(crate) use ensure;
 
 #[cfg(test)]
 mod tests {
+    use std::ffi::OsStr;
+    use std::os::unix::ffi::OsStrExt;
+
     use super::*;
 
     #[test]
@@ -117,6 +140,7 @@ mod tests {
     fn an_error_of_the_standard_library_keeps_its_errno() {
         assert_eq!(Error::io(&io::Error::from_raw_os_error(libc::ENOSPC), "writing").errno(), libc::ENOSPC);
         assert_eq!(Error::io(&io::Error::from(io::ErrorKind::WriteZero), "writing").errno(), libc::EIO);
+        assert_eq!(Error::io(&io::Error::from(io::ErrorKind::OutOfMemory), "reading").errno(), libc::ENOMEM);
     }
 
     #[test]
@@ -127,6 +151,12 @@ mod tests {
         assert!(
             !Error::os(libc::EIO, "reading").is_of_host() && Error::os(libc::EIO, "placing").of_host().is_of_host()
         );
+    }
+
+    #[test]
+    fn a_path_of_any_bytes_can_be_shown() {
+        let path = OsStr::from_bytes(b"/tmp/\xc3\xa9 it's\x1b[2J\n\xff.mem");
+        assert_eq!(quoted(Path::new(path)), "'/tmp/é it's\\u{1b}[2J\\n\\xff.mem'");
     }
 
     #[test]

@@ -81,8 +81,11 @@ pub unsafe extern "C" fn uffd_snapshot_close(snap: *mut UffdSnapshot) {
 /// be touched, and each page arrives when it is needed. `config` NULL stands for the defaults.
 ///
 /// Blocks are matched by name, and both sides must have the same ones with the same lengths: otherwise -EINVAL, before
-/// anything is changed. So it is for memory that cannot be emptied: locked (mlock), or a private mapping of a file that
-/// holds data or is not open in this process. A later failure is as complete as that of a set-up, but has emptied the RAM.
+/// anything is changed. Memory that cannot be emptied gives -EINVAL, too: locked memory (mlock), or a private mapping of a file
+/// that holds data or is not open in this process. So does RAM that is a mapping of the snapshot's own file: loading would
+/// destroy the snapshot. (With UFFD_LOAD_KEEP_PRESENT, a block may map its own bytes of a flat image: then they are present.)
+/// Emptying needs /proc: -EOPNOTSUPP where /proc/thread-self/maps cannot be read. Without /proc, use UFFD_LOAD_KEEP_PRESENT and
+/// RAM that is empty. A later failure is as complete as that of a set-up, but has emptied the RAM.
 /// Fails like uffd_setup_incoming(), with -EINVAL for more than 64 loader threads, too, and with what creating a file beside
 /// `working_set_record` said. `page_handler` and UFFD_INCOMING_PREEMPT are for postcopy, and play no part.
 ///

@@ -299,11 +299,15 @@ pub struct UffdLoadConfig {
     /// How many temporary pages to allocate for the caller's own use. 0: one.
     pub channels: u32,
     /// The path of a file, or NULL: keeps there which pages were faulted on, in order. It is written by
-    /// uffd_incoming_cleanup() or _abort(), and replaces what is there; a failure of that is logged, while a path that
-    /// cannot be written to at all fails the load. What was replayed comes first in it, so that one file can be both.
+    /// uffd_incoming_cleanup() or _abort(), and replaces the file that is there; a failure of that is logged. Symbolic links
+    /// are followed, and stay. The load fails with -EINVAL, and changes nothing, where the path names anything but a regular
+    /// file, or a file of the snapshot itself; and with what creating a file there said. A relative path is one of the
+    /// directory in which uffd_incoming_load_snapshot() was called. What was replayed comes first in the record, so that one
+    /// file can be both.
     pub working_set_record: *const c_char,
     /// The path of a file that was recorded in an earlier restore of the same snapshot, or NULL: its pages are loaded
-    /// first. A file that is damaged or of another snapshot is logged and ignored.
+    /// first. uffd_incoming_load_snapshot() opens it, and a loader thread reads it. A file that cannot be opened, is damaged or
+    /// belongs to another snapshot is logged and ignored.
     pub working_set_replay: *const c_char,
 }
 

@@ -30,6 +30,11 @@ pub(super) fn empty(registration: &Registration, table: &BlockTable, maps: &Maps
         // hugetlbfs is locked by nature, and can be emptied.
         let locked = registration.has_zeropage(index) && is_locked(block.host(), block.length())?;
         ensure!(!locked, EINVAL, "{block} cannot be emptied for a load: it is locked in memory (mlock)");
+        ensure!(
+            maps.cover(block.host(), block.length()),
+            EOPNOTSUPP,
+            "{block} cannot be emptied for a load: /proc/thread-self/maps does not list all of it; mount the /proc of this system"
+        );
         let empty = maps.check_private_files_are_empty(block.host(), block.length());
         empty.map_err(|error| error.context(block))?;
     }

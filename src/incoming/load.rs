@@ -4,12 +4,16 @@ use std::ops::Range;
 
 use super::engine::Engine;
 use crate::error::Result;
+use crate::kernel::Maps;
 use crate::memory::BlockTable;
 
 /// Restores all RAM: serves faults as a page handler and loads the rest in the background.
 pub(crate) trait Load: Send + Sync {
     /// Checks that the RAM fits, before anything is changed; `fault_threads` and [`Load::threads`] workers will follow.
     fn prepare(&self, table: &BlockTable, fault_threads: usize) -> Result<()>;
+
+    /// Refuses RAM that is mapped from where its pages are read: loading it would destroy them.
+    fn check_apart(&self, table: &BlockTable, maps: &Maps) -> Result<()>;
 
     /// Whether what is present in RAM stays.
     fn keeps_present(&self) -> bool;

@@ -9,7 +9,7 @@ use std::thread;
 use super::armed::Armed;
 use super::blocktime::Blocktime;
 use super::callbacks::Callbacks;
-use super::config::Config;
+use super::config::{Config, LogLevel};
 use super::discards::{self, Discards};
 use super::emptying;
 use super::engine::Engine;
@@ -69,7 +69,10 @@ impl Incoming {
         // Before the registration: temporary pages exist before the first fault can be delivered.
         let temp_pages = TempPages::new(plan.channels, table.largest_page_size())?;
         let emptying = plan.load.as_deref().filter(|load| !load.keeps_present());
-        let maps = (emptying.is_some() || config.poison).then(Maps::read).transpose()?;
+        let maps = read_maps(config, plan, &callbacks)?;
+        if let (Some(load), Some(maps)) = (&plan.load, &maps) {
+            load.check_apart(&table, maps)?;
+        }
         let treatments = table.blocks().iter().enumerate().map(|(index, block)| {
             let maps = maps.as_ref().filter(|maps| maps.are_private_anonymous(block.host(), block.length()));
             let emptying = emptying.filter(|_| maps.is_some());
@@ -159,6 +162,30 @@ fn check_trackable(registration: &Registration, table: &BlockTable) -> Result<()
         );
         Ok(())
     })
+}
+
+/// The mappings of this process, where anything depends on them. Only emptying RAM cannot do without.
+fn read_maps(config: &Config, plan: &Plan, callbacks: &Callbacks) -> Result<Option<Maps>> {
+    if plan.load.is_none() && !config.poison {
+        return Ok(None);
+    }
+    match (Maps::read(), &plan.load) {
+        (Err(error), Some(load)) if error.errno() == libc::EOPNOTSUPP && !load.keeps_present() => {
+            Err(error.context("emptying RAM for a load"))
+        }
+        (Err(error), _) if error.errno() == libc::EOPNOTSUPP => {
+            if config.poison {
+                callbacks.log(
+                    LogLevel::Warning,
+                    &format!(
+                        "a page that cannot be read pauses the fault and loader threads, and is not poisoned: {error}"
+                    ),
+                );
+            }
+            Ok(None)
+        }
+        (maps, _) => maps.map(Some),
+    }
 }
 
 /// One for each fault thread.

@@ -52,6 +52,7 @@ calls! {
     Eventfd("eventfd"): EMFILE ENFILE ENOMEM ENODEV;
     Poll("poll"): EINTR EINVAL ENOMEM;
     Mmap("mmap, anonymous"): ENOMEM EAGAIN;
+    MmapFile("mmap of a file"): ENODEV EACCES ENOMEM EAGAIN;
     Msync("msync"): ENOMEM EINVAL;
     Mincore("mincore"): ENOMEM EAGAIN EFAULT;
     MadviseHugePage("MADV_HUGEPAGE"): EINVAL ENOMEM EAGAIN;
@@ -59,8 +60,8 @@ calls! {
     MadviseDontNeed("MADV_DONTNEED"): EINVAL ENOMEM EAGAIN;
     MadviseCold("MADV_COLD"): EINVAL ENOMEM EAGAIN;
     Munlock("munlock"): ENOMEM EPERM EAGAIN;
-    ReadMaps("reading /proc/self/maps"): ENOENT EACCES EMFILE ENFILE ENOMEM EIO;
-    ListDescriptors("reading /proc/self/fd"): ENOENT EACCES EMFILE ENFILE ENOMEM EIO;
+    ReadMaps("reading /proc/thread-self/maps"): EMFILE ENFILE ENOMEM EIO;
+    ListDescriptors("reading /proc/thread-self/fd"): ENOENT EACCES EMFILE ENFILE ENOMEM EIO;
     Open("open"): EINTR ENOENT EACCES EPERM ELOOP EMFILE ENFILE ENOMEM EOVERFLOW ENODEV;
     Duplicate("fcntl(F_DUPFD_CLOEXEC)"): EMFILE EBADF;
     Fstat("fstat"): EIO ENOMEM EOVERFLOW EBADF;
@@ -69,6 +70,9 @@ calls! {
     Pread("pread"): EINTR EAGAIN EIO EINVAL ENOMEM EISDIR;
     Preadv2("preadv2"): EINTR EAGAIN EIO EINVAL EOPNOTSUPP ENOSYS;
     CacheStat("cachestat"): ENOSYS EPERM EOPNOTSUPP EINVAL;
+    OpenDirectory("open(O_DIRECTORY)"): EINTR ENOENT EACCES ENOTDIR ELOOP EMFILE ENFILE ENOMEM;
+    ReadLink("readlink"): EACCES EIO ENOMEM;
+    Lstat("fstatat"): EACCES EIO ENOMEM;
     Create("open(O_CREAT)"): ENOENT EACCES EEXIST EROFS ENOSPC EDQUOT EMFILE ENFILE ENOMEM;
     Write("write"): ENOSPC EDQUOT EFBIG EIO;
     Rename("rename"): EACCES EROFS ENOSPC EDQUOT EIO ENOENT;

@@ -1,12 +1,9 @@
 //! Files as sources of pages: opening, exact positioned reads into raw memory, lengths and holes.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write};
+use std::io;
 use std::ops::Range;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
-use std::path::{Path, PathBuf};
-use std::process;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::path::Path;
 
 use libc::off_t;
 use nix::errno::Errno;
@@ -37,7 +34,7 @@ pub(crate) fn open_direct(file: BorrowedFd<'_>) -> Result<OwnedFd> {
     })
 }
 
-fn open_to_read(path: &Path, flags: OFlag) -> nix::Result<OwnedFd> {
+pub(super) fn open_to_read(path: &Path, flags: OFlag) -> nix::Result<OwnedFd> {
     // Non-blocking for the sake of a FIFO without a writer, which would hang in open(); regular files take no notice.
     let flags = flags | OFlag::O_RDONLY | OFlag::O_CLOEXEC | OFlag::O_NONBLOCK | OFlag::O_NOCTTY;
     loop {
@@ -60,76 +57,29 @@ pub(super) fn status(file: impl AsFd) -> nix::Result<FileStat> {
     fstat(file)
 }
 
-/// A file that is to take another's place (or to be the first of its name) once all of it is written. Until then, and if
-/// it never is, the other one stays. There is a file beside it only while that is made sure of and while it is written: just a
-/// process that is killed then leaves one behind.
-#[derive(Debug)]
-pub(crate) struct Replacement {
-    path: PathBuf,
+/// What tells a file from all others of the system.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct FileId {
+    pub device: u64,
+    pub inode: u64,
 }
 
-/// How many names are tried for the file beside it: others of the process's id may have left some behind, or use them, since in
-/// containers all VMMs may have the same.
-const MOST_NAMES: u32 = 1000;
-
-impl Replacement {
-    /// Makes sure that a file can be created there.
-    pub fn new(path: &Path) -> Result<Self> {
-        // Found out only in the end otherwise: no file can take a directory's place.
-        if path.file_name().is_none() || path.is_dir() {
-            return Err(failed(&Errno::EISDIR.into(), path, "creating"));
-        }
-        let replacement = Self { path: path.to_owned() };
-        let (_, temporary) = replacement.create()?;
-        remove(&temporary);
-        Ok(replacement)
-    }
-
-    /// Fills it, and puts it in its place.
-    pub fn commit(self, bytes: &[u8]) -> Result<()> {
-        let (mut file, temporary) = self.create()?;
-        let written = before(Call::Write).map_err(io::Error::from).and_then(|()| file.write_all(bytes));
-        let written = written.map_err(|error| failed(&error, &temporary, "writing"));
-        let replaced = written.and_then(|()| {
-            let renamed = before(Call::Rename).map_err(io::Error::from);
-            let renamed = renamed.and_then(|()| fs::rename(&temporary, &self.path));
-            renamed.map_err(|error| failed(&error, &self.path, "replacing"))
-        });
-        replaced.inspect_err(|_| remove(&temporary))
-    }
-
-    /// A new file beside it.
-    fn create(&self) -> Result<(File, PathBuf)> {
-        static NEXT: AtomicU64 = AtomicU64::new(0);
-        let mut tried = 0;
-        loop {
-            let mut temporary = self.path.as_os_str().to_owned();
-            temporary.push(format!(".{}.{}", process::id(), NEXT.fetch_add(1, Relaxed)));
-            let temporary = PathBuf::from(temporary);
-            let create = || OpenOptions::new().write(true).create_new(true).open(&temporary);
-            tried += 1;
-            match before(Call::Create).map_err(io::Error::from).and_then(|()| create()) {
-                Ok(file) => return Ok((file, temporary)),
-                Err(error) if error.kind() == io::ErrorKind::AlreadyExists && tried < MOST_NAMES => {}
-                Err(error) => return Err(failed(&error, &temporary, "creating")),
-            }
-        }
+impl FileId {
+    pub fn of(file: impl AsFd) -> nix::Result<Self> {
+        status(file).map(|status| Self::from(&status))
     }
 }
 
-fn remove(temporary: &Path) {
-    let _ = fs::remove_file(temporary);
-}
-
-fn failed(error: &io::Error, path: &Path, what: &str) -> Error {
-    Error::io(error, format_args!("'{}': {what}", path.display()))
+impl From<&FileStat> for FileId {
+    fn from(status: &FileStat) -> Self {
+        Self { device: status.st_dev, inode: status.st_ino }
+    }
 }
 
 /// The length of a regular file or block device; anything else is no source of pages.
 pub(crate) fn length(file: BorrowedFd<'_>) -> Result<u64> {
     let status = status(file).map_err(|errno| Error::os(errno as i32, "fstat"))?;
-    let kind = SFlag::from_bits_truncate(status.st_mode & SFlag::S_IFMT.bits());
-    let length = match kind {
+    let length = match kind_of(&status) {
         SFlag::S_IFREG => status.st_size as u64,
         SFlag::S_IFBLK => {
             let mut length = 0_u64;
@@ -141,17 +91,27 @@ pub(crate) fn length(file: BorrowedFd<'_>) -> Result<u64> {
             length
         }
         other => {
-            let name = match other {
-                SFlag::S_IFDIR => "directory",
-                SFlag::S_IFIFO => "FIFO",
-                SFlag::S_IFSOCK => "socket",
-                SFlag::S_IFCHR => "character device",
-                _ => "file of no known kind",
-            };
-            return Err(error!(EINVAL, "it is a {name}; a regular file or block device is needed"));
+            return Err(error!(EINVAL, "it is a {}; a regular file or block device is needed", kind_name(other)));
         }
     };
     Ok(length)
+}
+
+pub(super) fn kind_of(status: &FileStat) -> SFlag {
+    SFlag::from_bits_truncate(status.st_mode & SFlag::S_IFMT.bits())
+}
+
+/// What a kind of file is called.
+pub(super) fn kind_name(kind: SFlag) -> &'static str {
+    match kind {
+        SFlag::S_IFREG => "regular file",
+        SFlag::S_IFBLK => "block device",
+        SFlag::S_IFDIR => "directory",
+        SFlag::S_IFIFO => "FIFO",
+        SFlag::S_IFSOCK => "socket",
+        SFlag::S_IFCHR => "character device",
+        _ => "file of no known kind",
+    }
 }
 
 /// Reads up to `length` bytes at `offset`; fewer only where the file ends.

@@ -2,10 +2,11 @@
 
 use std::ffi::c_void;
 use std::num::NonZeroUsize;
+use std::os::fd::BorrowedFd;
 use std::ptr::{NonNull, with_exposed_provenance_mut};
 
 use nix::errno::Errno;
-use nix::sys::mman::{MapFlags, MmapAdvise, ProtFlags, madvise, mmap_anonymous, munmap};
+use nix::sys::mman::{MapFlags, MmapAdvise, ProtFlags, madvise, mmap, mmap_anonymous, munmap};
 
 use super::call::{Call, before};
 use crate::error::{Error, Result, error};
@@ -68,6 +69,37 @@ impl Drop for Mapping {
     fn drop(&mut self) {
         // SAFETY: this has been mapped when it was made, and nobody keeps a pointer beyond its life.
         let result = unsafe { munmap(self.start, self.length.get()) };
+        debug_assert_eq!(result, Ok(()));
+    }
+}
+
+/// A page of a file that is mapped, and never accessed; unmapped when dropped.
+#[derive(Debug)]
+pub(crate) struct FileMapping(NonNull<c_void>);
+
+// SAFETY: a mapping belongs to the process, not to a thread, and nothing reads or writes it.
+unsafe impl Send for FileMapping {}
+// SAFETY: as for Send.
+unsafe impl Sync for FileMapping {}
+
+impl FileMapping {
+    /// None where the file cannot be mapped.
+    pub fn new(file: BorrowedFd<'_>) -> Option<Self> {
+        let page = NonZeroUsize::new(super::page_size())?;
+        // SAFETY: a new mapping at an address of the kernel's choosing touches no memory that is in use.
+        let map = |()| unsafe { mmap(None, page, ProtFlags::PROT_NONE, MapFlags::MAP_SHARED, file, 0) };
+        before(Call::MmapFile).and_then(map).ok().map(Self)
+    }
+
+    pub fn address(&self) -> usize {
+        self.0.as_ptr().addr()
+    }
+}
+
+impl Drop for FileMapping {
+    fn drop(&mut self) {
+        // SAFETY: this has been mapped when it was made, and nobody keeps a pointer beyond its life.
+        let result = unsafe { munmap(self.0, super::page_size()) };
         debug_assert_eq!(result, Ok(()));
     }
 }

@@ -8,17 +8,21 @@ pub(crate) mod file;
 #[cfg(feature = "fault-injection")]
 pub mod injection;
 mod mapping;
+mod maps;
 mod poll;
 mod probe;
+mod replacement;
 mod thread;
 mod uapi;
 mod userfaultfd;
 
-pub(crate) use backing::Maps;
+pub(crate) use backing::MappedFile;
 pub(crate) use eventfd::EventFd;
 pub(crate) use mapping::{HUGE_PAGE, Mapping, empty_memory, is_locked, is_mapped, is_present};
+pub(crate) use maps::{FileRange, Maps};
 pub(crate) use poll::{Poll, Readiness};
 pub use probe::{Host, probe};
+pub(crate) use replacement::Replacement;
 pub(crate) use thread::{CpuSet, affinity, set_own_affinity, spawn_scoped};
 // Models have threads of their own.
 #[cfg(not(all(test, shuttle)))]

@@ -1,6 +1,7 @@
 //! An open snapshot: what it holds, and its pages.
 
 use std::collections::HashSet;
+use std::ops::Range;
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::path::Path;
 
@@ -9,7 +10,8 @@ use super::checksum::Checksum;
 use super::image::Image;
 use super::{flat, mapped_ram};
 use crate::error::{Result, ensure, error};
-use crate::kernel::file;
+use crate::kernel::MappedFile;
+use crate::kernel::file::{self, FileId};
 
 /// How many samples of a block its identity takes, and how many bytes each; the smallest target page has as many.
 const SAMPLES: u64 = 4;
@@ -22,6 +24,10 @@ const SAMPLE: usize = 512;
 pub struct Snapshot {
     image: Image,
     blocks: Vec<SnapshotBlock>,
+    /// Which bytes of the image are the snapshot's, and must stay as they are.
+    own: Box<[Range<u64>]>,
+    /// The files that it consists of.
+    files: Vec<FileId>,
 }
 
 impl Snapshot {
@@ -34,7 +40,10 @@ impl Snapshot {
         if start.starts_with(mapped_ram::MAGIC) {
             Self::mapped_ram(file, 0)
         } else if start == *flat::MAGIC {
-            let parsed = flat::parse(&file, path).and_then(|(image, blocks)| Self::new(image, blocks));
+            let parsed = flat::parse(&file, path).and_then(|(image, blocks)| {
+                let own = blocks.iter().map(|block| block.pages_offset..block.pages_offset + block.length).collect();
+                Self::new(image, blocks, own, Some(file.id()?))
+            });
             parsed.map_err(|error| error.context(file.name()))
         } else {
             Err(error!(
@@ -53,17 +62,25 @@ impl Snapshot {
 
     fn mapped_ram(image: Image, offset: u64) -> Result<Self> {
         let name = image.name().to_owned();
-        let parsed = mapped_ram::parse(&image, offset).and_then(|blocks| Self::new(image, blocks));
+        // The devices' state follows the RAM.
+        let own = std::iter::once(offset..u64::MAX).collect();
+        let parsed = mapped_ram::parse(&image, offset).and_then(|blocks| Self::new(image, blocks, own, None));
         parsed.map_err(|error| error.context(name))
     }
 
-    fn new(image: Image, blocks: Vec<SnapshotBlock>) -> Result<Self> {
+    fn new(
+        image: Image,
+        blocks: Vec<SnapshotBlock>,
+        own: Box<[Range<u64>]>,
+        description: Option<FileId>,
+    ) -> Result<Self> {
         ensure!(!blocks.is_empty(), EINVAL, "there is no RAM block in it");
         let mut names = HashSet::new();
         for idstr in blocks.iter().map(SnapshotBlock::idstr) {
             ensure!(names.insert(idstr), EINVAL, "there are two RAM blocks '{idstr}'");
         }
-        Ok(Self { image, blocks })
+        let files = [image.id()?].into_iter().chain(description).collect();
+        Ok(Self { image, blocks, own, files })
     }
 
     /// The RAM blocks, in the file's order.
@@ -74,6 +91,26 @@ impl Snapshot {
     /// What messages call the snapshot: its path in quotes, or "descriptor N".
     pub(crate) fn name(&self) -> &str {
         self.image.name()
+    }
+
+    /// The file of its pages, to be found among mappings.
+    pub(super) fn mapped_file(&self) -> Result<MappedFile> {
+        MappedFile::new(self.image.descriptor()).map_err(|error| error.context(self.name()))
+    }
+
+    /// Whether bytes of the file of its pages are its own.
+    pub(super) fn owns_bytes(&self, bytes: &Range<u64>) -> bool {
+        self.own.iter().any(|own| own.start < bytes.end && bytes.start < own.end)
+    }
+
+    /// Where in the file of its pages a block lies.
+    pub(super) fn pages_offset(&self, block: usize) -> u64 {
+        self.blocks[block].pages_offset
+    }
+
+    /// Whether a file is one of its own.
+    pub(super) fn owns_file(&self, file: FileId) -> bool {
+        self.files.contains(&file)
     }
 
     /// What tells this snapshot from others, wherever its file lies: a checksum of its blocks, of which pages it holds of

@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::Write;
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 use std::sync::{LazyLock, Mutex};
@@ -12,8 +12,10 @@ use nix::sys::memfd::{MFdFlags, memfd_create};
 use super::Snapshot;
 use super::block::Kind;
 use super::checksum::Checksum;
+use super::image::Image;
 use super::order::{Order, Piece};
-use super::working_set;
+use super::working_set::{self, Touched};
+use crate::error::Result;
 use crate::memory::{BlockId, BlockTable, RamBlock, RamBlockSpec};
 
 const PAGE: usize = 4096;
@@ -78,9 +80,9 @@ pub fn working_set(bytes: &[u8]) {
         let checksum = Checksum::of(&content);
         content.extend(checksum.to_be_bytes());
     }
-    let Ok(runs) = working_set::read(&path(&file(&content)), snapshot) else { return };
+    let Ok(runs) = read_set(&content, snapshot) else { return };
     let encoded = working_set::encode(*identity, &runs);
-    assert_eq!(working_set::read(&path(&file(&encoded)), snapshot).expect("what was read can be written"), runs);
+    assert_eq!(read_set(&encoded, snapshot).expect("what was read can be written"), runs);
     // As a load does with it.
     let mut table = BlockTable::default();
     for (index, block) in snapshot.blocks().iter().enumerate() {
@@ -96,6 +98,10 @@ pub fn working_set(bytes: &[u8]) {
     for piece in order.by_units(touched) {
         assert!(!piece.pages.is_empty() && piece.pages.end <= table.blocks()[piece.index].pages(), "{piece:?}");
     }
+}
+
+fn read_set(bytes: &[u8], snapshot: &Snapshot) -> Result<Vec<Touched>> {
+    working_set::read(&Image::duplicate(file(bytes).as_fd())?, snapshot)
 }
 
 /// Goes through all blocks of an open snapshot, and reads some of each.

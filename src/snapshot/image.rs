@@ -3,8 +3,8 @@
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
-use crate::error::{Error, Result, error};
-use crate::kernel::file;
+use crate::error::{Error, Result, error, quoted};
+use crate::kernel::file::{self, FileId};
 
 /// An open file with its length and what messages call it.
 #[derive(Debug)]
@@ -16,7 +16,7 @@ pub(super) struct Image {
 
 impl Image {
     pub(super) fn open(path: &Path) -> Result<Self> {
-        let name = format!("'{}'", path.display());
+        let name = quoted(path);
         let descriptor = file::open_read_only(path).map_err(|error| error.context(&name))?;
         Self::new(descriptor, name)
     }
@@ -34,6 +34,11 @@ impl Image {
 
     pub(super) fn descriptor(&self) -> BorrowedFd<'_> {
         self.descriptor.as_fd()
+    }
+
+    pub(super) fn id(&self) -> Result<FileId> {
+        let id = FileId::of(self.descriptor());
+        id.map_err(|errno| Error::os(errno as i32, "fstat").context(&self.name))
     }
 
     /// What messages call the file: its path in quotes, or "descriptor N".

@@ -8,6 +8,7 @@ use parking_lot::Mutex;
 
 use super::around::Around;
 use super::file::Snapshot;
+use super::image::Image;
 use super::loader;
 use super::order::{Extent, Order, Piece};
 use super::pages::Pages;
@@ -15,7 +16,7 @@ use super::recorder::Recorder;
 use super::working_set::{self, Touched};
 use crate::error::{Result, ensure, error};
 use crate::incoming::{Config, Engine, Fault, Incoming, Load, LogLevel, NO_BLOCK, PageHandler, Plan};
-use crate::kernel::file::Replacement;
+use crate::kernel::{FileRange, MappedFile, Maps, Replacement};
 use crate::memory::{BlockTable, RamBlock};
 
 /// How to restore RAM.
@@ -71,15 +72,21 @@ pub fn load(incoming: &Arc<Incoming>, snapshot: &Arc<Snapshot>, config: &LoadCon
         (false, Some(_)) => Some(Extent::WorkingSet),
         (false, None) => None,
     };
-    let record = config.working_set_record.as_deref().map(Replacement::new).transpose();
+    let may_go = |file| {
+        ensure!(!snapshot.owns_file(file), EINVAL, "it is a file of the snapshot {}", snapshot.name());
+        Ok(())
+    };
+    let record = config.working_set_record.as_deref().map(|path| Replacement::new(path, may_go)).transpose();
     let record = record.map_err(|error| error.context("recording the working set"))?;
+    // Here, not where it is read: the process may go to another directory.
+    let replay = config.working_set_replay.as_deref().map(Image::open);
     let load = Arc::new(SnapshotLoad {
         snapshot: snapshot.clone(),
         keep_present: config.keep_present,
         direct_io: config.direct_io,
         extent,
         threads: config.loader_threads.max(1) as usize,
-        replay: config.working_set_replay.clone(),
+        replay: Mutex::new(replay),
         replayed: OnceLock::new(),
         recorder: record.is_some().then(Recorder::new),
         record: Mutex::new(record),
@@ -104,7 +111,8 @@ struct SnapshotLoad {
     /// What to load in the background.
     extent: Option<Extent>,
     threads: usize,
-    replay: Option<PathBuf>,
+    /// The file of a working set of an earlier restore, until it is read.
+    replay: Mutex<Option<Result<Image>>>,
     /// The working set of an earlier restore, once it has been read.
     replayed: OnceLock<Vec<Touched>>,
     recorder: Option<Recorder>,
@@ -118,6 +126,7 @@ struct Prepared {
     order: Order,
     /// For each fault thread.
     around: Box<[Around]>,
+    file: MappedFile,
 }
 
 impl SnapshotLoad {
@@ -128,7 +137,8 @@ impl SnapshotLoad {
     /// The working set of an earlier restore; nothing, if there is none that can be used.
     fn replayed(&self, engine: &Engine) -> &[Touched] {
         self.replayed.get_or_init(|| {
-            let read = self.replay.as_deref().map(|path| working_set::read(path, &self.snapshot));
+            let file = self.replay.lock().take();
+            let read = file.map(|file| file.and_then(|file| working_set::read(&file, &self.snapshot)));
             read.transpose().map(Option::unwrap_or_default).unwrap_or_else(|error| {
                 let message = format!("the working set cannot be replayed, and is ignored: {error}");
                 engine.callbacks.log(LogLevel::Warning, &message);
@@ -180,7 +190,7 @@ fn pages_of(block: &RamBlock, touched: &Touched) -> Range<usize> {
 
 impl PageHandler for SnapshotLoad {
     fn page(&self, fault: &Fault<'_>) -> Result<()> {
-        let Prepared { pages, order, around } = self.prepared()?;
+        let Prepared { pages, order, around, .. } = self.prepared()?;
         let (engine, worker, index, page) = (fault.engine(), fault.worker(), fault.index(), fault.page());
         if self.extent == Some(Extent::All) && fault.is_crowded() {
             // All of them are better off with a unit for each than with a page.
@@ -211,8 +221,30 @@ impl Load for SnapshotLoad {
     fn prepare(&self, table: &BlockTable, fault_threads: usize) -> Result<()> {
         let pages = Pages::new(self.snapshot.clone(), self.direct_io, table, fault_threads + self.threads())?;
         let around = (0..fault_threads).map(|_| Around::default()).collect();
-        let prepared = self.prepared.set(Prepared { pages, order: Order::new(table)?, around });
+        let (order, file) = (Order::new(table)?, self.snapshot.mapped_file()?);
+        let prepared = self.prepared.set(Prepared { pages, order, around, file });
         prepared.map_err(|_| error!(ENOTRECOVERABLE, "a load was prepared twice"))
+    }
+
+    fn check_apart(&self, table: &BlockTable, maps: &Maps) -> Result<()> {
+        let Prepared { pages, file, .. } = self.prepared()?;
+        for (index, block) in table.blocks().iter().enumerate() {
+            let start = self.snapshot.pages_offset(pages.source_of(index));
+            // Where each page is its own source, what is present stays as it is.
+            let in_place = |part: &FileRange| {
+                self.keep_present && part.bytes.start == start + (part.address - block.host() as u64)
+            };
+            let is_bad =
+                |part: &FileRange| file.is(part.file, maps) && self.snapshot.owns_bytes(&part.bytes) && !in_place(part);
+            let bad = maps.files(block.host(), block.length()).find(is_bad);
+            ensure!(
+                bad.is_none(),
+                EINVAL,
+                "{block} is a mapping of the snapshot {} itself, which loading would destroy: load into other memory",
+                self.snapshot.name()
+            );
+        }
+        Ok(())
     }
 
     fn keeps_present(&self) -> bool {

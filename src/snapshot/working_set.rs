@@ -5,7 +5,6 @@
 //! before. A file that is damaged, or is of another snapshot, costs time at worst: it only says what to load first.
 
 use std::ops::Range;
-use std::path::Path;
 
 use super::checksum::Checksum;
 use super::cursor::Cursor;
@@ -50,9 +49,8 @@ pub(super) fn encode(identity: u64, runs: &[Touched]) -> Vec<u8> {
 }
 
 /// Reads the working set of a snapshot from a file, or says why it is none.
-pub(super) fn read(path: &Path, snapshot: &Snapshot) -> Result<Vec<Touched>> {
-    let file = Image::open(path)?;
-    decode(&file, snapshot).map_err(|error| error.context(file.name()))
+pub(super) fn read(file: &Image, snapshot: &Snapshot) -> Result<Vec<Touched>> {
+    decode(file, snapshot).map_err(|error| error.context(file.name()))
 }
 
 fn decode(file: &Image, snapshot: &Snapshot) -> Result<Vec<Touched>> {

@@ -16,7 +16,7 @@ use super::load::Load;
 use super::registration::{Registration, Treatment};
 use super::waits::Waits;
 use crate::error::Result;
-use crate::kernel::{Mapping, Opening, Userfaultfd, page_size};
+use crate::kernel::{Mapping, Maps, Opening, Userfaultfd, page_size};
 use crate::memory::{BlockId, BlockTable, RamBlock, RamBlockSpec, TempPages};
 use crate::stats::Stats;
 use crate::sync;
@@ -93,6 +93,9 @@ struct NoLoad;
 
 impl Load for NoLoad {
     fn prepare(&self, _table: &BlockTable, _fault_threads: usize) -> Result<()> {
+        Ok(())
+    }
+    fn check_apart(&self, _table: &BlockTable, _maps: &Maps) -> Result<()> {
         Ok(())
     }
     fn keeps_present(&self) -> bool {

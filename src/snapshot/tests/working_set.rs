@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::snapshot::checksum::Checksum;
+use crate::snapshot::image::Image;
 use crate::snapshot::working_set::{Touched, encode, read as read_set};
 
 /// A snapshot of two blocks with 16 and 4 pages, whose pages all have this byte.
@@ -24,7 +25,7 @@ fn touched() -> Vec<Touched> {
 }
 
 fn read_bytes(bytes: &[u8], snapshot: &Snapshot) -> Result<Vec<Touched>> {
-    read_set(&path(&file(bytes)), snapshot)
+    read_set(&Image::duplicate(file(bytes).as_fd())?, snapshot)
 }
 
 /// The file with these bytes changed and its checksum made right again.
