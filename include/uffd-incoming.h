@@ -50,7 +50,9 @@ _Static_assert(sizeof(ram_addr_t) == sizeof(uintptr_t), "ram_addr_t must have th
 
 /**
  * UffdIncomingConfig.flags: open a userfaultfd that serves faults of user mode only. Any user may (Linux 5.11);
- * accesses that the kernel makes (KVM's own, or a read() into missing RAM) then fail with EFAULT instead of waiting.
+ * accesses that the kernel makes (KVM's own, or a read() into missing RAM) then fail with EFAULT instead of waiting. It is not for
+ * KVM: KVM_RUN fails with EFAULT when the guest touches a missing page; with KVM's own interrupt controller KVM tries again and
+ * again, and KVM_RUN does not return until a signal comes.
  */
 #define UFFD_INCOMING_USER_MODE_ONLY (1 << 2)
 
@@ -73,7 +75,13 @@ _Static_assert(sizeof(ram_addr_t) == sizeof(uintptr_t), "ram_addr_t must have th
  * read) are poisoned (Linux 6.6): whoever touches one, or waits for it, gets SIGBUS at its address, and all else goes on.
  * Placing the page heals it; discarding it makes it missing again. Other RAM, older kernels, and failures of the host (no
  * memory for a page: -ENOMEM and -ENOSPC of a handler, too) pause as without this flag. A read() into a poisoned page fails
- * with EFAULT; a vCPU that touches one leaves KVM_RUN with EHWPOISON or EFAULT.
+ * with EFAULT.
+ *
+ * When a KVM guest touches a poisoned page, the kernel sends SIGBUS to the vCPU's thread: si_code is BUS_MCEERR_AR, si_addr the
+ * page's address in this process. KVM_RUN fails with EINTR, and each later KVM_RUN does the same until the page is placed. An
+ * access that KVM emulates leaves KVM_RUN with KVM_EXIT_MMIO instead, at the page's guest-physical address. A VMM with KVM
+ * must handle both: a SIGBUS that is not handled kills it; if SIGBUS is blocked or ignored, KVM_RUN does not return until the
+ * page is placed or another signal comes. docs/kvm.md says what to do.
  */
 #define UFFD_INCOMING_POISON (1 << 4)
 
@@ -245,7 +253,8 @@ typedef struct UffdIncomingConfig {
     void (*thread_stop)(struct MigrationIncomingState *mis, const char *name);
     /**
      * Which vCPU a thread (its kernel thread id) runs: 0 .. vcpus - 1; any other number: none. Called for each fault while
-     * blocktime is kept. NULL: no thread is a vCPU.
+     * blocktime is kept. NULL: no thread is a vCPU. With KVM's own interrupt controller (KVM_CREATE_IRQCHIP), a worker thread
+     * of the kernel waits for the page in the vCPU's place: such a fault is no vCPU's.
      */
     int (*vcpu_index)(struct MigrationIncomingState *mis, uint32_t thread_id);
     /**

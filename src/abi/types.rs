@@ -47,7 +47,9 @@ pub const UFFD_INCOMING_BLOCKTIME: u64 = 1 << 0;
 pub const UFFD_INCOMING_PREEMPT: u64 = 1 << 1;
 
 /// UffdIncomingConfig.flags: open a userfaultfd that serves faults of user mode only. Any user may (Linux 5.11);
-/// accesses that the kernel makes (KVM's own, or a read() into missing RAM) then fail with EFAULT instead of waiting.
+/// accesses that the kernel makes (KVM's own, or a read() into missing RAM) then fail with EFAULT instead of waiting. It is not for
+/// KVM: KVM_RUN fails with EFAULT when the guest touches a missing page; with KVM's own interrupt controller KVM tries again and
+/// again, and KVM_RUN does not return until a signal comes.
 pub const UFFD_INCOMING_USER_MODE_ONLY: u64 = 1 << 2;
 
 /// UffdIncomingConfig.flags: track what the VMM discards while armed (a balloon's madvise with MADV_DONTNEED, MADV_REMOVE or
@@ -66,7 +68,13 @@ pub const UFFD_INCOMING_TRACK_DISCARDS: u64 = 1 << 3;
 /// read) are poisoned (Linux 6.6): whoever touches one, or waits for it, gets SIGBUS at its address, and all else goes on.
 /// Placing the page heals it; discarding it makes it missing again. Other RAM, older kernels, and failures of the host (no
 /// memory for a page: -ENOMEM and -ENOSPC of a handler, too) pause as without this flag. A read() into a poisoned page fails
-/// with EFAULT; a vCPU that touches one leaves KVM_RUN with EHWPOISON or EFAULT.
+/// with EFAULT.
+///
+/// When a KVM guest touches a poisoned page, the kernel sends SIGBUS to the vCPU's thread: si_code is BUS_MCEERR_AR, si_addr the
+/// page's address in this process. KVM_RUN fails with EINTR, and each later KVM_RUN does the same until the page is placed. An
+/// access that KVM emulates leaves KVM_RUN with KVM_EXIT_MMIO instead, at the page's guest-physical address. A VMM with KVM
+/// must handle both: a SIGBUS that is not handled kills it; if SIGBUS is blocked or ignored, KVM_RUN does not return until the
+/// page is placed or another signal comes. docs/kvm.md says what to do.
 pub const UFFD_INCOMING_POISON: u64 = 1 << 4;
 
 /// `event`: a pause begins: faults queue until uffd_incoming_resume(). No fault or loader thread begins anything new; what is
@@ -128,7 +136,8 @@ pub struct UffdIncomingConfig {
     /// The last thing on each thread of the library.
     pub thread_stop: Option<unsafe extern "C" fn(mis: *mut MigrationIncomingState, name: *const c_char)>,
     /// Which vCPU a thread (its kernel thread id) runs: 0 .. vcpus - 1; any other number: none. Called for each fault while
-    /// blocktime is kept. NULL: no thread is a vCPU.
+    /// blocktime is kept. NULL: no thread is a vCPU. With KVM's own interrupt controller (KVM_CREATE_IRQCHIP), a worker thread
+    /// of the kernel waits for the page in the vCPU's place: such a fault is no vCPU's.
     pub vcpu_index: Option<unsafe extern "C" fn(mis: *mut MigrationIncomingState, thread_id: u32) -> c_int>,
     /// Gives a fresh userfaultfd (not yet shaken hands with) of this process from a privileged helper, or a negative
     /// errno value. The library owns what it is given. Called by every set-up, once for each fault thread, on the
