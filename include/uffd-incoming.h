@@ -858,6 +858,9 @@ void uffd_snapshot_close(struct UffdSnapshot *snap);
  * Fails like uffd_setup_incoming(), with -EINVAL for more than 64 loader threads, too, and with what creating a file beside
  * `working_set_record` said. `page_handler` and UFFD_INCOMING_PREEMPT are for postcopy, and play no part.
  *
+ * Zeros take no memory where that can be: in shared RAM (memfd, tmpfs) and in hugetlbfs they stay holes. They count as received
+ * when the load has begun (long runs), or has come to them; a thread or a client that touches one gets a page of zeros.
+ *
  * A page that cannot be read pauses all (`event`, uffd_incoming_wait() say why) until uffd_incoming_resume(), or is poisoned
  * (UFFD_INCOMING_POISON): it is never taken for zeros. uffd_incoming_cleanup() is refused until every page is in place,
  * or poisoned.

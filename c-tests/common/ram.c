@@ -32,7 +32,7 @@ static void *map(RAMBlock *rb, enum ram_kind kind, void *at)
                 (at != NULL ? MAP_FIXED : 0);
 
     if (kind == RAM_ANON) {
-        return mmap(at, rb->length, PROT_READ | PROT_WRITE, flags | MAP_ANONYMOUS, -1, 0);
+        return mmap(at, rb->length, PROT_READ | PROT_WRITE, flags | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     }
     if (rb->fd < 0) {
         rb->fd = memfd_create(rb->idstr, MFD_CLOEXEC | (is_huge(kind) ? MFD_HUGETLB | MFD_HUGE_2MB : 0));
@@ -106,10 +106,15 @@ RAMBlock *ram_new(enum ram_kind kind, size_t pages)
     return ram_new_aligned(kind, pages, getenv("UFFD_TEST_UNALIGNED") == NULL);
 }
 
-RAMBlock *ram_new_aligned(enum ram_kind kind, size_t pages, bool aligned)
+static unsigned next_number(void)
 {
     static atomic_uint blocks;
-    unsigned number = ++blocks;
+
+    return ++blocks;
+}
+
+static RAMBlock *new_block(enum ram_kind kind, size_t pages, bool aligned, unsigned number)
+{
     RAMBlock *rb = calloc(1, sizeof(*rb));
 
     CHECK(rb != NULL);
@@ -122,9 +127,27 @@ RAMBlock *ram_new_aligned(enum ram_kind kind, size_t pages, bool aligned)
     if (rb->host == MAP_FAILED) {
         FAIL("mapping %zu bytes of RAM for %s: %s", rb->length, rb->idstr, strerror(errno));
     }
+    return rb;
+}
+
+RAMBlock *ram_new_aligned(enum ram_kind kind, size_t pages, bool aligned)
+{
+    const unsigned number = next_number();
+    RAMBlock *rb = new_block(kind, pages, aligned, number);
+
     rb->source = malloc(rb->length);
     CHECK(rb->source != NULL);
     fill_source(rb, number);
+    return rb;
+}
+
+RAMBlock *ram_new_sparse(enum ram_kind kind, size_t pages)
+{
+    RAMBlock *rb = new_block(kind, pages, getenv("UFFD_TEST_UNALIGNED") == NULL, next_number());
+
+    rb->sparse = true;
+    rb->source = mmap(NULL, rb->length, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    CHECK(rb->source != MAP_FAILED);
     return rb;
 }
 
@@ -136,7 +159,11 @@ void ram_free(RAMBlock *rb)
     if (rb->fd >= 0) {
         close(rb->fd);
     }
-    free(rb->source);
+    if (rb->sparse) {
+        CHECK_EQ(munmap(rb->source, rb->length), 0);
+    } else {
+        free(rb->source);
+    }
     free(rb);
 }
 

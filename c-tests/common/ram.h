@@ -31,6 +31,7 @@ struct RAMBlock {
     size_t pages;
     uint8_t *source; /* what the guest should see: `length` bytes, none of them 0, no two pages alike */
     int fd;          /* of the file behind the RAM, or -1 */
+    bool sparse;     /* see ram_new_sparse() */
 };
 
 /*
@@ -41,6 +42,9 @@ RAMBlock *ram_new(enum ram_kind kind, size_t pages);
 
 /* The same at a huge page, or a page behind that. Huge pages lie where they must. */
 RAMBlock *ram_new_aligned(enum ram_kind kind, size_t pages, bool aligned);
+
+/* For much RAM: the source is zeros, and takes no memory, but where a test writes to it. */
+RAMBlock *ram_new_sparse(enum ram_kind kind, size_t pages);
 void ram_free(RAMBlock *rb);
 
 /* The block as the library wants it described. */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
  * A long run of zeros in private anonymous RAM is left to the kernel: it counts as received from the start, is there
- * without a fault, and takes no memory until it is touched. Shared RAM is loaded page by page. After a load that fails
- * late, none of it counts as received.
+ * without a fault, and takes no memory until it is touched. In shared RAM it counts as received, too, but stays registered: other
+ * processes that fault there are answered. After a load that fails late, none of it counts as received.
  */
 #include <errno.h>
 #include <string.h>
@@ -86,8 +86,14 @@ static void shared_ram(void)
     struct snapshot_file *file = snapshot_with_zeros(vm);
 
     load(vm, file->snapshot, UFFD_LOAD_NO_BACKGROUND);
-    CHECK_EQ(vm_stats(vm).bytes_loaded, 0);
-    CHECK_EQ(vm_received(vm, rb, PAGES - 1), 0);
+    CHECK_EQ(vm_stats(vm).bytes_loaded, (PAGES - DATA_PAGES) * rb->page_size);
+    CHECK_EQ(vm_received(vm, rb, DATA_PAGES - 1), 0);
+    CHECK_EQ(vm_received(vm, rb, DATA_PAGES), 1);
+    CHECK_ZEROS(rb, DATA_PAGES);
+    AWAIT(vm_stats(vm).faults == 1);
+    /* It is discarded again, and still is zeros. */
+    ram_discard(rb, DATA_PAGES, 1);
+    CHECK_ZEROS(rb, DATA_PAGES);
     CHECK_RAM(vm);
     CHECK_OK(uffd_incoming_wait(vm, -1));
     vm_end(vm);

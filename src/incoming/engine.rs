@@ -81,6 +81,15 @@ impl Engine {
         self.notify_shared(index, pages);
     }
 
+    /// Pages that are zeros count as received and stay missing: who waits for one faults again, and is given a page of zeros
+    /// as where a received page was discarded. Clients are not told: one that waits asks, and is answered in the same way.
+    pub fn leave_missing(&self, index: usize, pages: Range<usize>) {
+        if !pages.is_empty() {
+            self.block(index).receive(pages.clone(), |first, mask| self.settle_word(index, first, mask));
+            self.wake_pages(index, &pages);
+        }
+    }
+
     /// The caller vouches for pages, and they have been marked received: wakes who waits for them.
     pub fn vouched_for(&self, index: usize, pages: Range<usize>) -> Result<()> {
         let block = self.block(index);

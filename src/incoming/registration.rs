@@ -36,6 +36,10 @@ pub(crate) struct Treatment {
     pub left_alone: Box<[ops::Range<usize>]>,
     /// Pages that cannot be had are to be poisoned.
     pub poison: bool,
+    /// All of it is a shared mapping.
+    pub shared: bool,
+    /// Pages may be moved there, where the kernel can.
+    pub moving: bool,
 }
 
 /// How a block is registered.
@@ -45,6 +49,8 @@ struct Range {
     /// The kernel's page size there.
     unit: usize,
     zeropage: bool,
+    /// What is missing reads as zeros to every process that maps it, and a page of zeros would take memory.
+    holes_are_zeros: bool,
     /// Pages can be moved there, as far as is known.
     moving: AtomicBool,
     /// Pages that cannot be had are to be poisoned there, and can be, as far as is known.
@@ -80,7 +86,7 @@ impl Registration {
     }
 
     fn register(&mut self, index: usize, treatment: Treatment) -> Result<()> {
-        let Treatment { left_alone, poison } = treatment;
+        let Treatment { left_alone, poison, shared, moving } = treatment;
         let block = &self.table.blocks()[index];
         // Linux registers what there is of a range, and passes over holes.
         ensure!(
@@ -93,11 +99,19 @@ impl Registration {
         // Entered before the first part is registered, so that dropping undoes those that were: and only those, since
         // the memory may be registered with somebody else.
         let registered = AtomicUsize::new(0);
-        let (moving, poisoning) = (AtomicBool::new(false), AtomicBool::new(false));
         let unit = kernel::page_size();
-        self.ranges.push(Range { stripes, left_alone, unit, zeropage: true, moving, poisoning, registered });
+        self.ranges.push(Range {
+            stripes,
+            left_alone,
+            unit,
+            zeropage: true,
+            holes_are_zeros: shared,
+            moving: AtomicBool::new(false),
+            poisoning: AtomicBool::new(false),
+            registered,
+        });
         let range = &mut self.ranges[index];
-        let (mut zeropage, mut moving, mut poisoning) = (true, true, poison);
+        let (mut zeropage, mut moving, mut poisoning) = (true, moving, poison);
         for (number, start, length) in range.parts(block) {
             let can: Abilities = self.uffds[number].register(start, length).map_err(|errno| refusal(block, errno))?;
             zeropage &= can.zeropage;
@@ -114,6 +128,7 @@ impl Registration {
             block.page_size()
         );
         range.zeropage = zeropage;
+        range.holes_are_zeros |= !zeropage;
         *range.moving.get_mut() = zeropage && moving;
         *range.poisoning.get_mut() = poisoning;
         range.unit = if zeropage { kernel::page_size() } else { block.page_size() };
@@ -197,6 +212,12 @@ impl Registration {
     /// The kernel does not poison pages.
     pub fn cannot_poison(&self, index: usize) {
         self.ranges[index].poisoning.store(false, Relaxed);
+    }
+
+    /// Whether pages of a block that are zeros need not be placed: missing, they read as zeros to every process that maps
+    /// the RAM. That is so in shared memory, where a page of zeros takes as much memory as any other, and in hugetlbfs.
+    pub fn holes_are_zeros(&self, index: usize) -> bool {
+        self.ranges[index].holes_are_zeros
     }
 
     /// Whether the kernel can place zero pages in a block.
@@ -306,6 +327,7 @@ mod tests {
             left_alone: left_alone.iter().map(|range| range.start * MIB..range.end * MIB).collect(),
             unit: 4096,
             zeropage: true,
+            holes_are_zeros: false,
             moving: AtomicBool::new(true),
             poisoning: AtomicBool::new(false),
             registered: AtomicUsize::new(0),
@@ -369,6 +391,7 @@ mod tests {
                 left_alone: left_alone.clone(),
                 unit: 4096,
                 zeropage: true,
+                holes_are_zeros: false,
                 moving: AtomicBool::new(true),
                 poisoning: AtomicBool::new(false),
                 registered: AtomicUsize::new(0),

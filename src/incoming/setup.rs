@@ -74,10 +74,11 @@ impl Incoming {
             load.check_apart(&table, maps)?;
         }
         let treatments = table.blocks().iter().enumerate().map(|(index, block)| {
+            let shared = maps.as_ref().is_some_and(|maps| maps.are_shared(block.host(), block.length()));
             let maps = maps.as_ref().filter(|maps| maps.are_private_anonymous(block.host(), block.length()));
             let emptying = emptying.filter(|_| maps.is_some());
             let left_alone = emptying.map_or(Box::default(), |load| emptying::left_alone(block, index, load));
-            Treatment { left_alone, poison: config.poison && maps.is_some() }
+            Treatment { left_alone, poison: config.poison && maps.is_some(), shared, moving: maps.is_some() }
         });
         let treatments = treatments.collect();
         let registration = Registration::new(uffds, table.clone(), treatments, callbacks.clone())?;
@@ -124,6 +125,7 @@ impl Incoming {
         armed.callbacks().fallible("the setup_done callback", |hooks| hooks.setup_done(self))?;
         if let Some(load) = &plan.load {
             armed.start_loader_threads(load)?;
+            armed.receive_zeros(load.as_ref());
         }
         if plan.preempt {
             armed.start_preempt_thread(self.clone())?;

@@ -93,6 +93,12 @@ impl Maps {
         self.within(start, length).all(|mapped| matches!(mapped.what, What::PrivateAnonymous))
     }
 
+    /// Whether memory is a shared mapping: then what is missing is zeros to every process that maps it.
+    pub fn are_shared(&self, start: usize, length: usize) -> bool {
+        self.cover(start, length)
+            && self.within(start, length).all(|mapped| matches!(mapped.what, What::File(FilePart { shared: true, .. })))
+    }
+
     /// A range in the parts that lie in one mapping each.
     pub fn parts(&self, start: usize, length: usize) -> impl Iterator<Item = Range<usize>> {
         let end = start + length;
@@ -207,6 +213,8 @@ mod tests {
         let maps = maps(&["1000-3000 rw-p 00000000 00:00 0 ", "3000-4000 rw-s 00005000 00:0f 4711 /memfd:ram"]);
         assert!(maps.are_private_anonymous(0x1000, 0x2000));
         assert!(!maps.are_private_anonymous(0x2000, 0x1001));
+        assert!(maps.are_shared(0x3000, 0x1000));
+        assert!(!maps.are_shared(0x2000, 0x2000) && !maps.are_shared(0x3000, 0x2000));
         let parts = |start, length| maps.parts(start, length).map(|part| (part.start, part.end)).collect::<Vec<_>>();
         assert_eq!(parts(0x1000, 0x3000), [(0x1000, 0x3000), (0x3000, 0x4000)]);
         assert_eq!(parts(0x2000, 0x1800), [(0x2000, 0x3000), (0x3000, 0x3800)]);

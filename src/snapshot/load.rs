@@ -206,7 +206,7 @@ impl PageHandler for SnapshotLoad {
             return Ok(());
         }
         let mut placed = page..page + 1;
-        pages.place(engine, worker, index, placed.clone())?;
+        pages.place_for_fault(engine, worker, index, page)?;
         order.faulted(index, page);
         let along = around[worker].faulted(index, page, engine.block(index).page_size());
         if along > 0 && !fault.is_crowded() {

@@ -31,6 +31,27 @@ pub(super) struct Pages {
     buffers: Box<[Buffers]>,
 }
 
+/// What pages are placed for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Cause {
+    /// A thread waits for them: they are put in place.
+    Fault,
+    /// Nobody is known to wait for them: where zeros can stay missing, they do.
+    Load,
+    /// As for [`Cause::Load`], with what is in the page cache only.
+    LoadAtHand,
+}
+
+impl Cause {
+    /// Zeros up to so many bytes are read along with data.
+    fn gap(self) -> u64 {
+        match self {
+            Cause::Fault | Cause::Load => GAP_ON_DISK,
+            Cause::LoadAtHand => GAP_AT_HAND,
+        }
+    }
+}
+
 /// What became of a unit, without waiting for a disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum AtHand {
@@ -147,10 +168,19 @@ impl Pages {
         data
     }
 
+    /// Places the page that a thread waits for; it was not received yet, as far as anyone knows.
+    pub fn place_for_fault(&self, engine: &Engine, worker: usize, index: usize, page: usize) -> Result<()> {
+        self.place_for(Cause::Fault, engine, worker, index, page..page + 1)
+    }
+
     /// Places pages of a block, none of which was received yet, as far as anyone knows.
     pub fn place(&self, engine: &Engine, worker: usize, index: usize, pages: Range<usize>) -> Result<()> {
+        self.place_for(Cause::Load, engine, worker, index, pages)
+    }
+
+    fn place_for(&self, cause: Cause, engine: &Engine, worker: usize, index: usize, pages: Range<usize>) -> Result<()> {
         let source = self.sources[index];
-        let placed = self.place_runs(engine, worker, index, pages, GAP_ON_DISK, |offset, to, length| {
+        let placed = self.place_runs(engine, worker, index, pages, cause, |offset, to, length| {
             // SAFETY: that is what it is called for.
             unsafe { self.read_waiting(source, offset, to, length) }.map(|()| true)
         });
@@ -163,13 +193,13 @@ impl Pages {
         let (source, block) = (self.sources[index], engine.block(index));
         let end = pages.end.min(block.pages()).max(pages.start);
         let end = block.received().find(pages.start..end, true).unwrap_or(end);
-        self.place_runs(engine, worker, index, pages.start..end, GAP_AT_HAND, |offset, to, length| {
+        self.place_runs(engine, worker, index, pages.start..end, Cause::LoadAtHand, |offset, to, length| {
             // SAFETY: that is what it is called for.
             Ok(unsafe { self.read_at_hand(source, offset, to, length) } == length)
         })
     }
 
-    /// Places pages of a block: what is not zeros, or stands between zeros of `gap` at most, is read, from an offset on to memory
+    /// Places pages of a block: what is not zeros, or stands between few zeros, is read, from an offset on to memory
     /// with room for so many bytes; until that fails or comes to nothing (false). How many pages were placed.
     fn place_runs(
         &self,
@@ -177,11 +207,15 @@ impl Pages {
         worker: usize,
         index: usize,
         pages: Range<usize>,
-        gap: u64,
+        cause: Cause,
         read: impl Fn(u64, *mut u8, usize) -> Result<bool>,
     ) -> Result<usize> {
         let (source, block) = (self.sources[index], engine.block(index));
         let buffers = &self.buffers[worker];
+        let place_zeros = |pages| match cause {
+            Cause::Fault => engine.place(index, pages, Filling::Zeros),
+            Cause::Load | Cause::LoadAtHand => engine.place_zeros(index, pages),
+        };
         // A host page can hold target pages of both kinds.
         let first_of = |run: Run| match block.page_of(run.length as usize) {
             zeros if run.kind == Kind::Zero && zeros > 0 => (zeros, true),
@@ -190,10 +224,10 @@ impl Pages {
         let mut at = pages.start;
         while at < pages.end {
             let (offset, length) = (block.offset_of(at), block.offset_of(pages.end - at).min(buffers.room()));
-            let (count, zeros) = first_of(self.snapshot.stretch(source, offset as u64, length as u64, gap));
+            let (count, zeros) = first_of(self.snapshot.stretch(source, offset as u64, length as u64, cause.gap()));
             let end = at + count;
             if zeros {
-                engine.place(index, at..end, Filling::Zeros)?;
+                place_zeros(at..end)?;
                 at = end;
                 continue;
             }
@@ -204,8 +238,12 @@ impl Pages {
                 let done = block.offset_of(at) - offset;
                 let left = block.offset_of(end - at) as u64;
                 let (count, zeros) = first_of(self.snapshot.run(source, block.offset_of(at) as u64, left));
-                let bytes = Filling::Bytes(buffers.pages().wrapping_add(done));
-                engine.place(index, at..at + count, if zeros { Filling::Zeros } else { bytes })?;
+                let pages = at..at + count;
+                if zeros {
+                    place_zeros(pages)?;
+                } else {
+                    engine.place(index, pages, Filling::Bytes(buffers.pages().wrapping_add(done)))?;
+                }
                 at += count;
             }
         }
@@ -292,7 +330,7 @@ impl Pages {
                 }
             }
             // Should something else of the unit be what cannot be had, this page still can.
-            self.place(engine, worker, index, page..page + 1)?;
+            self.place_for_fault(engine, worker, index, page)?;
         }
         let all = self.place_rest(engine, worker, index, unit)?;
         Ok(if all { unit.clone() } else { page..page + 1 })
