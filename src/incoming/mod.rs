@@ -17,6 +17,7 @@ mod load;
 mod models;
 mod placing;
 mod poisoning;
+mod presence;
 mod registration;
 mod setup;
 mod shared;

@@ -8,6 +8,7 @@ use parking_lot::RwLockReadGuard;
 use super::engine::Engine;
 use super::registration::Serving;
 use crate::error::{Error, Result, error};
+use crate::kernel;
 use crate::memory::RamBlock;
 use crate::stats::Stats;
 
@@ -37,7 +38,7 @@ fn unless_received(block: &RamBlock, at: usize, room: usize, filling: Filling) -
 /// What to do after the kernel stopped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Next {
-    /// The page is present: somebody else won. Wake who waits, and go on behind it.
+    /// The page is present: somebody else won. Once that is certain, wake who waits, and go on behind it.
     SkipPresent,
     /// Try once more what is left.
     Retry,
@@ -110,6 +111,9 @@ impl Engine {
             if let Some(errno) = placed.stopped {
                 match after(errno, length <= unit) {
                     Next::SkipPresent if is_zeropage && matches!(filling, Filling::Zeros) => occupied = true,
+                    Next::SkipPresent if !self.is_there(index, at) => {
+                        result = Err(self.explain(index, at, "UFFDIO_COPY", Errno::ENOMEM));
+                    }
                     Next::SkipPresent => match uffd.wake(block.host() + at, unit) {
                         Ok(()) => at += unit,
                         Err(errno) => result = Err(self.explain(index, at, "UFFDIO_WAKE", errno)),
@@ -222,6 +226,15 @@ impl Engine {
         let what = format!("placing a page of {block} at offset {offset:#x} (address {:#x})", block.host() + offset);
         let error = match errno {
             Errno::ENOENT => error!(ENOENT, "{what}: {call}: ENOENT: the memory is no longer mapped or registered"),
+            Errno::ENOSPC | Errno::ENOMEM if self.registration.unit(index) > kernel::page_size() => Error::os(
+                errno as i32,
+                format_args!(
+                    "{what}: {call}: no huge page of {} bytes is to be had: all of the pool are taken or reserved \
+                     (vm.nr_hugepages, a limit of the hugetlbfs mount or of a hugetlb cgroup, the NUMA policy); free some, \
+                     then resume",
+                    self.registration.unit(index)
+                ),
+            ),
             Errno::ENOSPC | Errno::ENOMEM => Error::os(
                 errno as i32,
                 format_args!("{what}: {call}: the host has no memory for it; free some, then resume"),

@@ -49,8 +49,8 @@ struct Range {
     /// The kernel's page size there.
     unit: usize,
     zeropage: bool,
-    /// What is missing reads as zeros to every process that maps it, and a page of zeros would take memory.
-    holes_are_zeros: bool,
+    /// All of it is known to be a shared mapping.
+    shared: bool,
     /// Pages can be moved there, as far as is known.
     moving: AtomicBool,
     /// Pages that cannot be had are to be poisoned there, and can be, as far as is known.
@@ -105,7 +105,7 @@ impl Registration {
             left_alone,
             unit,
             zeropage: true,
-            holes_are_zeros: shared,
+            shared,
             moving: AtomicBool::new(false),
             poisoning: AtomicBool::new(false),
             registered,
@@ -128,7 +128,6 @@ impl Registration {
             block.page_size()
         );
         range.zeropage = zeropage;
-        range.holes_are_zeros |= !zeropage;
         *range.moving.get_mut() = zeropage && moving;
         *range.poisoning.get_mut() = poisoning;
         range.unit = if zeropage { kernel::page_size() } else { block.page_size() };
@@ -217,7 +216,13 @@ impl Registration {
     /// Whether pages of a block that are zeros need not be placed: missing, they read as zeros to every process that maps
     /// the RAM. That is so in shared memory, where a page of zeros takes as much memory as any other, and in hugetlbfs.
     pub fn holes_are_zeros(&self, index: usize) -> bool {
-        self.ranges[index].holes_are_zeros
+        let range = &self.ranges[index];
+        range.shared || !range.zeropage
+    }
+
+    /// Whether a block is known to be a shared mapping.
+    pub fn is_shared(&self, index: usize) -> bool {
+        self.ranges[index].shared
     }
 
     /// Whether the kernel can place zero pages in a block.
@@ -327,7 +332,7 @@ mod tests {
             left_alone: left_alone.iter().map(|range| range.start * MIB..range.end * MIB).collect(),
             unit: 4096,
             zeropage: true,
-            holes_are_zeros: false,
+            shared: false,
             moving: AtomicBool::new(true),
             poisoning: AtomicBool::new(false),
             registered: AtomicUsize::new(0),
@@ -391,7 +396,7 @@ mod tests {
                 left_alone: left_alone.clone(),
                 unit: 4096,
                 zeropage: true,
-                holes_are_zeros: false,
+                shared: false,
                 moving: AtomicBool::new(true),
                 poisoning: AtomicBool::new(false),
                 registered: AtomicUsize::new(0),

@@ -20,10 +20,10 @@ use super::registration::{Registration, Treatment};
 use super::waits::Waits;
 use super::{Incoming, Phase, Record, SETTING_UP};
 use crate::error::{Result, ensure, error};
-use crate::kernel::{EventFd, Maps, Opening, Userfaultfd};
+use crate::kernel::{self, EventFd, Maps, Opening, Userfaultfd};
 use crate::memory::{BlockTable, TempPages};
 use crate::stats::Stats;
-use crate::sync::atomic::AtomicUsize;
+use crate::sync::atomic::{AtomicBool, AtomicUsize};
 
 /// What is to be set up.
 pub(crate) struct Plan {
@@ -69,7 +69,7 @@ impl Incoming {
         // Before the registration: temporary pages exist before the first fault can be delivered.
         let temp_pages = TempPages::new(plan.channels, table.largest_page_size())?;
         let emptying = plan.load.as_deref().filter(|load| !load.keeps_present());
-        let maps = read_maps(config, plan, &callbacks)?;
+        let maps = read_maps(config, plan, &table, &callbacks)?;
         if let (Some(load), Some(maps)) = (&plan.load, &maps) {
             load.check_apart(&table, maps)?;
         }
@@ -167,9 +167,11 @@ fn check_trackable(registration: &Registration, table: &BlockTable) -> Result<()
 }
 
 /// The mappings of this process, where anything depends on them. Only emptying RAM cannot do without.
-fn read_maps(config: &Config, plan: &Plan, callbacks: &Callbacks) -> Result<Option<Maps>> {
+fn read_maps(config: &Config, plan: &Plan, table: &BlockTable, callbacks: &Callbacks) -> Result<Option<Maps>> {
     if plan.load.is_none() && !config.poison {
-        return Ok(None);
+        // Where EEXIST is to be verified: see `presence`. Without the maps a page that only another mapping has counts as missing.
+        let is_huge = table.largest_page_size() > kernel::page_size();
+        return Ok(is_huge.then(Maps::read).and_then(Result::ok));
     }
     match (Maps::read(), &plan.load) {
         (Err(error), Some(load)) if error.errno() == libc::EOPNOTSUPP && !load.keeps_present() => {

@@ -127,8 +127,8 @@ pub(crate) unsafe fn empty_memory(start: usize, length: usize) -> Result<()> {
         .map_err(|errno| Error::os(errno as i32, "dropping its pages (MADV_DONTNEED)"))
 }
 
-/// Whether a page of the host's size, private and anonymous, is in memory: not missing, and not poisoned. Not told of one in
-/// swap space.
+/// Whether the page at an address is in memory and mapped here: not missing, and not poisoned. Not told of one in swap space, and of
+/// shared memory that only another mapping has touched.
 pub(crate) fn is_present(address: usize) -> bool {
     let mut resident = 0u8;
     let there = before(Call::Mincore).and_then(|()| {

@@ -7,6 +7,19 @@ pub(super) const USERFAULTFD_IOC_NEW: nix::sys::ioctl::ioctl_num_type = nix::req
 /// Flag of the system call and of `USERFAULTFD_IOC_NEW`, Linux 5.11.
 pub(super) const UFFD_USER_MODE_ONLY: i32 = 1;
 
+/// `_UFFDIO_CONTINUE`, Linux 5.13: the number of the ioctl.
+pub(super) const _UFFDIO_CONTINUE: u8 = 0x07;
+
+/// `struct uffdio_continue`, Linux 5.13.
+#[allow(non_camel_case_types)]
+#[repr(C)]
+pub(super) struct uffdio_continue {
+    pub range: userfaultfd_sys::uffdio_range,
+    pub mode: u64,
+    /// Out: the bytes that were mapped, or a negative errno value.
+    pub mapped: i64,
+}
+
 /// `_UFFDIO_MOVE`, Linux 6.8: the number of the ioctl, and its bit in what a registration answers.
 pub(super) const _UFFDIO_MOVE: u8 = 0x05;
 
@@ -58,6 +71,7 @@ pub(super) struct cachestat {
     pub nr_recently_evicted: u64,
 }
 
+const _: () = assert!(size_of::<uffdio_continue>() == 32);
 const _: () = assert!(size_of::<uffdio_move>() == 40);
 const _: () = assert!(size_of::<uffdio_poison>() == 32);
 const _: () = assert!(size_of::<cachestat_range>() == 16);

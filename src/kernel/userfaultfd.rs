@@ -27,6 +27,7 @@ mod ioctls {
     nix::ioctl_readwrite!(copy, UFFDIO, _UFFDIO_COPY, uffdio_copy);
     nix::ioctl_readwrite!(zeropage, UFFDIO, _UFFDIO_ZEROPAGE, uffdio_zeropage);
     nix::ioctl_readwrite!(move_pages, UFFDIO, super::uapi::_UFFDIO_MOVE, super::uapi::uffdio_move);
+    nix::ioctl_readwrite!(map_in, UFFDIO, super::uapi::_UFFDIO_CONTINUE, super::uapi::uffdio_continue);
     nix::ioctl_readwrite!(poison, UFFDIO, super::uapi::_UFFDIO_POISON, super::uapi::uffdio_poison);
 }
 
@@ -228,6 +229,18 @@ impl Userfaultfd {
             // SAFETY: `request` lives through the call, which reads and writes just it; for the memory see above.
             let result = unsafe { ioctls::move_pages(self.raw(), &mut request) };
             (result, request.moved)
+        })
+    }
+
+    /// Maps shared pages that the file behind the memory holds, and wakes who waits for them (Linux 5.13). EFAULT where it holds
+    /// none.
+    pub fn map_in(&self, at: usize, length: usize) -> Placed {
+        place(Call::Continue, length, |length| {
+            let range = sys::uffdio_range { start: at as u64, len: length };
+            let mut request = uapi::uffdio_continue { range, mode: 0, mapped: 0 };
+            // SAFETY: `request` lives through the call, which reads and writes just it; what is mapped is the caller's RAM.
+            let result = unsafe { ioctls::map_in(self.raw(), &mut request) };
+            (result, request.mapped)
         })
     }
 
