@@ -209,8 +209,14 @@ impl Engine {
         Ok(())
     }
 
-    /// A fault in a block that was removed: it reads as zeros. The kernel sees to that, but where unregistering has failed.
+    /// A fault in a block that was removed: it reads as zeros. Unregistering the block wakes the thread that waits, and the
+    /// kernel gives it zeros. Nothing must be placed there: another userfaultfd may serve that memory by now, and Linux asks
+    /// only whether a range is registered, not with whom. Only where unregistering has failed is it still ours to fill.
     pub fn fill_removed(&self, index: usize, page: usize) -> Result<()> {
+        if !self.registration.is_stuck(index) {
+            self.forget_waits(index, page..page + 1);
+            return Ok(());
+        }
         match self.fill_discarded(index, page) {
             // Unregistered, or gone, since the fault was read; and what began to wait then was not seen by the removal.
             Err(error) if error.errno() == libc::ENOENT => {

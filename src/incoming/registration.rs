@@ -57,6 +57,8 @@ struct Range {
     poisoning: AtomicBool,
     /// How many of its parts are registered, counted from the first.
     registered: AtomicUsize,
+    /// It could not be unregistered.
+    stuck: AtomicBool,
 }
 
 /// Who serves a page, and to which offset on.
@@ -109,6 +111,7 @@ impl Registration {
             moving: AtomicBool::new(false),
             poisoning: AtomicBool::new(false),
             registered,
+            stuck: AtomicBool::new(false),
         });
         let range = &mut self.ranges[index];
         let (mut zeropage, mut moving, mut poisoning) = (true, moving, poison);
@@ -146,10 +149,16 @@ impl Registration {
                 let error =
                     Error::os(errno as i32, format_args!("{block}: unregistering {length} bytes at {start:#x}"));
                 self.callbacks.log(LogLevel::Warning, error.message());
+                range.stuck.store(true, SeqCst);
                 done = false;
             }
         }
         done
+    }
+
+    /// Whether a block, or a part of it, could not be unregistered.
+    pub fn is_stuck(&self, index: usize) -> bool {
+        self.ranges[index].stuck.load(SeqCst)
     }
 
     /// Wakes who waits in a part of a block.
@@ -336,6 +345,7 @@ mod tests {
             moving: AtomicBool::new(true),
             poisoning: AtomicBool::new(false),
             registered: AtomicUsize::new(0),
+            stuck: AtomicBool::new(false),
         };
         let parts = range.parts(&block).map(|(number, start, length)| {
             let from = start - host;
@@ -400,6 +410,7 @@ mod tests {
                 moving: AtomicBool::new(true),
                 poisoning: AtomicBool::new(false),
                 registered: AtomicUsize::new(0),
+                stuck: AtomicBool::new(false),
             };
             let parts: Vec<_> = range.parts(&table.blocks()[0]).collect();
             let callbacks = Callbacks { hooks: Arc::new(Silent), owner: Owner::new() };
