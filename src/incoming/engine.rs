@@ -64,10 +64,16 @@ impl Engine {
     /// The handler is about to be asked for a page. False when the page has been received meanwhile.
     pub fn request(&self, index: usize, page: usize) -> bool {
         let block = self.block(index);
-        block.requested().set(page..page + 1, |_, _| {
-            self.requested.fetch_add(1, SeqCst);
+        // Counted before the bit is set: a page that is placed right after that takes itself from the count, and must not take
+        // another one, which a clean-up waits for.
+        self.requested.fetch_add(1, SeqCst);
+        let mut newly = false;
+        block.requested().set(page..page + 1, |_, _| newly = true);
+        if newly {
             Stats::count(&self.stats.pages_requested, 1);
-        });
+        } else {
+            self.uncount_requests(1);
+        }
         // Requested is set, then received is looked up; `receive` does it the other way round: one sees the other.
         !block.received().get(page)
     }
@@ -188,7 +194,10 @@ impl Engine {
         for page in bits(first, settled) {
             self.waits.finish(block.address_of(page));
         }
-        let count = settled.count_ones() as usize;
+        self.uncount_requests(settled.count_ones() as usize);
+    }
+
+    fn uncount_requests(&self, count: usize) {
         if count > 0 && self.requested.fetch_sub(count, SeqCst) == count {
             self.gate.poke();
         }

@@ -94,14 +94,23 @@ fn the_clean_up_sees_the_last_urgent_page_arrive() {
         let ram = Ram::new(1, 2);
         let engine = Arc::new(ram.engine(1, Arc::new(Later), Arc::default(), false));
         engine.request(0, 0);
-        engine.request(0, 1);
-        let placer = |page: usize| {
+        let run = |body: fn(&Engine)| {
             let engine = engine.clone();
-            thread::spawn(move || engine.receive(0, page..page + 1))
+            thread::spawn(move || body(&engine))
         };
-        let placers = [placer(0), placer(1)];
+        // Page 1 is asked for and placed at the same time: it must not end the wait for page 0.
+        let threads = [
+            run(|engine| {
+                if !engine.request(0, 1) {
+                    engine.settle(0, 1..2);
+                }
+            }),
+            run(|engine| engine.receive(0, 1..2)),
+            run(|engine| engine.receive(0, 0..1)),
+        ];
         engine.gate.wait_unpaused_until(|| engine.requested.load(SeqCst) == 0);
-        placers.into_iter().for_each(|placer| placer.join().unwrap());
+        assert!(engine.block(0).received().get(0), "a page that was asked for is not waited for");
+        threads.into_iter().for_each(|thread| thread.join().unwrap());
     });
 }
 
