@@ -28,8 +28,8 @@ pub(crate) struct Discards {
     waker: EventFd,
     is_over: AtomicBool,
     /// Pages that count as received since a discard, and that nobody was told of yet: block, first page, mask.
-    untold: Mutex<Vec<(usize, usize, u64)>>,
-    any_untold: AtomicBool,
+    pending_notifications: Mutex<Vec<(usize, usize, u64)>>,
+    any_pending: AtomicBool,
 }
 
 #[derive(Default)]
@@ -47,8 +47,8 @@ impl Discards {
             lanes,
             waker: EventFd::new()?,
             is_over: AtomicBool::new(false),
-            untold: Mutex::default(),
-            any_untold: AtomicBool::new(false),
+            pending_notifications: Mutex::default(),
+            any_pending: AtomicBool::new(false),
         })
     }
 
@@ -90,7 +90,7 @@ impl Discards {
         for range in &removed {
             engine.wake_range(range);
         }
-        if self.any_untold.load(SeqCst) {
+        if self.any_pending.load(SeqCst) {
             engine.wakers[0].signal();
         }
         Ok(count > 0 || !removed.is_empty())
@@ -107,15 +107,19 @@ impl Discards {
             });
             // Now that they are counted: whoever hears of them asks whether they were the last.
             if !newly.is_empty() {
-                self.untold.lock().append(&mut newly);
-                self.any_untold.store(true, SeqCst);
+                self.pending_notifications.lock().append(&mut newly);
+                self.any_pending.store(true, SeqCst);
             }
         }
     }
 
     /// Pages that count as received since a discard, and that nobody was told of yet: block, first page, mask.
-    pub fn take_untold(&self) -> Vec<(usize, usize, u64)> {
-        if self.any_untold.swap(false, SeqCst) { std::mem::take(&mut *self.untold.lock()) } else { Vec::new() }
+    pub fn take_notifications(&self) -> Vec<(usize, usize, u64)> {
+        if self.any_pending.swap(false, SeqCst) {
+            std::mem::take(&mut *self.pending_notifications.lock())
+        } else {
+            Vec::new()
+        }
     }
 }
 
@@ -143,7 +147,7 @@ pub(super) fn run(engine: &Engine, worker: usize) {
     }
 }
 
-/// Dropped, it ends the thread of [`unheeded`]: also by a panic, which would wait for that thread otherwise.
+/// Dropped, it ends the thread of [`drain_events_during`]: also by a panic, which would wait for that thread otherwise.
 struct Done<'a> {
     is_done: &'a AtomicBool,
     waker: &'a EventFd,
@@ -158,7 +162,7 @@ impl Drop for Done<'_> {
 
 /// Runs what discards RAM by itself while nothing reads yet, and takes no heed of what the kernel tells of it. Who faults
 /// meanwhile has to be woken afterwards.
-pub(super) fn unheeded<T>(uffds: &[Userfaultfd], discarding: impl FnOnce() -> Result<T>) -> Result<T> {
+pub(super) fn drain_events_during<T>(uffds: &[Userfaultfd], discarding: impl FnOnce() -> Result<T>) -> Result<T> {
     let (done, is_done) = (EventFd::new()?, AtomicBool::new(false));
     let mut poll = Poll::default();
     uffds.iter().for_each(|uffd| poll.add(uffd.as_fd()));
@@ -195,7 +199,7 @@ mod tests {
     fn a_panic_while_discarding_is_passed_on_and_not_waited_for() {
         let (sender, receiver) = mpsc::channel();
         thread::spawn(move || {
-            let panicked = std::panic::catch_unwind(|| unheeded::<()>(&[], || panic!("on purpose")));
+            let panicked = std::panic::catch_unwind(|| drain_events_during::<()>(&[], || panic!("on purpose")));
             sender.send(panicked.is_err())
         });
         assert_eq!(receiver.recv_timeout(Duration::from_secs(20)), Ok(true));

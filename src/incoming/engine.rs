@@ -148,13 +148,16 @@ impl Engine {
         }
     }
 
-    /// Tells of pages that were discarded, which is not for the thread that reads of it.
-    pub fn tell_of_discards(&self) {
-        let untold = self.discards.as_ref().map_or(Vec::new(), Discards::take_untold);
-        for (index, first, mask) in &untold {
+    /// Notifies the clients of shared descriptors of pages that were discarded, and an event of a load that is complete by it:
+    /// the thread that reads of discards calls nobody back. `worker` holds each block, also during a pause: its removal
+    /// waits until no client is being told of it.
+    pub fn notify_discards(&self, worker: usize) {
+        let pending = self.discards.as_ref().map_or(Vec::new(), Discards::take_notifications);
+        for (index, first, mask) in &pending {
+            let _held = self.gate.hold(worker, *index);
             bits(*first, *mask).for_each(|page| self.notify_shared(*index, page..page + 1));
         }
-        if !untold.is_empty() {
+        if !pending.is_empty() {
             self.check_complete();
         }
     }

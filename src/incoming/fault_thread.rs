@@ -118,7 +118,7 @@ impl<'a> FaultThread<'a> {
             }
         }
         if self.worker == 0 {
-            self.engine.tell_of_discards();
+            self.engine.notify_discards(self.worker);
             for number in 0..self.shared.len() {
                 self.serve_shared(number)?;
             }

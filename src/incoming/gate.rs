@@ -105,6 +105,14 @@ impl Gate {
         }
     }
 
+    /// Lets the worker work on a block at once, also while paused: for what must not wait, and what a removal of the block waits for
+    /// all the same.
+    pub fn hold(&self, worker: usize, block: usize) -> Pass<'_> {
+        let resumes = self.resumes.load(SeqCst);
+        self.busy[worker].0.store(block + 1, SeqCst);
+        Pass { gate: self, worker, resumes }
+    }
+
     fn leave(&self, worker: usize) {
         self.busy[worker].0.store(0, SeqCst);
         self.poke();

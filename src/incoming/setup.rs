@@ -86,8 +86,8 @@ impl Incoming {
             check_trackable(&registration, &table)?;
         }
         if let (Some(_), Some(maps)) = (emptying, &maps) {
-            let empty = || emptying::empty(&registration, &table, maps);
-            if discards.is_some() { discards::unheeded(registration.uffds(), empty) } else { empty() }?;
+            let empty = || emptying::empty(&registration, &table, maps, &plan.has_emptied);
+            if discards.is_some() { discards::drain_events_during(registration.uffds(), empty) } else { empty() }?;
         }
 
         let record = Record::new(config, plan, &table);
