@@ -228,7 +228,8 @@ impl Engine {
         if self.load.is_some() {
             let bytes = |block: &Arc<RamBlock>| block.received_pages() * block.page_size();
             let loaded: usize = self.table.blocks().iter().map(bytes).sum();
-            self.stats.bytes_loaded.store(loaded as u64, Relaxed);
+            // Several threads may be here, and the slowest must not take anything back.
+            self.stats.bytes_loaded.fetch_max(loaded as u64, Relaxed);
         }
     }
 

@@ -60,8 +60,19 @@ impl Waits {
     pub fn begin(&self, page: usize, vcpu: Option<u32>, now: u64) {
         let vcpu = vcpu.map(|vcpu| vcpu as usize).filter(|vcpu| *vcpu < self.vcpus);
         let slot = match vcpu {
-            // What it waited for before has been placed, or it would not fault again.
-            Some(vcpu) => Some(vcpu).inspect(|vcpu| self.slots[*vcpu].page.store(CLAIMED, SeqCst)),
+            Some(vcpu) => {
+                let before = self.slots[vcpu].page.swap(CLAIMED, SeqCst);
+                if before == page {
+                    // Woken for nothing: it waits on, since when it did.
+                    self.slots[vcpu].page.store(page, SeqCst);
+                    return;
+                }
+                if before > CLAIMED {
+                    // That has been placed, or it would not fault again; whoever placed it has not come to count it yet.
+                    self.count(vcpu, self.slots[vcpu].since.load(SeqCst), now);
+                }
+                Some(vcpu)
+            }
             None => (self.vcpus..self.slots.len())
                 .find(|slot| self.slots[*slot].page.compare_exchange(FREE, CLAIMED, SeqCst, SeqCst).is_ok()),
         };
@@ -85,14 +96,18 @@ impl Waits {
             if slot.page.compare_exchange(page, FREE, SeqCst, SeqCst).is_err() {
                 continue;
             }
-            let now = *now.get_or_insert_with(|| self.now());
-            let waited = now.saturating_sub(since);
-            self.stats.latency(waited);
-            match &self.blocktime {
-                Some(blocktime) if index < self.vcpus => blocktime.end(index, now),
-                Some(blocktime) => blocktime.other(waited),
-                None => {}
-            }
+            self.count(index, since, *now.get_or_insert_with(|| self.now()));
+        }
+    }
+
+    /// A wait has ended with its page.
+    fn count(&self, slot: usize, since: u64, now: u64) {
+        let waited = now.saturating_sub(since);
+        self.stats.latency(waited);
+        match &self.blocktime {
+            Some(blocktime) if slot < self.vcpus => blocktime.end(slot, now),
+            Some(blocktime) => blocktime.other(waited),
+            None => {}
         }
     }
 
@@ -111,6 +126,7 @@ impl Waits {
 
 #[cfg(test)]
 mod tests {
+    use super::super::blocktime::Waited;
     use super::*;
 
     #[test]
@@ -127,6 +143,23 @@ mod tests {
         assert_eq!(stats.read().fault_latency_buckets.iter().sum::<u64>(), 3);
         let report = blocktime.report();
         assert_eq!((report.vcpus[0].faults, report.vcpus[1].faults, report.others.faults), (0, 1, 2));
+    }
+
+    #[test]
+    fn a_vcpu_that_faults_again_has_been_served() {
+        let stats = Arc::new(Stats::default());
+        let blocktime = Arc::new(Blocktime::new(1));
+        let waits = Waits::new(stats.clone(), Some(blocktime.clone()));
+        waits.begin(0x1000, Some(0), 100);
+        // It faults on the next page before the first one is counted, and once more on that one, since it was woken for nothing.
+        waits.begin(0x2000, Some(0), 300);
+        waits.begin(0x2000, Some(0), 350);
+        waits.finish(0x1000);
+        waits.finish(0x2000);
+        let Waited { blocked_ns, faults } = blocktime.report().vcpus[0];
+        assert_eq!((faults, stats.read().fault_latency_buckets.iter().sum::<u64>()), (2, 2));
+        assert!(blocked_ns >= 200, "{blocked_ns} ns");
+        assert!(stats.read().fault_latency_ns_sum >= 200);
     }
 
     #[test]
