@@ -142,15 +142,18 @@ impl Armed {
             let none_left = || engine.requested.load(SeqCst) == 0 || preempt.done.load(SeqCst);
             engine.gate.wait_unpaused_until(none_left);
         }
-        // No handler is called meanwhile, so that no page is asked for.
-        let left = engine.gate.while_idle(|| engine.requested.load(SeqCst));
-        ensure!(
-            left == 0 || engine.gate.is_hurried(),
+        // From now on no handler is called, so that no page is asked for.
+        engine.gate.keep_out();
+        let left = engine.requested.load(SeqCst);
+        if left == 0 || engine.gate.is_hurried() {
+            return Ok(());
+        }
+        engine.gate.let_in();
+        Err(error!(
             EBUSY,
             "{left} pages that the handler was asked for have not been placed, and would read as zeros to the threads that \
              wait for them: place them, or abort (uffd_incoming_abort)"
-        );
-        Ok(())
+        ))
     }
 
     /// Ends and joins all threads but the one that reads of discards, to be dropped once no callback is left to wait for: until

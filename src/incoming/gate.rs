@@ -40,7 +40,7 @@ struct State {
     loaded: Option<Result<()>>,
     /// Nobody waits for urgent pages any more.
     hurried: bool,
-    /// Workers stay out while something is looked at.
+    /// Workers are kept out, whether there is a pause or not.
     held: bool,
 }
 
@@ -204,18 +204,20 @@ impl Gate {
         self.watch(|state| state.paused.is_none() || self.busy.iter().all(|busy| busy.0.load(SeqCst) == 0));
     }
 
-    /// Waits until no worker is at work, and keeps all from it during a look at what they change.
-    pub fn while_idle<T>(&self, look: impl FnOnce() -> T) -> T {
+    /// Waits until no worker is at work, and keeps all from it until [`Gate::let_in`] or [`Gate::end`].
+    pub fn keep_out(&self) {
         let mut state = self.state.lock();
         state.held = true;
         self.close(state);
         self.watch(|_| self.busy.iter().all(|busy| busy.0.load(SeqCst) == 0));
-        let seen = look();
+    }
+
+    /// Ends [`Gate::keep_out`]; a pause stays one.
+    pub fn let_in(&self) {
         let mut state = self.state.lock();
         state.held = false;
         self.closed.store(state.ending || state.paused.is_some(), SeqCst);
         self.changed.notify_all();
-        seen
     }
 
     /// Waits until no worker is at work on a block.

@@ -3,7 +3,7 @@
 
 use super::*;
 use crate::incoming::armed::Armed;
-use crate::incoming::{Incoming, Phase, Record};
+use crate::incoming::{Ending, Incoming, Phase, Record};
 use crate::sync::atomic::{AtomicUsize as Number, Ordering::SeqCst};
 use crate::sync::thread::JoinHandle;
 use crate::sync::{check, thread};
@@ -43,6 +43,11 @@ impl PageHandler for Nobody {
 
 /// An armed incoming side with a worker that works on block 0 until the end.
 fn armed(ram: &Ram, preempt: Option<bool>) -> Arc<Incoming> {
+    armed_with(ram, preempt, false)
+}
+
+/// The same with a worker that asks for page 0, if it is to.
+fn armed_with(ram: &Ram, preempt: Option<bool>, asks: bool) -> Arc<Incoming> {
     let hooks = preempt.map(|brings| Arc::new(Preempt { brings, quit: Gate::new(0) }) as Arc<dyn Hooks>);
     let hooks = hooks.unwrap_or_else(|| Arc::new(Told::default()));
     let incoming = Incoming::new(Config { hooks: hooks.clone(), ..Config::default() }).unwrap();
@@ -56,9 +61,15 @@ fn armed(ram: &Ram, preempt: Option<bool>) -> Arc<Incoming> {
     *incoming.record.lock() = Record { stats: engine.stats.clone(), gate: engine.gate.clone(), blocktime: None };
     *incoming.engine.write() = Some(engine.clone());
     let mut armed = Armed::new(engine);
-    let work = |engine: &Engine| {
+    let work = move |engine: &Engine| {
         // Some schedulers would never let others go on.
-        let _ = (0..3).try_for_each(|_| engine.gate.enter(0, 0).map(drop));
+        let _ = (0..3).try_for_each(|_| {
+            let _pass = engine.gate.enter(0, 0)?;
+            if asks {
+                engine.request(0, 0);
+            }
+            Ok::<_, Ending>(())
+        });
     };
     // With a preempt thread it is that one which matters.
     if preempt.is_none() {
@@ -170,32 +181,23 @@ fn a_pause_ends_the_wait_for_an_urgent_page() {
 }
 
 #[test]
-fn a_clean_up_that_is_refused_can_be_made_again() {
+fn no_clean_up_closes_over_a_page_that_was_asked_for() {
     check(|| {
         let ram = Ram::new(1, 1);
-        let incoming = armed(&ram, None);
-        let asked = |incoming: &Incoming| incoming.engine.read().as_ref().map(|engine| engine.request(0, 0));
-        join([
-            spawn(&incoming, |incoming| {
-                // Refused or not: no page that was asked for is lost by it.
-                let engine = incoming.engine.read().clone();
-                if incoming.cleanup().is_ok() {
-                    assert_eq!(engine.map_or(0, |engine| engine.requested.load(SeqCst)), 0);
-                }
-            }),
-            thread::spawn({
-                let incoming = incoming.clone();
-                move || {
-                    let Some(engine) = incoming.engine.read().clone() else { return };
-                    // As a worker asks.
-                    if let Ok(pass) = engine.gate.enter(0, 0) {
-                        asked(&incoming);
-                        drop(pass);
-                    }
-                }
-            }),
-        ]);
-        incoming.abort().unwrap();
+        let incoming = armed_with(&ram, None, true);
+        let engine = incoming.engine.read().clone().unwrap();
+        let gate = engine.gate.clone();
+        match incoming.cleanup() {
+            // Before the worker asked, which it cannot do afterwards.
+            Ok(()) => assert_eq!(engine.requested.load(SeqCst), 0),
+            Err(error) => {
+                assert_eq!(error.errno(), libc::EBUSY);
+                assert!(engine.requested.load(SeqCst) > 0);
+                assert!(!gate.is_ending());
+                incoming.abort().unwrap();
+            }
+        }
+        drop(engine);
         assert_attached(&incoming);
     });
 }
