@@ -98,6 +98,15 @@ pub(crate) fn quoted(path: &Path) -> String {
     shown
 }
 
+/// Runs what must not unwind any further: a panic in it becomes an error.
+pub(crate) fn caught<T>(body: impl FnOnce() -> Result<T>) -> Result<T> {
+    // Whoever calls it goes on as after any other error, and what the panic leaves behind is not looked at.
+    let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(body));
+    result.unwrap_or_else(|panic| {
+        Err(error!(ENOTRECOVERABLE, "internal error, please report it: {}", panic_message(&*panic)))
+    })
+}
+
 /// The words of a panic, as far as it has any.
 pub(crate) fn panic_message(panic: &(dyn std::any::Any + Send)) -> &str {
     let text = panic.downcast_ref::<&str>().copied();

@@ -189,7 +189,8 @@ fn guard(engine: &Engine, worker: usize, body: impl Fn(&Engine, usize)) {
         if engine.stand_still(worker, error!(ENOTRECOVERABLE, "internal error, please report it: {words}")).is_err() {
             return;
         }
-        // What it had in hand is lost: whoever waits for it faults again.
+        // What it had in hand is lost: whoever waits for it faults again, clients of shared descriptors, too.
         engine.wake_everybody();
+        engine.shared.wake_clients();
     }
 }

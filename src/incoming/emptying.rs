@@ -8,6 +8,7 @@ use super::registration::Registration;
 use crate::error::{Result, ensure};
 use crate::kernel::{HUGE_PAGE, Maps, empty_memory, is_locked};
 use crate::memory::{BlockTable, RamBlock};
+use crate::sync::atomic::{AtomicBool, Ordering::SeqCst};
 
 /// A block is left alone in this many places at most: each costs two mappings more.
 const MOST_PLACES: usize = 512;
@@ -24,8 +25,13 @@ pub(super) fn left_alone(block: &RamBlock, index: usize, load: &dyn Load) -> Box
 }
 
 /// Empties the RAM. It is registered, so that nothing can touch it in between and make zeros of what is none; and first of
-/// all it is certain that all of it can be emptied.
-pub(super) fn empty(registration: &Registration, table: &BlockTable, maps: &Maps) -> Result<()> {
+/// all it is certain that all of it can be emptied. `has_begun` from then on: partly emptied RAM is of no use.
+pub(super) fn empty(
+    registration: &Registration,
+    table: &BlockTable,
+    maps: &Maps,
+    has_begun: &AtomicBool,
+) -> Result<()> {
     for (index, block) in table.blocks().iter().enumerate() {
         // hugetlbfs is locked by nature, and can be emptied.
         let locked = registration.has_zeropage(index) && is_locked(block.host(), block.length())?;
@@ -38,7 +44,8 @@ pub(super) fn empty(registration: &Registration, table: &BlockTable, maps: &Maps
         let empty = maps.check_private_files_are_empty(block.host(), block.length());
         empty.map_err(|error| error.context(block))?;
     }
-    let emptied = table.blocks().iter().enumerate().try_for_each(|(index, block)| {
+    has_begun.store(true, SeqCst);
+    table.blocks().iter().enumerate().try_for_each(|(index, block)| {
         for part in maps.parts(block.host(), block.length()) {
             // SAFETY: the caller of `add_ram_block` vouched for the mapping, and asks for a load, which replaces its contents.
             unsafe { empty_memory(part.start, part.len()) }.map_err(|error| error.context(block))?;
@@ -48,9 +55,7 @@ pub(super) fn empty(registration: &Registration, table: &BlockTable, maps: &Maps
             block.receive(block.page_of(zeros.start)..block.page_of(zeros.end), |_, _| ());
         }
         Ok(())
-    });
-    // Of a half of it nothing can be relied on.
-    emptied.inspect_err(|_| table.forget_pages())
+    })
 }
 
 /// The whole huge pages in a range of offsets of the memory at `host`, if there are any.

@@ -22,6 +22,8 @@ mod registration;
 mod setup;
 mod shared;
 mod spin;
+#[cfg(all(test, not(shuttle)))]
+mod tests;
 mod threads;
 mod waits;
 
@@ -33,9 +35,10 @@ use self::armed::Armed;
 use self::blocktime::Blocktime;
 use self::callbacks::{Callbacks, Owner};
 use self::shared::{Asked, SharedFds};
-use crate::error::{Result, ensure, error};
+use crate::error::{Result, caught, ensure, error};
 use crate::memory::{BlockId, BlockTable, RamBlock, RamBlockSpec};
 use crate::stats::{Statistics, Stats};
+use crate::sync::atomic::Ordering::SeqCst;
 use crate::sync::{Condvar, Mutex, RwLock, RwLockReadGuard};
 
 pub use self::blocktime::{BlocktimeReport, Waited};
@@ -171,7 +174,7 @@ impl Incoming {
     /// Opens the userfaultfd, registers the RAM blocks, starts the fault threads: from then on `handler` is asked for
     /// every page that is missing. Allocates `channels` temporary pages. All or nothing.
     pub fn setup(self: &Arc<Self>, handler: Arc<dyn PageHandler>, channels: u32) -> Result<()> {
-        self.arm(|_| Ok(Plan { handler, channels, preempt: false, blocktime: false, load: None }))
+        self.arm(|_| Ok(Plan::new(handler, channels)))
     }
 
     /// The set-up of a postcopy: blocktime, two channels and a preempt thread as configured, and the configured
@@ -180,7 +183,7 @@ impl Incoming {
         self.arm(|config| {
             let handler = config.page_handler.clone().ok_or_else(|| error!(EINVAL, "no page handler is configured"))?;
             let channels = if config.preempt { 2 } else { 1 };
-            Ok(Plan { handler, channels, preempt: config.preempt, blocktime: true, load: None })
+            Ok(Plan { preempt: config.preempt, blocktime: true, ..Plan::new(handler, channels) })
         })
     }
 
@@ -195,27 +198,30 @@ impl Incoming {
             (config, plan)
         };
         let before = config.hooks.supplies_ram_blocks().then(|| std::mem::take(&mut *self.table.write()));
-        let result = self.build_engine(&config, &plan).and_then(|engine| {
+        // A panic is a failure like any other: the mis must not stay in between.
+        let result = caught(|| self.build_engine(&config, &plan)).and_then(|engine| {
             *self.engine.write() = Some(engine.clone());
             let mut armed = Armed::new(engine);
-            match self.start(&mut armed, &plan) {
+            match caught(|| self.start(&mut armed, &plan)) {
                 Ok(()) => Ok(armed),
                 Err(error) => {
                     self.disarm(armed, |_| ());
-                    if plan.load.as_ref().is_some_and(|load| !load.keeps_present()) {
-                        // It has emptied the RAM: what was marked is not there any more.
-                        self.table.read().forget_pages();
-                    }
                     Err(error)
                 }
             }
         });
         let result = result.map(|armed| *self.phase.lock() = Phase::Armed(armed));
         if result.is_err() {
-            self.table.read().blocks().iter().for_each(|block| block.forget_requests());
+            let mut table = self.table.write();
+            table.blocks().iter().for_each(|block| block.forget_requests());
             if let Some(before) = before {
-                *self.table.write() = before;
+                *table = before;
             }
+            if plan.has_emptied.load(SeqCst) {
+                // What was marked is not there any more; nor in the blocks of before, which may be of the same memory.
+                table.forget_pages();
+            }
+            drop(table);
             *self.phase.lock() = Phase::Attached;
         }
         result
@@ -286,7 +292,15 @@ impl Incoming {
     }
 
     fn finish_cleanup(&self, armed: Armed) {
-        self.disarm(armed, |engine| engine.load.iter().for_each(|load| load.finish(engine)));
+        self.disarm(armed, |engine| {
+            let finished = caught(|| {
+                engine.load.iter().for_each(|load| load.finish(engine));
+                Ok(())
+            });
+            if let Err(error) = finished {
+                engine.callbacks.log(LogLevel::Error, error.message());
+            }
+        });
         if self.config.lock().hooks.supplies_ram_blocks() {
             *self.table.write() = BlockTable::default();
         } else {

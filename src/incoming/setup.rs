@@ -35,9 +35,16 @@ pub(crate) struct Plan {
     pub blocktime: bool,
     /// What restores all RAM, if the handler does.
     pub load: Option<Arc<dyn Load>>,
+    /// It has begun to empty the RAM.
+    pub has_emptied: AtomicBool,
 }
 
 impl Plan {
+    /// The least there is.
+    pub fn new(handler: Arc<dyn PageHandler>, channels: u32) -> Self {
+        Self { handler, channels, preempt: false, blocktime: false, load: None, has_emptied: AtomicBool::new(false) }
+    }
+
     /// How many threads load in the background.
     fn loader_threads(&self) -> usize {
         self.load.as_ref().map_or(0, |load| load.threads())

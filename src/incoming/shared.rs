@@ -137,6 +137,11 @@ impl SharedFds {
     /// Forgets who waited: the set-up is over. Who still waits faults anew, for the next one.
     pub fn forget_asked(&self) {
         self.asked.lock().clear();
+        self.wake_clients();
+    }
+
+    /// Wakes all clients wherever they wait: where the page is still missing, they fault anew.
+    pub fn wake_clients(&self) {
         for shared in self.list().iter() {
             shared.with(|fd| shared.wake_all(fd));
         }

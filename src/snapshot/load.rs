@@ -92,14 +92,8 @@ pub fn load(incoming: &Arc<Incoming>, snapshot: &Arc<Snapshot>, config: &LoadCon
         record: Mutex::new(record),
         prepared: OnceLock::new(),
     });
-    let plan = Plan {
-        handler: load.clone(),
-        channels: config.channels.max(1),
-        preempt: false,
-        // Kept if the configuration asks for it.
-        blocktime: true,
-        load: Some(load),
-    };
+    // Blocktime is kept if the configuration asks for it.
+    let plan = Plan { blocktime: true, load: Some(load.clone()), ..Plan::new(load, config.channels.max(1)) };
     incoming.arm(|_| Ok(plan))
 }
 
