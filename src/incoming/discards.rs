@@ -5,12 +5,20 @@
 //! are read while nobody places (see [`Discards::placing`]), and what they name counts as received before anybody does
 //! again: received pages are filled with zeros only. A thread of its own reads, so that whoever discards never waits for a
 //! handler or a pause; it calls nobody back.
+//!
+//! The kernel lets nothing be placed by a userfaultfd in whose RAM a discard is under way (EAGAIN), which may be always, where
+//! threads discard page after page. Then pages are placed by another userfaultfd, one without RAM of its own: Linux asks only
+//! whether a range is registered with any. The order above does not depend on that refusal: what is placed before the message
+//! is read is discarded along, and afterwards nothing but zeros is placed.
 
 use std::collections::VecDeque;
 use std::iter;
 use std::ops::Range;
 use std::os::fd::AsFd;
-use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use std::sync::atomic::{
+    AtomicBool,
+    Ordering::{Relaxed, SeqCst},
+};
 use std::thread;
 
 use parking_lot::{Mutex, RwLock, RwLockReadGuard};
@@ -18,7 +26,7 @@ use parking_lot::{Mutex, RwLock, RwLockReadGuard};
 use super::engine::Engine;
 use super::gate::Ending;
 use crate::error::Result;
-use crate::kernel::{BATCH, EventFd, Message, Poll, Readiness, Userfaultfd, spawn_scoped};
+use crate::kernel::{BATCH, EventFd, Message, Opening, Poll, Readiness, Userfaultfd, spawn_scoped};
 
 /// Of an armed mis that tracks discards.
 pub(crate) struct Discards {
@@ -30,7 +38,14 @@ pub(crate) struct Discards {
     /// Pages that count as received since a discard, and that nobody was told of yet: block, first page, mask.
     pending_notifications: Mutex<Vec<(usize, usize, u64)>>,
     any_pending: AtomicBool,
+    /// Places pages while somebody discards; none where the host gives no descriptor for that.
+    bystander: Option<Userfaultfd>,
+    /// This kernel asks for more: it can place nothing.
+    bystander_fails: AtomicBool,
 }
+
+/// How often in a row the kernel may refuse to place pages because of discards before the bystander does it.
+const MOST_REFUSALS: u32 = 8;
 
 #[derive(Default)]
 struct Lane {
@@ -49,7 +64,23 @@ impl Discards {
             is_over: AtomicBool::new(false),
             pending_notifications: Mutex::default(),
             any_pending: AtomicBool::new(false),
+            // Nobody faults there, so that one for user mode will do, which any user may have.
+            bystander: Userfaultfd::open(Opening::UserModeOnly)
+                .and_then(|uffd| uffd.handshake(false).map(|()| uffd))
+                .ok(),
+            bystander_fails: AtomicBool::new(false),
         })
+    }
+
+    /// What is to place pages after so many refusals in a row, if it is not the userfaultfd that serves them.
+    pub fn bystander(&self, refusals: u32) -> Option<&Userfaultfd> {
+        let is_due = refusals >= MOST_REFUSALS && !self.bystander_fails.load(Relaxed);
+        self.bystander.as_ref().filter(|_| is_due)
+    }
+
+    /// The bystander could not place pages for a reason that may be its own.
+    pub fn bystander_failed(&self) {
+        self.bystander_fails.store(true, Relaxed);
     }
 
     /// To hold while looking whether pages are received and placing them by this userfaultfd.

@@ -5,10 +5,11 @@ use std::ops::Range;
 use nix::errno::Errno;
 use parking_lot::RwLockReadGuard;
 
+use super::discards::Discards;
 use super::engine::Engine;
 use super::registration::Serving;
 use crate::error::{Error, Result, error};
-use crate::kernel;
+use crate::kernel::{self, Placed, Userfaultfd};
 use crate::memory::RamBlock;
 use crate::stats::Stats;
 
@@ -69,6 +70,7 @@ impl Engine {
         let (mut tallied, mut counted) = (pages.start, 0);
         // Where zeros were to be placed, the kernel has come upon a page that is present or poisoned.
         let mut occupied = false;
+        let mut refusals = 0;
         let mut result = Ok(());
         while at < end {
             let (uffd, number, stripe_end) = match self.registration.serving(index, at) {
@@ -91,17 +93,12 @@ impl Engine {
             // Elsewhere zeros are copied, one page after the other: in hugetlbfs, and where only copying tells a page that is
             // present from one that is poisoned, by an earlier set-up maybe: that it heals.
             let is_zeropage = self.registration.has_zeropage(index) && !occupied;
-            let (length, placed) = match filling {
-                Filling::Bytes(from) => {
-                    let length = room.min(most);
-                    (length, uffd.copy(to, from.wrapping_add(at - start), length))
-                }
-                Filling::Zeros if is_zeropage => {
-                    let length = room.min(most);
-                    (length, uffd.zeropage(to, length))
-                }
-                Filling::Zeros => (unit, uffd.copy(to, self.temp_pages.zeros(), unit)),
-            };
+            let length = if is_zeropage || matches!(filling, Filling::Bytes(_)) { room.min(most) } else { unit };
+            let placed = self.place_by(uffd, refusals, to, |uffd| match filling {
+                Filling::Bytes(from) => uffd.copy(to, from.wrapping_add(at - start), length),
+                Filling::Zeros if is_zeropage => uffd.zeropage(to, length),
+                Filling::Zeros => uffd.copy(to, self.temp_pages.zeros(), length),
+            });
             drop(placing);
             // Beyond a border, larger steps are worth trying again.
             most = if placed.bytes > 0 { most.saturating_mul(2) } else { most };
@@ -118,8 +115,7 @@ impl Engine {
                         Ok(()) => at += unit,
                         Err(errno) => result = Err(self.explain(index, at, "UFFDIO_WAKE", errno)),
                     },
-                    Next::Retry if placed.bytes == 0 => self.give_way(number),
-                    Next::Retry => {}
+                    Next::Retry => refusals = self.drain_or_yield(number, &placed, refusals),
                     Next::Split => most = (length / 2 / unit * unit).max(unit),
                     Next::Give => result = Err(self.explain(index, at, "UFFDIO_COPY or _ZEROPAGE", errno)),
                 }
@@ -191,13 +187,38 @@ impl Engine {
         self.discards.as_ref().map(|discards| discards.placing(number))
     }
 
+    /// Places pages by the userfaultfd that serves them; or, if the kernel has refused that too often because of discards, by the
+    /// bystander, which wakes nobody.
+    pub(super) fn place_by(
+        &self,
+        uffd: &Userfaultfd,
+        refusals: u32,
+        at: usize,
+        place: impl Fn(&Userfaultfd) -> Placed,
+    ) -> Placed {
+        let Some(bystander) = self.discards.as_ref().and_then(|discards| discards.bystander(refusals)) else {
+            return place(uffd);
+        };
+        let placed = place(bystander);
+        if matches!(placed.stopped, Some(Errno::ENOENT | Errno::EINVAL)) {
+            self.discards.iter().for_each(Discards::bystander_failed);
+            return place(uffd);
+        }
+        let woken = if placed.bytes > 0 { uffd.wake(at, placed.bytes) } else { Ok(()) };
+        Placed { stopped: placed.stopped.or(woken.err()), ..placed }
+    }
+
     /// The kernel has asked to try again: something is being changed, by whoever discards RAM, say, and waits for that to be
-    /// read.
-    pub(super) fn give_way(&self, number: usize) {
+    /// read. How often it has refused in a row.
+    pub(super) fn drain_or_yield(&self, number: usize, placed: &Placed, refusals: u32) -> u32 {
+        if placed.bytes > 0 {
+            return 0;
+        }
         let has_read = self.discards.as_ref().and_then(|discards| discards.read(self, number).ok());
         if has_read != Some(true) {
             std::thread::yield_now();
         }
+        refusals.saturating_add(1)
     }
 
     /// A fault on a page that was received: it was discarded meanwhile, and so it is zeros; or it is present, and only

@@ -68,7 +68,7 @@ impl Engine {
     fn poison_page(&self, index: usize, page: usize) -> nix::Result<Fate> {
         let block = self.block(index);
         let unit = self.registration.unit(index);
-        let (mut anew, mut poisoned) = (false, false);
+        let (mut anew, mut poisoned, mut refusals) = (false, false, 0);
         let (mut at, end) = (block.offset_of(page), block.offset_of(page + 1));
         while at < end {
             let Serving::By { uffd, number, .. } = self.registration.serving(index, at) else {
@@ -79,7 +79,8 @@ impl Engine {
             if block.received().get(page) {
                 return Ok(Fate::Present);
             }
-            match uffd.poison(block.host() + at, unit).stopped {
+            let result = self.place_by(uffd, refusals, block.host() + at, |uffd| uffd.poison(block.host() + at, unit));
+            match result.stopped {
                 // Present, it stays, whatever the source has; or it is poisoned already, by an earlier set-up maybe.
                 Some(Errno::EEXIST) if is_present(block.host() + at) => {}
                 None | Some(Errno::EEXIST) => {
@@ -88,7 +89,7 @@ impl Engine {
                 }
                 Some(Errno::EAGAIN | Errno::EINTR) => {
                     drop((pages, placing));
-                    self.give_way(number);
+                    refusals = self.drain_or_yield(number, &result, refusals);
                     continue;
                 }
                 Some(errno) => return Err(errno),

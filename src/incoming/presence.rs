@@ -22,12 +22,14 @@ impl Engine {
     /// Maps a page that the file behind a block holds. False when it does not.
     fn map_in(&self, index: usize, offset: usize) -> bool {
         let unit = self.registration.unit(index);
+        let mut refusals = 0;
         loop {
             let Serving::By { uffd, number, .. } = self.registration.serving(index, offset) else { return true };
-            match uffd.map_in(self.block(index).host() + offset, unit).stopped {
+            let mapped = uffd.map_in(self.block(index).host() + offset, unit);
+            match mapped.stopped {
                 // EINVAL: a kernel that cannot do this (before 5.13), and whose EEXIST means what it says.
                 None | Some(Errno::EEXIST | Errno::EINVAL) => return true,
-                Some(Errno::EAGAIN | Errno::EINTR) => self.give_way(number),
+                Some(Errno::EAGAIN | Errno::EINTR) => refusals = self.drain_or_yield(number, &mapped, refusals),
                 Some(_) => return false,
             }
         }

@@ -28,7 +28,7 @@ pub(crate) use thread::{CpuSet, affinity, set_own_affinity, spawn_scoped};
 #[cfg(not(all(test, shuttle)))]
 pub(crate) use thread::spawn;
 pub use userfaultfd::SharedMessage;
-pub(crate) use userfaultfd::{Abilities, BATCH, Message, Opening, Userfaultfd, set_nonblocking, wake};
+pub(crate) use userfaultfd::{Abilities, BATCH, Message, Opening, Placed, Userfaultfd, set_nonblocking, wake};
 
 /// The host's page size in bytes.
 pub fn page_size() -> usize {
