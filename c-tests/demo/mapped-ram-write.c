@@ -45,8 +45,8 @@ static void put_at(struct stream *out, uint64_t at, const void *bytes, size_t le
             from += written;
             at += (uint64_t)written;
             length -= (size_t)written;
-        } else if (errno != EINTR) {
-            out->error = errno;
+        } else if (written == 0 || errno != EINTR) {
+            out->error = written == 0 ? ENOSPC : errno;
         }
     }
 }
@@ -127,7 +127,7 @@ static void put_pages(struct stream *out, const struct mapped_ram_file *file, si
     uint64_t at = file->blocks[block].pages_offset;
     size_t filled = 0;
 
-    for (uint64_t page = 0; page < pages; page++) {
+    for (uint64_t page = 0; page < pages && out->error == 0; page++) {
         enum page_kind kind = file->page(file->opaque, block, page, gathered + filled);
 
         if (kind == PAGE_DATA) {
@@ -203,7 +203,7 @@ static void put_ram_section(struct stream *out, struct mapped_ram_file *file, ui
     put_u32(out, 0); /* the instance */
     put_u32(out, RAM_SECTION_VERSION);
     put_u64(out, total | RAM_FLAG_MEM_SIZE);
-    for (size_t i = 0; i < file->block_count; i++) {
+    for (size_t i = 0; i < file->block_count && out->error == 0; i++) {
         put_block(out, file, i, gathered);
     }
     put_u64(out, RAM_FLAG_EOS);

@@ -5,11 +5,15 @@
  */
 
 #include <err.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "mapped-ram-write.h"
@@ -68,6 +72,42 @@ static void divide(uint64_t size, struct mapped_ram_block *blocks, size_t count)
     }
 }
 
+/* How many bytes of the file hold something, about: pages with data, and the quarter of the zero pages that is stale. */
+static uint64_t needed(uint64_t size, unsigned int zero_percent)
+{
+    return size / 400 * (400 - 3 * zero_percent);
+}
+
+/* Removes a file that is not whole; a device stays. */
+static void remove_file(const char *path)
+{
+    struct stat status;
+
+    if (lstat(path, &status) == 0 && S_ISREG(status.st_mode)) {
+        unlink(path);
+    }
+}
+
+/* Before an older file of that name is changed. */
+static void check_space(int fd, const char *path, uint64_t bytes)
+{
+    struct statvfs space;
+    struct stat status;
+
+    /* Some file systems do not tell. */
+    if (fstatvfs(fd, &space) != 0 || space.f_blocks == 0) {
+        return;
+    }
+    const uint64_t free_bytes = (uint64_t)space.f_bavail * space.f_frsize;
+    if (bytes > free_bytes) {
+        if (fstat(fd, &status) == 0 && status.st_size == 0) {
+            remove_file(path);
+        }
+        errx(2, "%s: the snapshot takes about %ju bytes, and %ju bytes are free there", path, (uintmax_t)bytes,
+             (uintmax_t)free_bytes);
+    }
+}
+
 int main(int argc, char **argv)
 {
     static const struct option options[] = {
@@ -113,14 +153,22 @@ int main(int argc, char **argv)
     }
 
     const char *path = argv[optind + 1];
-    divide(size_or_exit(argv[optind]), blocks, file.block_count);
+    const uint64_t size = size_or_exit(argv[optind]);
+    divide(size, blocks, file.block_count);
 
-    int fd = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
     if (fd < 0) {
         err(2, "%s", path);
     }
+    check_space(fd, path, needed(size, pages.zero_percent));
+    if (ftruncate(fd, 0) != 0 && errno != EINVAL) {
+        err(2, "%s", path);
+    }
     if (mapped_ram_write(fd, &file) != 0 || close(fd) != 0) {
-        err(2, "%s: cannot write the snapshot", path);
+        const int error = errno;
+
+        remove_file(path);
+        errx(2, "%s: cannot write the snapshot: %s", path, strerror(error));
     }
     return 0;
 }
