@@ -56,11 +56,14 @@ static uint64_t checksum(const uint8_t *bytes, size_t length)
 
 char *forged_working_set(MigrationIncomingState *vm, UffdSnapshot *snapshot)
 {
-    enum { HEADER = 24, RUN = 16, RUNS = 20, LENGTH = HEADER + RUNS * RUN + 8 };
+    enum { HEADER = 24, RUN = 16, MOST_RUNS = 20 };
     const RAMBlock *rb = vm->blocks[0];
     UffdSnapshotBlock block = { .size = sizeof(block) };
     char *path = scratch_path("forged");
-    uint8_t file[LENGTH];
+    uint8_t file[HEADER + MOST_RUNS * RUN + 8];
+    /* Runs do not overlap. */
+    const size_t quarter = rb->pages / 4, runs = quarter < MOST_RUNS ? quarter : MOST_RUNS;
+    const size_t length = HEADER + runs * RUN + 8;
     size_t index = 0;
 
     while (uffd_snapshot_block(snapshot, index, &block) == 0 && strcmp(block.idstr, rb->idstr) != 0) {
@@ -73,18 +76,18 @@ char *forged_working_set(MigrationIncomingState *vm, UffdSnapshot *snapshot)
         return path; /* a snapshot that cannot be read any more */
     }
     CHECK_EQ(fread(file, 1, HEADER, open), HEADER);
-    put_number(file + 20, 4, RUNS);
-    for (size_t i = 0; i < RUNS; i++) {
-        const size_t page = i * 7 % RUNS * (rb->pages / 4) / RUNS;
+    put_number(file + 20, 4, runs);
+    for (size_t i = 0; i < runs; i++) {
+        const size_t page = (runs - 1 - i) * quarter / runs;
         uint8_t *run = file + HEADER + i * RUN;
 
         put_number(run, 4, index);
         put_number(run + 4, 4, rb->page_size);
         put_number(run + 8, 8, page * rb->page_size);
     }
-    put_number(file + LENGTH - 8, 8, checksum(file, LENGTH - 8));
+    put_number(file + length - 8, 8, checksum(file, length - 8));
     rewind(open);
-    CHECK_EQ(fwrite(file, 1, LENGTH, open), LENGTH);
+    CHECK_EQ(fwrite(file, 1, length, open), length);
     CHECK_EQ(fclose(open), 0);
     return path;
 }

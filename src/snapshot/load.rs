@@ -14,7 +14,7 @@ use super::order::{Extent, Order, Piece};
 use super::pages::Pages;
 use super::recorder::Recorder;
 use super::working_set::{self, Touched};
-use crate::error::{Result, ensure, error};
+use crate::error::{Error, Result, ensure, error};
 use crate::incoming::{Config, Engine, Fault, Incoming, Load, LogLevel, NO_BLOCK, PageHandler, Plan};
 use crate::kernel::{FileRange, MappedFile, Maps, Replacement};
 use crate::memory::{BlockTable, RamBlock};
@@ -134,11 +134,15 @@ impl SnapshotLoad {
             let file = self.replay.lock().take();
             let read = file.map(|file| file.and_then(|file| working_set::read(&file, &self.snapshot)));
             read.transpose().map(Option::unwrap_or_default).unwrap_or_else(|error| {
-                let message = format!("the working set cannot be replayed, and is ignored: {error}");
-                engine.callbacks.log(LogLevel::Warning, &message);
+                self.ignore_replay(engine, &error);
                 Vec::new()
             })
         })
+    }
+
+    fn ignore_replay(&self, engine: &Engine, error: &Error) {
+        let message = format!("the working set cannot be replayed, and is ignored: {error}");
+        engine.callbacks.log(LogLevel::Warning, &message);
     }
 
     /// These pages were placed for a fault.
@@ -151,7 +155,7 @@ impl SnapshotLoad {
     /// What to load first.
     fn order(&self, engine: &Engine) -> Result<&Order> {
         let Prepared { pages, order, .. } = self.prepared()?;
-        order.put_first(self.replayed_pieces(pages, engine));
+        order.put_first(self.replayed_pieces(pages, engine), |error| self.ignore_replay(engine, &error));
         Ok(order)
     }
 
@@ -165,15 +169,16 @@ impl SnapshotLoad {
 
     fn keep_record(&self, engine: &Engine, record: Replacement, recorder: &Recorder) -> Result<()> {
         let Prepared { pages, order, .. } = self.prepared()?;
+        ensure!(recorder.has_all(), ENOMEM, "there was no memory to note all pages");
         let noted = recorder.notes().map(|(index, pages)| Piece { index, pages });
         // Where much of a unit was touched, it is recorded whole: so is it loaded, and the next restore has less to read.
-        let all = order.by_units(self.replayed_pieces(pages, engine).chain(noted));
+        let all = order.by_units(self.replayed_pieces(pages, engine).chain(noted))?;
         let all = all.iter().take(working_set::MOST_RUNS).map(|piece| {
             let block = engine.block(piece.index);
             let bytes = block.offset_of(piece.pages.start) as u64..block.offset_of(piece.pages.end) as u64;
             Touched { block: pages.source_of(piece.index), bytes }
         });
-        record.commit(&working_set::encode(self.snapshot.identity()?, &all.collect::<Vec<_>>()))
+        record.commit(&working_set::encode(self.snapshot.identity()?, all)?)
     }
 }
 

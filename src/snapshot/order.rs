@@ -4,7 +4,7 @@
 use std::ops::Range;
 use std::sync::OnceLock;
 
-use crate::error::Result;
+use crate::error::{Error, Result, error};
 use crate::kernel::HUGE_PAGE;
 use crate::memory::{AtomicBitmap, BlockTable, RamBlock};
 use crate::sync::Mutex;
@@ -169,44 +169,58 @@ impl Order {
         })
     }
 
-    /// What to load first, in the order in which it was touched before. Only the first call counts.
-    pub fn put_first(&self, touched: impl Iterator<Item = Piece>) {
+    /// What to load first, in the order in which it was touched before. Only the first call counts. `failed` is told when there
+    /// is no memory for it: then nothing comes first.
+    pub fn put_first(&self, touched: impl Iterator<Item = Piece>, failed: impl FnOnce(Error)) {
         self.working_set.get_or_init(|| {
-            let mut set = self.by_units(touched);
+            let mut set = self.by_units(touched).unwrap_or_else(|error| {
+                failed(error);
+                Box::default()
+            });
             // Where it is most of the RAM, reading on is faster than jumping.
             if set.iter().filter(|piece| self.unit_of(piece).is_some()).count() > self.units / 2 {
-                set.sort_by_key(|piece| (piece.index, piece.pages.start));
+                set.sort_unstable_by_key(|piece| (piece.index, piece.pages.start));
             }
             set
         });
     }
 
     /// The same pages unit by unit, in the order of the first touch of each: all of it, or the parts that were touched.
-    pub fn by_units(&self, touched: impl Iterator<Item = Piece>) -> Box<[Piece]> {
-        let mut order = Vec::new();
-        let mut parts = vec![Vec::new(); self.units];
+    pub fn by_units(&self, touched: impl Iterator<Item = Piece>) -> Result<Box<[Piece]>> {
+        let mut parts = Vec::new();
         for Piece { index, pages } in touched {
             let block = &self.blocks[index];
             let mut at = pages.start;
             while at < pages.end {
                 let number = block.number(at);
                 let end = block.pages(number).end.min(pages.end);
-                if parts[number].is_empty() {
-                    order.push((index, number));
-                }
-                parts[number].push(at..end);
+                let part = Part { number, turn: parts.len(), piece: Piece { index, pages: at..end } };
+                try_push(&mut parts, part)?;
                 at = end;
             }
         }
-        let pieces = order.into_iter().flat_map(|(index, number)| {
-            let parts = merged(std::mem::take(&mut parts[number]));
-            let unit = self.blocks[index].pages(number);
-            let count: usize = parts.iter().map(Range::len).sum();
-            let whole = count * WORTH_A_UNIT >= unit.len();
-            let parts = if whole { vec![unit] } else { parts };
-            parts.into_iter().map(move |pages| Piece { index, pages })
-        });
-        pieces.collect()
+        parts.sort_unstable_by_key(|part| (part.number, part.piece.pages.start));
+        let mut pieces = Vec::new();
+        for unit in parts.chunk_by_mut(|one, other| one.number == other.number) {
+            let Some(turn) = unit.iter().map(|part| part.turn).min() else { continue };
+            let Piece { index, .. } = unit[0].piece;
+            let whole = self.blocks[index].pages(unit[0].number);
+            let merged = merge(unit);
+            let touched: usize = merged.iter().map(|part| part.piece.pages.len()).sum();
+            if touched * WORTH_A_UNIT >= whole.len() {
+                try_push(&mut pieces, (turn, Piece { index, pages: whole }))?;
+                continue;
+            }
+            for part in merged {
+                try_push(&mut pieces, (turn, part.piece.clone()))?;
+            }
+        }
+        drop(parts);
+        pieces.sort_unstable_by_key(|(turn, piece)| (*turn, piece.pages.start));
+        let mut ordered = Vec::new();
+        ordered.try_reserve_exact(pieces.len()).map_err(|_| no_memory())?;
+        ordered.extend(pieces.into_iter().map(|(_, piece)| piece));
+        Ok(ordered.into())
     }
 
     /// A thread waits for this page: what is around it will be needed soon.
@@ -303,16 +317,39 @@ impl Order {
     }
 }
 
-/// The same pages in ascending order, and in as few ranges as can be.
-fn merged(mut ranges: Vec<Range<usize>>) -> Vec<Range<usize>> {
-    ranges.sort_unstable_by_key(|range| range.start);
-    ranges.into_iter().fold(Vec::new(), |mut merged: Vec<Range<usize>>, range| {
-        match merged.last_mut() {
-            Some(last) if range.start <= last.end => last.end = last.end.max(range.end),
-            _ => merged.push(range),
+/// Pages of one unit that were touched.
+struct Part {
+    /// The unit's number.
+    number: usize,
+    /// When it was touched, counted from the first one.
+    turn: usize,
+    piece: Piece,
+}
+
+/// Parts of one unit, in ascending order, in as few as can be: the first ones of the slice.
+fn merge(parts: &mut [Part]) -> &[Part] {
+    let mut last = 0;
+    for next in 1..parts.len() {
+        let pages = parts[next].piece.pages.clone();
+        let before = &mut parts[last].piece.pages;
+        if pages.start <= before.end {
+            before.end = before.end.max(pages.end);
+        } else {
+            last += 1;
+            parts[last].piece.pages = pages;
         }
-        merged
-    })
+    }
+    &parts[..(last + 1).min(parts.len())]
+}
+
+fn try_push<T>(list: &mut Vec<T>, item: T) -> Result<()> {
+    list.try_reserve(1).map_err(|_| no_memory())?;
+    list.push(item);
+    Ok(())
+}
+
+fn no_memory() -> Error {
+    error!(ENOMEM, "no memory for the pages of a working set")
 }
 
 #[cfg(test)]
@@ -332,6 +369,11 @@ mod tests {
             table.add(RamBlock::new(BlockId(id), spec).unwrap()).unwrap();
         }
         Order::new(&table).unwrap()
+    }
+
+    fn put_first(order: &Order, pages: impl IntoIterator<Item = Range<usize>>) {
+        let touched = pages.into_iter().map(|pages| Piece { index: 0, pages });
+        order.put_first(touched, |error| panic!("{error}"));
     }
 
     fn all(order: &Order) -> Vec<(usize, Range<usize>)> {
@@ -370,7 +412,7 @@ mod tests {
     fn the_working_set_comes_first_and_then_all_else() {
         let order = order(&[(0x4000_0000, 6 << 20, 4096)]);
         let touched = [600..700, 1500..1501, 20..24, 1499..1502, 690..710];
-        order.put_first(touched.into_iter().map(|pages| Piece { index: 0, pages }));
+        put_first(&order, touched);
         // The second unit is worth loading whole; of the others only what was touched.
         assert_eq!(all(&order), [(0, 512..1024), (0, 1499..1502), (0, 20..24), (0, 0..512), (0, 1024..1536)]);
     }
@@ -378,7 +420,7 @@ mod tests {
     #[test]
     fn a_working_set_of_most_units_comes_in_the_order_of_addresses() {
         let order = order(&[(0x4000_0000, 6 << 20, 4096)]);
-        order.put_first([1024..1536, 512..1024].into_iter().map(|pages| Piece { index: 0, pages }));
+        put_first(&order, [1024..1536, 512..1024]);
         assert_eq!(all(&order), [(0, 512..1024), (0, 1024..1536), (0, 0..512)]);
     }
 
@@ -409,7 +451,7 @@ mod tests {
     #[test]
     fn nobody_relies_on_the_rest_of_a_unit() {
         let order = order(&[(0x4000_0000, 4 << 20, 4096)]);
-        order.put_first([Piece { index: 0, pages: 3..9 }].into_iter());
+        put_first(&order, std::iter::once(3..9));
         let taken = order.take(Extent::WorkingSet).unwrap();
         taken.arrive(|| assert!(order.attend(0, 3).is_some()));
     }
@@ -417,7 +459,7 @@ mod tests {
     #[test]
     fn what_is_attended_comes_late() {
         let order = order(&[(0x4000_0000, 8 << 20, 4096)]);
-        order.put_first([512..1024, 1024..1536].into_iter().map(|pages| Piece { index: 0, pages }));
+        put_first(&order, [512..1024, 1024..1536]);
         order.attend(0, 513).unwrap().is_placed = true;
         // Of this one the loader has to do the rest.
         drop(order.attend(0, 1030).unwrap());
@@ -427,7 +469,10 @@ mod tests {
 
     #[test]
     fn ranges_merge() {
-        assert_eq!(merged(vec![5..6, 1..3, 3..4, 2..3]), [1..4, 5..6]);
+        let mut parts =
+            [1..3, 2..3, 3..4, 5..6].map(|pages| Part { number: 0, turn: 0, piece: Piece { index: 0, pages } });
+        let merged: Vec<_> = merge(&mut parts).iter().map(|part| part.piece.pages.clone()).collect();
+        assert_eq!(merged, [1..4, 5..6]);
     }
 
     /// What happens to an order.
@@ -508,9 +553,9 @@ mod tests {
                 Piece { index, pages: start..(start + count).min(pages(index)) }
             });
             let touched: Vec<_> = touched.collect();
-            let pieces = order.by_units(touched.iter().cloned());
+            let pieces = order.by_units(touched.iter().cloned()).unwrap();
             let mut held: Vec<_> = (0..blocks.len()).map(|index| vec![false; pages(index)]).collect();
-            for Piece { index, pages } in &pieces {
+            for Piece { index, pages } in pieces.iter() {
                 let number = order.blocks[*index].number(pages.start);
                 prop_assert!(!pages.is_empty() && order.blocks[*index].number(pages.end - 1) == number);
                 for page in pages.clone() {

@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::sync::OnceLock;
 use std::sync::atomic::{
-    AtomicU64, AtomicUsize,
+    AtomicBool, AtomicU64, AtomicUsize,
     Ordering::{Acquire, Relaxed, Release},
 };
 
@@ -16,16 +16,24 @@ const CHUNK: usize = 4096;
 const PAGE_BITS: u32 = 40;
 const MORE_BITS: u32 = 12;
 
+type Chunk = OnceLock<Box<[AtomicU64]>>;
+
 /// Written by fault threads without a lock.
 pub(super) struct Recorder {
-    chunks: Box<[OnceLock<Box<[AtomicU64]>>]>,
+    chunks: Box<[Chunk]>,
     /// How many notes there are, or would be, were there room.
     count: AtomicUsize,
+    /// There was no memory for some.
+    lost: AtomicBool,
 }
 
 impl Recorder {
     pub fn new() -> Self {
-        Self { chunks: (0..MOST_RUNS / CHUNK).map(|_| OnceLock::new()).collect(), count: AtomicUsize::new(0) }
+        Self {
+            chunks: (0..MOST_RUNS / CHUNK).map(|_| OnceLock::new()).collect(),
+            count: AtomicUsize::new(0),
+            lost: AtomicBool::new(false),
+        }
     }
 
     /// These pages of the block with this index were placed for a fault.
@@ -35,15 +43,21 @@ impl Recorder {
             return;
         }
         let number = self.count.fetch_add(1, Relaxed);
-        if let Some(chunk) = self.chunks.get(number / CHUNK) {
-            let chunk = chunk.get_or_init(|| (0..CHUNK).map(|_| AtomicU64::new(0)).collect());
-            chunk[number % CHUNK].store((block << PAGE_BITS | page) << MORE_BITS | more, Release);
+        let Some(chunk) = self.chunks.get(number / CHUNK) else { return };
+        match chunk.get().map(|notes| &**notes).or_else(|| add_to(chunk)) {
+            Some(chunk) => chunk[number % CHUNK].store((block << PAGE_BITS | page) << MORE_BITS | more, Release),
+            None => self.lost.store(true, Relaxed),
         }
+    }
+
+    /// Whether all that fits has been noted.
+    pub fn has_all(&self) -> bool {
+        !self.lost.load(Relaxed)
     }
 
     /// All notes in order: index of a block, and pages of it.
     pub fn notes(&self) -> impl Iterator<Item = (usize, Range<usize>)> {
-        let chunks = self.chunks.iter().map_while(|chunk| chunk.get());
+        let chunks = self.chunks.iter().filter_map(|chunk| chunk.get());
         chunks.flat_map(|chunk| chunk.iter()).filter_map(|note| {
             let note = note.load(Acquire);
             let (pages, more) = (note >> MORE_BITS, note & ((1 << MORE_BITS) - 1));
@@ -52,6 +66,16 @@ impl Recorder {
             (block != 0).then(|| (block as usize - 1, page as usize..(page + more + 1) as usize))
         })
     }
+}
+
+/// Takes memory for a chunk, if there is any.
+fn add_to(chunk: &Chunk) -> Option<&[AtomicU64]> {
+    let mut notes = Vec::new();
+    notes.try_reserve_exact(CHUNK).ok()?;
+    notes.resize_with(CHUNK, || AtomicU64::new(0));
+    // Another thread may have been faster.
+    let _ = chunk.set(notes.into());
+    chunk.get().map(|notes| &**notes)
 }
 
 #[cfg(test)]

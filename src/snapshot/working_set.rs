@@ -2,7 +2,8 @@
 //!
 //! The file, numbers big-endian: "UFFDWSET", version u32 = 1, identity of the snapshot u64, number of runs u32, then for
 //! each run: index of the RAM block in the snapshot u32, length u32 and offset u64 in bytes; at last a checksum u64 of all
-//! before. A file that is damaged, or is of another snapshot, costs time at worst: it only says what to load first.
+//! before. No two runs overlap, so that all of them are no more than the RAM. A file that is damaged, or is of another snapshot,
+//! costs time at worst: it only says what to load first.
 
 use std::ops::Range;
 
@@ -10,7 +11,7 @@ use super::checksum::Checksum;
 use super::cursor::Cursor;
 use super::file::Snapshot;
 use super::image::Image;
-use crate::error::{Result, ensure};
+use crate::error::{Error, Result, ensure, error};
 
 const MAGIC: &[u8; 8] = b"UFFDWSET";
 const VERSION: u32 = 1;
@@ -32,8 +33,9 @@ pub(super) struct Touched {
 }
 
 /// The file that says this of a snapshot.
-pub(super) fn encode(identity: u64, runs: &[Touched]) -> Vec<u8> {
-    let mut file = Vec::with_capacity(HEADER as usize + runs.len() * RUN as usize + 8);
+pub(super) fn encode(identity: u64, runs: impl ExactSizeIterator<Item = Touched>) -> Result<Vec<u8>> {
+    let mut file = Vec::new();
+    file.try_reserve_exact(HEADER as usize + runs.len() * RUN as usize + 8).map_err(|_| no_memory(runs.len()))?;
     file.extend_from_slice(MAGIC);
     file.extend_from_slice(&VERSION.to_be_bytes());
     file.extend_from_slice(&identity.to_be_bytes());
@@ -45,7 +47,7 @@ pub(super) fn encode(identity: u64, runs: &[Touched]) -> Vec<u8> {
     }
     let checksum = Checksum::of(&file);
     file.extend_from_slice(&checksum.to_be_bytes());
-    file
+    Ok(file)
 }
 
 /// Reads the working set of a snapshot from a file, or says why it is none.
@@ -65,7 +67,9 @@ fn decode(file: &Image, snapshot: &Snapshot) -> Result<Vec<Touched>> {
     let end = HEADER + count as u64 * RUN + 8;
     ensure!(file.length() == end, EINVAL, "it has {} bytes, and {count} runs take {end}", file.length());
 
-    let mut bytes = vec![0; end as usize];
+    let mut bytes = Vec::new();
+    bytes.try_reserve_exact(end as usize).map_err(|_| no_memory(count))?;
+    bytes.resize(end as usize, 0);
     file.read(0, &mut bytes)?;
     let (content, checksum) = bytes.split_at(bytes.len() - 8);
     ensure!(Checksum::of(content).to_be_bytes() == checksum, EINVAL, "it is damaged: its checksum is wrong");
@@ -75,7 +79,37 @@ fn decode(file: &Image, snapshot: &Snapshot) -> Result<Vec<Touched>> {
         "it is the working set of another snapshot than {}",
         snapshot.name()
     );
-    content[HEADER as usize..].chunks_exact(RUN as usize).map(|run| decode_run(run, snapshot)).collect()
+    let mut runs = Vec::new();
+    runs.try_reserve_exact(count).map_err(|_| no_memory(count))?;
+    for run in content[HEADER as usize..].chunks_exact(RUN as usize) {
+        runs.push(decode_run(run, snapshot)?);
+    }
+    check_overlaps(&runs)?;
+    Ok(runs)
+}
+
+/// Refuses runs that overlap: a small file could ask for any amount of memory with them.
+fn check_overlaps(runs: &[Touched]) -> Result<()> {
+    let mut sorted = Vec::new();
+    sorted.try_reserve_exact(runs.len()).map_err(|_| no_memory(runs.len()))?;
+    sorted.extend(runs);
+    sorted.sort_unstable_by_key(|run| (run.block, run.bytes.start));
+    for pair in sorted.windows(2) {
+        let [one, other] = [pair[0], pair[1]];
+        ensure!(
+            one.block != other.block || one.bytes.end <= other.bytes.start,
+            EINVAL,
+            "its runs {:#x?} and {:#x?} of RAM block {} overlap",
+            one.bytes,
+            other.bytes,
+            one.block
+        );
+    }
+    Ok(())
+}
+
+fn no_memory(runs: usize) -> Error {
+    error!(ENOMEM, "no memory for a working set of {runs} runs")
 }
 
 /// Takes a run apart, which lies inside of its block.
