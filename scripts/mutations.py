@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT OR Apache-2.0
-"""Breaks the library on purpose, one promise at a time, and sees that the test named for it fails: mutations.py BUILD_DIR
+"""Breaks the library on purpose, one promise at a time, and sees that the test named for it fails: mutations.py BUILD_DIR [WORD...]
 
 Each mutation replaces a piece of a source file, which has to be there exactly once, in a copy of the sources, made anew each
 time. The tests are those of the build directory, and run with the broken library in place of the right one, with which they
-have to pass; what takes longer than a test's time has hung, and counts as caught.
+have to pass; what takes longer than a test's time has hung, and counts as caught. With words, only those mutations whose test has
+one of them in its name.
 """
 
 import contextlib
@@ -105,6 +106,55 @@ MUTATIONS = [
         "        if run.kind == Kind::Zero {\n",
         "        if run.kind == Kind::Zero && offset > u64::MAX / 2 {\n",
     ),
+    Mutation(
+        "a fault thread sleeps at once where it may look for the next fault",
+        "serve-shared-spin",
+        "src/incoming/fault_thread.rs",
+        "if time.is_zero() || taken >= self.engine.cpus ",
+        "if time.is_zero() || taken + 1 >= self.engine.cpus ",
+    ),
+    Mutation(
+        "a fault thread looks for the next fault where that takes the last CPU",
+        "serve-shared-spin",
+        "src/incoming/fault_thread.rs",
+        "if time.is_zero() || taken >= self.engine.cpus ",
+        "if time.is_zero() || taken > self.engine.cpus ",
+    ),
+    Mutation(
+        "a notification wakes nobody",
+        "serve-shared-notify",
+        "src/incoming/mod.rs",
+        "        self.with_engine(|engine| {\n            engine.wake_threads();\n",
+        "        self.with_engine(|_| {\n",
+    ),
+    Mutation(
+        "a fault never waits for all of its unit",
+        "storage-shared-crowd-slow",
+        "src/snapshot/patience.rs",
+        "|faults| faults.checked_sub(1)).is_err()",
+        "|faults| faults.checked_sub(1)).is_ok_and(|_| false)",
+    ),
+    Mutation(
+        "after each unit, the next faults wait for their pages only",
+        "storage-shared-crowd-unit",
+        "src/snapshot/patience.rs",
+        "if in_vain || time > MOST_WAIT {",
+        "if in_vain || time > Duration::ZERO {",
+    ),
+    Mutation(
+        "what the page cache holds of a unit is read once more",
+        "snapshot-shared-half-cached",
+        "src/snapshot/pages.rs",
+        "                let offset = (block.offset_of(unit.start) + fetched) as u64;\n",
+        "                let fetched = fetched * 0;\n                let offset = (block.offset_of(unit.start) + fetched) as u64;\n",
+    ),
+    Mutation(
+        "a unit that is partly in the page cache is read by way of it, though it shall not be",
+        "snapshot-shared-half-cached",
+        "src/snapshot/pages.rs",
+        "self.direct.as_ref().filter(|_| is_direct());",
+        "self.direct.as_ref().filter(|_| is_direct() && length < UNIT);",
+    ),
 ]
 
 
@@ -147,7 +197,8 @@ def passes(tests: Path, library: Path, test: str) -> bool:
 
 
 def main() -> int:
-    build_dir = Path(sys.argv[1]).resolve()
+    build_dir, words = Path(sys.argv[1]).resolve(), sys.argv[2:]
+    mutations = [mutation for mutation in MUTATIONS if not words or any(word in mutation.test for word in words)]
     tests, place = build_dir / "c-tests", build_dir / "mutations"
     copy, target, right, wrong = place / "sources", place / "target", place / "right", place / "wrong"
     copy_sources(copy)
@@ -168,11 +219,11 @@ def main() -> int:
         return f"caught by {mutation.test}" if caught else f"FAIL: not caught by {mutation.test}"
 
     failed = 0
-    for mutation in MUTATIONS:
+    for mutation in mutations:
         said = verdict(mutation)
         print(f"{mutation.what}: {said}", flush=True)
         failed += said.startswith("FAIL")
-    print(f"mutations: {len(MUTATIONS) - failed} passed, {failed} failed")
+    print(f"mutations: {len(mutations) - failed} passed, {failed} failed")
     return failed != 0
 
 

@@ -1,17 +1,46 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* A fault thread that looks for the next fault before it sleeps serves, pauses and ends like any other. */
+/*
+ * A fault thread that looks for the next fault before it sleeps serves, pauses and ends like any other. It does look, if it may and a
+ * CPU is left for the thread that faults; and not otherwise.
+ */
+#define _GNU_SOURCE
+#include <sched.h>
+#include <string.h>
+
+#include "thread.h"
 #include "vm.h"
 
-static void check_spin(unsigned spin_us)
+static _Atomic pid_t fault_thread;
+
+static void thread_start(MigrationIncomingState *vm, const char *name)
+{
+    (void)vm;
+    if (strcmp(name, "uffd/fault0") == 0) {
+        fault_thread = gettid();
+    }
+}
+
+static MigrationIncomingState *start(unsigned spin_us, unsigned fault_threads, size_t pages)
 {
     MigrationIncomingState *vm = vm_new();
-    struct toucher toucher;
 
     vm->config.spin_us = spin_us;
-    vm->config.fault_threads = 2;
+    vm->config.fault_threads = fault_threads;
+    vm->config.thread_start = thread_start;
+    fault_thread = 0;
     vm_attach(vm);
-    RAMBlock *ram = vm_add_ram(vm, RAM_ANON, 65);
+    vm_add_ram(vm, RAM_ANON, pages);
     vm_setup(vm);
+    AWAIT(fault_thread != 0);
+    return vm;
+}
+
+static void check_spin(unsigned spin_us, unsigned fault_threads)
+{
+    MigrationIncomingState *vm = start(spin_us, fault_threads, 65);
+    RAMBlock *ram = vm->blocks[0];
+    struct toucher toucher;
+
     for (size_t page = 0; page < 64; page++) {
         CHECK_PAGE(ram, page);
     }
@@ -24,10 +53,79 @@ static void check_spin(unsigned spin_us)
     vm_end(vm);
 }
 
+/* A guest that faults, then goes on for a while. */
+#define FAULTS 64
+#define GUEST_US 200
+
+/* How much CPU the fault thread takes for such faults from a page on: nanoseconds each. */
+static uint64_t cpu_per_fault(const MigrationIncomingState *vm, size_t page)
+{
+    const RAMBlock *ram = vm->blocks[0];
+    const uint64_t before = thread_cpu_ns(fault_thread);
+
+    for (size_t end = page + FAULTS; page < end; page++) {
+        CHECK_EQ(*(volatile uint8_t *)ram_page(ram, page), *ram_source(ram, page));
+        usleep(GUEST_US);
+    }
+    return (thread_cpu_ns(fault_thread) - before) / FAULTS;
+}
+
+static uint64_t cpu_without_spinning(void)
+{
+    MigrationIncomingState *vm = start(0, 1, FAULTS);
+    const uint64_t ns = cpu_per_fault(vm, 0);
+
+    vm_end(vm);
+    return ns;
+}
+
+/* On a busy machine, that takes many a try: what is not found while spinning is not looked for so long the next time. */
+#define TRIES 60
+
+static void check_looks(void)
+{
+    const uint64_t without = cpu_without_spinning();
+    MigrationIncomingState *vm = start(1000, 1, TRIES * FAULTS);
+    uint64_t most = 0;
+
+    /* Nearly all of the time between two faults, if it looks all the while. */
+    for (size_t i = 0; i < TRIES && most < without + GUEST_US * 1000 / 2; i++) {
+        const uint64_t ns = cpu_per_fault(vm, i * FAULTS);
+
+        most = ns > most ? ns : most;
+    }
+    if (most < without + GUEST_US * 1000 / 2) {
+        FAIL("expected a fault thread that looks for faults, saw %ju ns a fault, and %ju ns without looking", (uintmax_t)most,
+             (uintmax_t)without);
+    }
+    vm_end(vm);
+}
+
+/* One CPU for each fault thread leaves none. */
+static void check_leaves_a_cpu(unsigned cpus)
+{
+    const uint64_t without = cpu_without_spinning();
+    MigrationIncomingState *vm = start(1000, cpus, 4 * FAULTS);
+
+    for (size_t i = 0; i < 4; i++) {
+        CHECK(cpu_per_fault(vm, i * FAULTS) < without + GUEST_US * 1000 / 2);
+    }
+    vm_end(vm);
+}
+
 int main(void)
 {
-    check_spin(1);
-    check_spin(50);
-    check_spin(1000);
+    cpu_set_t set;
+
+    for (unsigned fault_threads = 1; fault_threads <= 2; fault_threads++) {
+        check_spin(1, fault_threads);
+        check_spin(50, fault_threads);
+        check_spin(1000, fault_threads);
+    }
+    CHECK_EQ(sched_getaffinity(0, sizeof(set), &set), 0);
+    if (CPU_COUNT(&set) >= 2) {
+        check_looks();
+        check_leaves_a_cpu((unsigned)CPU_COUNT(&set) < 64 ? (unsigned)CPU_COUNT(&set) : 64);
+    }
     return 0;
 }

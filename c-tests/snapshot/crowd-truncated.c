@@ -21,7 +21,7 @@ static size_t before_cut(size_t turn)
 
 int main(void)
 {
-    const UffdLoadConfig config = { .size = sizeof(config) };
+    const UffdLoadConfig config = crowd_config(0);
     MigrationIncomingState *vm = vm_new();
     struct toucher toucher;
 

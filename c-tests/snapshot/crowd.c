@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
+#define _GNU_SOURCE
 #include "crowd.h"
 
 #include <pthread.h>
+#include <stdio.h>
 #include <string.h>
 
 #define THREADS 4
+#define NO_WORKING_SET "/no-such-working-set"
 
 static pthread_mutex_t loader = PTHREAD_MUTEX_INITIALIZER;
 
@@ -69,18 +72,32 @@ void crowd_gather(const RAMBlock *rb, size_t count)
     take_turns(&turns);
 }
 
-static void wait_in_loader(MigrationIncomingState *vm, const char *name)
+/* The loader tells, before it loads anything, that it cannot read the working set. */
+static void wait_in_loader(MigrationIncomingState *vm, int level, const char *message)
 {
+    char name[16];
+
     (void)vm;
-    if (strncmp(name, "uffd/load", strlen("uffd/load")) == 0) {
+    (void)level;
+    CHECK_EQ(pthread_getname_np(pthread_self(), name, sizeof(name)), 0);
+    if (strncmp(name, "uffd/load", strlen("uffd/load")) == 0 && strstr(message, NO_WORKING_SET) != NULL) {
         CHECK_EQ(pthread_mutex_lock(&loader), 0);
         CHECK_EQ(pthread_mutex_unlock(&loader), 0);
+    } else {
+        fprintf(stderr, "%s\n", message);
     }
+}
+
+UffdLoadConfig crowd_config(uint64_t flags)
+{
+    return (UffdLoadConfig) {
+        .size = sizeof(UffdLoadConfig), .flags = flags, .working_set_replay = NO_WORKING_SET
+    };
 }
 
 void crowd_hold_loader(MigrationIncomingState *vm)
 {
-    vm->config.thread_start = wait_in_loader;
+    vm->config.log = wait_in_loader;
     CHECK_EQ(pthread_mutex_lock(&loader), 0);
 }
 
@@ -94,4 +111,14 @@ void crowd_read(const RAMBlock *rb, size_t count, size_t (*page_of)(size_t turn)
     struct turns turns = { .rb = rb, .count = count, .page_of = page_of };
 
     take_turns(&turns);
+}
+
+bool crowd_is_whole(MigrationIncomingState *vm, RAMBlock *rb, size_t page, size_t count)
+{
+    const size_t end = page + count;
+
+    while (page < end && vm_received(vm, rb, page) == 1) {
+        page++;
+    }
+    return page == end;
 }

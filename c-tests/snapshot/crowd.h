@@ -22,6 +22,9 @@ void crowd_place(MigrationIncomingState *vm, RAMBlock *rb, size_t count);
  */
 void crowd_gather(const RAMBlock *rb, size_t count);
 
+/* How to load: with a background loader that crowd_hold_loader() can hold. */
+UffdLoadConfig crowd_config(uint64_t flags);
+
 /*
  * The background loader, which there has to be for a crowd to be served as one, does not begin until it is let go. Before
  * vm_attach().
@@ -31,5 +34,8 @@ void crowd_let_loader_go(void);
 
 /* Has several threads read pages by turns, and check all their bytes: as many as `count`, and which, the turn's number tells. */
 void crowd_read(const RAMBlock *rb, size_t count, size_t (*page_of)(size_t turn));
+
+/* Whether as many pages as `count` have all been received, from this one on. */
+bool crowd_is_whole(MigrationIncomingState *vm, RAMBlock *rb, size_t page, size_t count);
 
 #endif

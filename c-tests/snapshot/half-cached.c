@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
  * A file on a disk of which the page cache holds the first half of each 2 MiB: what is there and what has to be waited for come
- * together right, with and without UFFD_LOAD_DIRECT_IO.
+ * together right, with and without UFFD_LOAD_DIRECT_IO. Each byte is read once, and nothing is waited for that is there.
  */
+#define _GNU_SOURCE
 #include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
 
 #include "load.h"
 #include "page-cache.h"
@@ -28,9 +31,31 @@ static void cache_half(const struct snapshot_file *file)
     }
 }
 
+/* How many bytes this process has read so far, from wherever. */
+static uint64_t bytes_read(void)
+{
+    FILE *file = fopen("/proc/self/io", "r");
+    uint64_t bytes;
+
+    CHECK(file != NULL);
+    CHECK_EQ(fscanf(file, "rchar: %" SCNu64, &bytes), 1);
+    fclose(file);
+    return bytes;
+}
+
+static bool has_direct_reads(int fd)
+{
+    char path[64];
+
+    snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+    const int direct = open(path, O_RDONLY | O_DIRECT | O_CLOEXEC);
+    return direct >= 0 && close(direct) == 0;
+}
+
 static void check_load(uint64_t flags)
 {
     const UffdLoadConfig config = { .size = sizeof(config), .flags = flags };
+    const bool directly = (flags & UFFD_LOAD_DIRECT_IO) != 0;
     MigrationIncomingState *vm = vm_new();
 
     vm_attach(vm);
@@ -43,8 +68,16 @@ static void check_load(uint64_t flags)
     snapshot_file_write(file);
     cache_half(file);
     snapshot_file_open(file);
-    CHECK_OK((flags & UFFD_LOAD_DIRECT_IO ? load_directly : uffd_incoming_load_snapshot)(vm, file->snapshot, &config));
+    const size_t cached = page_cache_bytes(file->fd);
+    const uint64_t read_before = bytes_read();
+    CHECK_OK((directly ? load_directly : uffd_incoming_load_snapshot)(vm, file->snapshot, &config));
     CHECK_OK(uffd_incoming_wait(vm, -1));
+    CHECK(bytes_read() - read_before < (uint64_t)UNITS * UNIT + UNIT);
+    if (directly && has_direct_reads(file->fd)) {
+        CHECK_EQ(page_cache_bytes(file->fd), cached);
+    } else {
+        CHECK(page_cache_bytes(file->fd) >= UNITS * UNIT);
+    }
     CHECK_OK(uffd_incoming_cleanup(vm));
     CHECK_RAM(vm);
     vm_end(vm);

@@ -43,7 +43,7 @@ static void check_poison(MigrationIncomingState *vm, RAMBlock *rb)
 
 static void check_load(bool poisons, bool cached, uint64_t flags)
 {
-    const UffdLoadConfig config = { .size = sizeof(config), .flags = flags };
+    const UffdLoadConfig config = crowd_config(flags);
     MigrationIncomingState *vm = vm_new();
 
     vm->config.flags |= poisons ? UFFD_INCOMING_POISON : 0;
