@@ -170,6 +170,16 @@ _Static_assert(sizeof(ram_addr_t) == sizeof(uintptr_t), "ram_addr_t must have th
 #define UFFD_LOAD_DIRECT_IO (1 << 2)
 
 /**
+ * UffdLoadConfig.flags: make no huge pages. Without it, a unit of 2 MiB of private anonymous RAM is moved into place as one huge page
+ * (UFFDIO_MOVE, Linux 6.8) where the RAM wants huge pages (madvise(MADV_HUGEPAGE), or "always" in
+ * /sys/kernel/mm/transparent_hugepage/enabled and no MADV_NOHUGEPAGE) and no policy (mbind()) says from which nodes its memory
+ * comes; that is faster than copying. With it, or where any of that is not so or cannot be told (no /proc), and with
+ * UFFD_LOAD_KEEP_PRESENT, pages are copied. For a kernel whose UFFDIO_MOVE is not trusted, too: it has been mended for pages in swap
+ * space in 2025.
+ */
+#define UFFD_LOAD_NO_HUGE_PAGES (1 << 3)
+
+/**
  * The caller's state of an incoming migration or restore: a handle. The library never looks inside; it knows a mis
  * by its address and hands it back to every callback. QEMU's own struct fits; so does any struct of yours, cast.
  */
@@ -388,7 +398,8 @@ typedef struct UffdLoadConfig {
      */
     size_t size;
     /**
-     * UFFD_LOAD_KEEP_PRESENT, UFFD_LOAD_NO_BACKGROUND, UFFD_LOAD_DIRECT_IO, or'ed. Any other bit is -EINVAL.
+     * UFFD_LOAD_KEEP_PRESENT, UFFD_LOAD_NO_BACKGROUND, UFFD_LOAD_DIRECT_IO,
+     * UFFD_LOAD_NO_HUGE_PAGES, or'ed. Any other bit is -EINVAL.
      */
     uint64_t flags;
     /**

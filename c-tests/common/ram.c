@@ -26,13 +26,24 @@ static bool is_huge(enum ram_kind kind)
     return kind == RAM_HUGETLB_PRIVATE || kind == RAM_HUGETLB_SHARED;
 }
 
+/* As a VMM's, it asks for huge pages. Where there are none, that is refused, and makes no difference. */
+static void *map_anonymous(size_t length, int flags, void *at)
+{
+    void *host = mmap(at, length, PROT_READ | PROT_WRITE, flags | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+    if (host != MAP_FAILED) {
+        madvise(host, length, MADV_HUGEPAGE);
+    }
+    return host;
+}
+
 static void *map(RAMBlock *rb, enum ram_kind kind, void *at)
 {
     int flags = (kind == RAM_MEMFD_SHARED || kind == RAM_HUGETLB_SHARED ? MAP_SHARED : MAP_PRIVATE) |
                 (at != NULL ? MAP_FIXED : 0);
 
     if (kind == RAM_ANON) {
-        return mmap(at, rb->length, PROT_READ | PROT_WRITE, flags | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+        return map_anonymous(rb->length, flags, at);
     }
     if (rb->fd < 0) {
         rb->fd = memfd_create(rb->idstr, MFD_CLOEXEC | (is_huge(kind) ? MFD_HUGETLB | MFD_HUGE_2MB : 0));

@@ -14,7 +14,12 @@
 
 static void *map_anonymous(uint64_t length)
 {
-    return mmap(NULL, length, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    void *host = mmap(NULL, length, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+    if (host != MAP_FAILED) {
+        madvise(host, length, MADV_HUGEPAGE); /* what cannot be had is done without */
+    }
+    return host;
 }
 
 static void *map_memfd(uint64_t length, unsigned int flags)

@@ -3,6 +3,7 @@
 #include "load.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -68,6 +69,39 @@ bool is_present(const RAMBlock *rb, size_t page)
 
     CHECK_EQ(mincore(ram_page(rb, page), rb->page_size, &present), 0);
     return present & 1;
+}
+
+size_t smaps_bytes(const RAMBlock *rb, const char *start)
+{
+    FILE *smaps = fopen("/proc/self/smaps", "r");
+    char line[512];
+    bool inside = false;
+    size_t sum = 0;
+
+    CHECK(smaps != NULL);
+    while (fgets(line, sizeof(line), smaps) != NULL) {
+        unsigned long from, to;
+
+        if (sscanf(line, "%lx-%lx ", &from, &to) == 2) {
+            inside = from < (uintptr_t)rb->host + rb->length && to > (uintptr_t)rb->host;
+        } else if (inside && strncmp(line, start, strlen(start)) == 0) {
+            sum += strtoul(line + strlen(start), NULL, 10) * 1024;
+        }
+    }
+    fclose(smaps);
+    return sum;
+}
+
+bool has_huge_pages(void)
+{
+    FILE *enabled = fopen("/sys/kernel/mm/transparent_hugepage/enabled", "r");
+    char words[64] = "";
+
+    if (enabled != NULL) {
+        CHECK(fgets(words, sizeof(words), enabled) != NULL);
+        fclose(enabled);
+    }
+    return words[0] != '\0' && strstr(words, "[never]") == NULL;
 }
 
 void fill_ram(const MigrationIncomingState *vm, uint8_t byte)

@@ -6,6 +6,7 @@
  */
 #include <errno.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "load.h"
 #include "sigbus.h"
@@ -63,6 +64,7 @@ int main(void)
     vm_attach(vm);
     RAMBlock *rb = vm_add_ram(vm, RAM_ANON, PAGES);
     struct snapshot_file *file = snapshot_file_of(vm);
+    CHECK_EQ(madvise(rb->host, rb->length, MADV_NOHUGEPAGE), 0); /* a page that is touched is present alone */
 
     check_zeros(vm, rb, file);
 

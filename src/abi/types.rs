@@ -294,13 +294,22 @@ pub const UFFD_LOAD_NO_BACKGROUND: u64 = 1 << 1;
 /// file are dropped by the clean-up, and by a load that fails (locks of open file descriptions stay).
 pub const UFFD_LOAD_DIRECT_IO: u64 = 1 << 2;
 
+/// UffdLoadConfig.flags: make no huge pages. Without it, a unit of 2 MiB of private anonymous RAM is moved into place as one huge page
+/// (UFFDIO_MOVE, Linux 6.8) where the RAM wants huge pages (madvise(MADV_HUGEPAGE), or "always" in
+/// /sys/kernel/mm/transparent_hugepage/enabled and no MADV_NOHUGEPAGE) and no policy (mbind()) says from which nodes its memory
+/// comes; that is faster than copying. With it, or where any of that is not so or cannot be told (no /proc), and with
+/// UFFD_LOAD_KEEP_PRESENT, pages are copied. For a kernel whose UFFDIO_MOVE is not trusted, too: it has been mended for pages in swap
+/// space in 2025.
+pub const UFFD_LOAD_NO_HUGE_PAGES: u64 = 1 << 3;
+
 /// How to load a snapshot: uffd_incoming_load_snapshot().
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct UffdLoadConfig {
     /// sizeof(UffdLoadConfig).
     pub size: usize,
-    /// UFFD_LOAD_KEEP_PRESENT, UFFD_LOAD_NO_BACKGROUND, UFFD_LOAD_DIRECT_IO, or'ed. Any other bit is -EINVAL.
+    /// UFFD_LOAD_KEEP_PRESENT, UFFD_LOAD_NO_BACKGROUND, UFFD_LOAD_DIRECT_IO,
+    /// UFFD_LOAD_NO_HUGE_PAGES, or'ed. Any other bit is -EINVAL.
     pub flags: u64,
     /// How many threads load in the background. 0: one. At most 64. Each takes up to 10 MiB of memory of its own, more with
     /// host pages of more than 2 MiB, until the clean-up; and so does a fault thread.

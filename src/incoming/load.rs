@@ -18,6 +18,9 @@ pub(crate) trait Load: Send + Sync {
     /// Whether what is present in RAM stays.
     fn keeps_present(&self) -> bool;
 
+    /// Whether pages may be moved into RAM, which makes huge pages.
+    fn makes_huge_pages(&self) -> bool;
+
     /// Bytes of the RAM block with this index that are to be zeros, in ascending order; short runs of them may be left out.
     fn zeros(&self, index: usize) -> Vec<Range<usize>>;
 

@@ -15,6 +15,7 @@ mod gate;
 mod load;
 #[cfg(all(test, shuttle))]
 mod models;
+mod moving;
 mod placing;
 mod poisoning;
 mod presence;

@@ -16,6 +16,7 @@ use super::engine::Engine;
 use super::fault::PageHandler;
 use super::gate::Gate;
 use super::load::Load;
+use super::moving;
 use super::registration::{Registration, Treatment};
 use super::waits::Waits;
 use super::{Incoming, Phase, Record, SETTING_UP};
@@ -80,12 +81,13 @@ impl Incoming {
         if let (Some(load), Some(maps)) = (&plan.load, &maps) {
             load.check_apart(&table, maps)?;
         }
+        let moves = emptying.is_some_and(|load| load.makes_huge_pages());
         let treatments = table.blocks().iter().enumerate().map(|(index, block)| {
             let shared = maps.as_ref().is_some_and(|maps| maps.are_shared(block.host(), block.length()));
             let maps = maps.as_ref().filter(|maps| maps.are_private_anonymous(block.host(), block.length()));
             let emptying = emptying.filter(|_| maps.is_some());
             let left_alone = emptying.map_or(Box::default(), |load| emptying::left_alone(block, index, load));
-            Treatment { left_alone, poison: config.poison && maps.is_some(), shared, moving: maps.is_some() }
+            Treatment { left_alone, poison: config.poison && maps.is_some(), shared, moving: moves && maps.is_some() }
         });
         let treatments = treatments.collect();
         let registration = Registration::new(uffds, table.clone(), treatments, callbacks.clone())?;
@@ -95,6 +97,7 @@ impl Incoming {
         if let (Some(_), Some(maps)) = (emptying, &maps) {
             let empty = || emptying::empty(&registration, &table, maps, &plan.has_emptied);
             if discards.is_some() { discards::drain_events_during(registration.uffds(), empty) } else { empty() }?;
+            moving::decide(&registration, &table, maps);
         }
 
         let record = Record::new(config, plan, &table);

@@ -54,6 +54,9 @@ impl Load for Panics {
     fn keeps_present(&self) -> bool {
         true
     }
+    fn makes_huge_pages(&self) -> bool {
+        false
+    }
     fn zeros(&self, _index: usize) -> Vec<Range<usize>> {
         Vec::new()
     }

@@ -62,6 +62,10 @@ calls! {
     MadviseCold("MADV_COLD"): EINVAL ENOMEM EAGAIN;
     Munlock("munlock"): ENOMEM EPERM EAGAIN;
     ReadMaps("reading /proc/thread-self/maps"): EMFILE ENFILE ENOMEM EIO;
+    ReadSmaps("reading /proc/thread-self/smaps"): ENOENT EACCES EMFILE ENFILE ENOMEM EIO;
+    ReadHugePageMode("reading /sys/kernel/mm/transparent_hugepage"): ENOENT EACCES EMFILE ENFILE ENOMEM EIO;
+    ReadNodes("reading /sys/devices/system/node/online"): ENOENT EACCES EMFILE ENFILE ENOMEM EIO;
+    GetMempolicy("get_mempolicy"): ENOSYS EPERM EINVAL EFAULT;
     ListDescriptors("reading /proc/thread-self/fd"): ENOENT EACCES EMFILE ENFILE ENOMEM EIO;
     Open("open"): EINTR ENOENT EACCES EPERM ELOOP EMFILE ENFILE ENOMEM EOVERFLOW ENODEV;
     Duplicate("fcntl(F_DUPFD_CLOEXEC)"): EMFILE EBADF;

@@ -5,10 +5,12 @@ mod backing;
 mod call;
 mod eventfd;
 pub(crate) mod file;
+mod huge_pages;
 #[cfg(feature = "fault-injection")]
 pub mod injection;
 mod mapping;
 mod maps;
+mod numa;
 mod poll;
 mod probe;
 mod replacement;
@@ -18,8 +20,10 @@ mod userfaultfd;
 
 pub(crate) use backing::MappedFile;
 pub(crate) use eventfd::EventFd;
+pub(crate) use huge_pages::want_huge_pages;
 pub(crate) use mapping::{HUGE_PAGE, Mapping, empty_memory, is_locked, is_mapped, is_present};
 pub(crate) use maps::{FileRange, Maps};
+pub(crate) use numa::Numa;
 pub(crate) use poll::{Poll, Readiness};
 pub use probe::{Host, probe};
 pub(crate) use replacement::Replacement;

@@ -48,6 +48,9 @@ pub(super) struct uffdio_poison {
     pub updated: i64,
 }
 
+/// Flag of get_mempolicy(): the policy of the memory at an address.
+pub(super) const MPOL_F_ADDR: libc::c_int = 1 << 1;
+
 /// The number of cachestat(), Linux 6.5, on x86-64, aarch64 and most others; elsewhere there is no such call of that number.
 pub(super) const SYS_CACHESTAT: libc::c_long = 451;
 

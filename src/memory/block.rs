@@ -114,6 +114,11 @@ impl RamBlock {
         self.host + self.length
     }
 
+    /// All its host addresses.
+    pub fn addresses(&self) -> Range<usize> {
+        self.host..self.end()
+    }
+
     /// The page that holds the byte at an offset.
     pub fn page_of(&self, offset: usize) -> usize {
         offset >> self.page_shift

@@ -29,6 +29,8 @@ pub struct LoadConfig {
     /// Read what is not in the page cache past it, and leave it out of that: faster from a disk, for a snapshot that is not
     /// restored again soon.
     pub direct_io: bool,
+    /// Make no huge pages, also where the RAM asks for them: pages are copied, and none is moved (UFFDIO_MOVE).
+    pub no_huge_pages: bool,
     /// How many threads load in the background. 0: one.
     pub loader_threads: u32,
     /// How many temporary pages to allocate for the caller's own use. 0: one.
@@ -47,6 +49,7 @@ impl Default for LoadConfig {
             keep_present: false,
             background: true,
             direct_io: false,
+            no_huge_pages: false,
             loader_threads: 0,
             channels: 0,
             working_set_record: None,
@@ -84,6 +87,7 @@ pub fn load(incoming: &Arc<Incoming>, snapshot: &Arc<Snapshot>, config: &LoadCon
         snapshot: snapshot.clone(),
         keep_present: config.keep_present,
         direct_io: config.direct_io,
+        no_huge_pages: config.no_huge_pages,
         extent,
         threads: config.loader_threads.max(1) as usize,
         replay: Mutex::new(replay),
@@ -102,6 +106,7 @@ struct SnapshotLoad {
     snapshot: Arc<Snapshot>,
     keep_present: bool,
     direct_io: bool,
+    no_huge_pages: bool,
     /// What to load in the background.
     extent: Option<Extent>,
     threads: usize,
@@ -248,6 +253,10 @@ impl Load for SnapshotLoad {
 
     fn keeps_present(&self) -> bool {
         self.keep_present
+    }
+
+    fn makes_huge_pages(&self) -> bool {
+        !self.no_huge_pages
     }
 
     fn queued(&self, index: usize, page: usize) {

@@ -105,6 +105,7 @@ fn play_out(rig: &Rig<'_>, loading: &Loading, ram: &Arc<Ram>, touchers: &mut Tou
     let config = LoadConfig {
         keep_present: loading.keep_present,
         direct_io: loading.direct_io,
+        no_huge_pages: false,
         background: loading.background,
         loader_threads: loading.loader_threads,
         channels: 1,

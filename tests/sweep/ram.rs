@@ -70,6 +70,10 @@ impl Ram {
         if let Some(file) = &file {
             let kind = if shared { libc::MAP_SHARED } else { libc::MAP_PRIVATE };
             map(start, length, kind | libc::MAP_FIXED, file.as_fd().as_raw_fd());
+        } else {
+            // As of a VMM's RAM. Where there are none, it makes no difference.
+            // SAFETY: a mapping that nobody has used yet.
+            unsafe { libc::madvise(start.cast(), length, libc::MADV_HUGEPAGE) };
         }
         Self { mapped, start, length, file }
     }

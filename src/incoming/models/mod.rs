@@ -101,6 +101,9 @@ impl Load for NoLoad {
     fn keeps_present(&self) -> bool {
         true
     }
+    fn makes_huge_pages(&self) -> bool {
+        false
+    }
     fn zeros(&self, _index: usize) -> Vec<std::ops::Range<usize>> {
         Vec::new()
     }

@@ -1,0 +1,163 @@
+//! Which memory wants huge pages: by its own advice (madvise), the process's and the host's.
+
+use std::fs::{self, File};
+use std::io::{self, BufRead, BufReader};
+use std::ops::Range;
+
+use super::call::{Call, before};
+use super::mapping::HUGE_PAGE;
+
+/// Not of "self": that is the main thread's, and empty once that thread has ended.
+const SMAPS: &str = "/proc/thread-self/smaps";
+
+const TRANSPARENT: &str = "/sys/kernel/mm/transparent_hugepage";
+
+/// When the host gives anonymous memory huge pages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Mode {
+    /// Unless the memory refuses them.
+    Always,
+    /// Where the memory asks for them.
+    Advised,
+    Never,
+}
+
+/// Which of these ranges of private anonymous memory, in ascending order, want huge pages; not one of which that cannot be told.
+/// The kernel looks at every page that is present to tell: ask for memory that has just been emptied.
+pub(crate) fn want_huge_pages(ranges: &[Range<usize>]) -> Vec<bool> {
+    let mode = mode();
+    if mode == Mode::Never || ranges.is_empty() {
+        return vec![false; ranges.len()];
+    }
+    let wanted = before(Call::ReadSmaps).map_err(io::Error::from).and_then(|()| {
+        let smaps = BufReader::with_capacity(1 << 16, File::open(SMAPS)?);
+        wanted(smaps, mode, ranges)
+    });
+    wanted.unwrap_or_else(|_| vec![false; ranges.len()])
+}
+
+/// Never, where it cannot be told.
+fn mode() -> Mode {
+    let read = |path: String| {
+        before(Call::ReadHugePageMode).map_err(io::Error::from).and_then(|()| fs::read_to_string(path)).ok()
+    };
+    let own = read(format!("{TRANSPARENT}/hugepages-{}kB/enabled", HUGE_PAGE >> 10));
+    let own = own.filter(|text| !text.contains("[inherit]"));
+    own.or_else(|| read(format!("{TRANSPARENT}/enabled"))).map_or(Mode::Never, |text| parse_mode(&text))
+}
+
+fn parse_mode(text: &str) -> Mode {
+    match text.split_ascii_whitespace().find(|word| word.starts_with('[')) {
+        Some("[always]") => Mode::Always,
+        Some("[madvise]") => Mode::Advised,
+        _ => Mode::Never,
+    }
+}
+
+/// Reads as much of smaps as concerns the ranges.
+fn wanted(mut smaps: impl BufRead, mode: Mode, ranges: &[Range<usize>]) -> io::Result<Vec<bool>> {
+    let end = ranges.last().map_or(0, |range| range.end);
+    let mut wanted = vec![true; ranges.len()];
+    // How far each range is known.
+    let mut known: Vec<usize> = ranges.iter().map(|range| range.start).collect();
+    let (mut mapped, mut eligible) = (0..0, true);
+    let mut line = Vec::new();
+    while smaps.read_until(b'\n', &mut line)? > 0 {
+        let text = String::from_utf8_lossy(&line);
+        if let Some(range) = parse_range(&text) {
+            if range.start >= end {
+                break;
+            }
+            (mapped, eligible) = (range, true);
+        } else if let Some(number) = text.strip_prefix("THPeligible:") {
+            eligible = number.trim() != "0";
+        } else if let Some(flags) = text.strip_prefix("VmFlags:") {
+            let has = |flag| flags.split_ascii_whitespace().any(|word| word == flag);
+            let asked = match mode {
+                Mode::Always => !has("nh"),
+                Mode::Advised => has("hg"),
+                Mode::Never => false,
+            };
+            for (index, range) in ranges.iter().enumerate() {
+                if mapped.start < range.end && range.start < mapped.end {
+                    wanted[index] &= asked && eligible && mapped.start <= known[index];
+                    known[index] = mapped.end;
+                }
+            }
+        }
+        line.clear();
+    }
+    Ok((0..ranges.len()).map(|index| wanted[index] && known[index] >= ranges[index].end).collect())
+}
+
+/// The range of the first line of a mapping, as in /proc/self/maps; none of other lines, which start with a capital letter.
+fn parse_range(line: &str) -> Option<Range<usize>> {
+    if line.starts_with(|first: char| first.is_ascii_uppercase()) {
+        return None;
+    }
+    let hex = |text| usize::from_str_radix(text, 16).ok();
+    let (start, end) = line.split_once(' ')?.0.split_once('-')?;
+    Some(hex(start)?..hex(end)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_host_says_when() {
+        assert_eq!(parse_mode("[always] madvise never\n"), Mode::Always);
+        assert_eq!(parse_mode("always [madvise] never\n"), Mode::Advised);
+        assert_eq!(parse_mode("always inherit madvise [never]\n"), Mode::Never);
+        assert_eq!(parse_mode(""), Mode::Never);
+    }
+
+    const SMAPS: &str = "\
+1000-3000 rw-p 00000000 00:00 0 
+Size:                  8 kB
+THPeligible:           1
+VmFlags: rd wr mr mw me ac hg 
+3000-4000 rw-p 00000000 00:00 0    [anon:A-B]
+THPeligible:           1
+VmFlags: rd wr mr mw me ac 
+4000-5000 rw-p 00000000 00:00 0 
+VmFlags: rd wr mr mw me ac nh 
+6000-7000 rw-p 00000000 00:00 0 
+THPeligible:           0
+VmFlags: rd wr mr mw me ac hg 
+7000-8000 rw-p 00000000 00:00 0 
+VmFlags: rd wr mr mw me ac hg 
+";
+
+    fn is_wanted(mode: Mode, range: Range<usize>) -> bool {
+        wanted(SMAPS.as_bytes(), mode, &[range]).unwrap()[0]
+    }
+
+    #[test]
+    fn the_memory_says_whether() {
+        for (range, advised, always) in [
+            (0x1000..0x3000, true, true),
+            (0x2000..0x3000, true, true),
+            (0x1000..0x4000, false, true),
+            (0x3000..0x4000, false, true),
+            (0x4000..0x5000, false, false),
+            (0x3000..0x5000, false, false),
+            // Of which it cannot be.
+            (0x6000..0x7000, false, false),
+            (0x7000..0x8000, true, true),
+            (0x6000..0x8000, false, false),
+        ] {
+            assert_eq!(is_wanted(Mode::Advised, range.clone()), advised, "{range:x?}");
+            assert_eq!(is_wanted(Mode::Always, range.clone()), always, "{range:x?}");
+        }
+        let ranges = [0x1000..0x2000, 0x3000..0x4000, 0x7000..0x8000];
+        assert_eq!(wanted(SMAPS.as_bytes(), Mode::Advised, &ranges).unwrap(), [true, false, true]);
+    }
+
+    #[test]
+    fn what_is_not_listed_is_not_wanted() {
+        for range in [0x0..0x2000, 0x5000..0x6000, 0x7000..0x9000, 0x9000..0xa000] {
+            assert!(!is_wanted(Mode::Always, range.clone()), "{range:x?}");
+        }
+    }
+}
