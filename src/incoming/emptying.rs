@@ -1,27 +1,49 @@
 //! Emptying the RAM for a load, so that every page of it is missing. What the load knows to be zeros, and the kernel fills
 //! with zeros by itself, is left to the kernel: it is not registered, and counts as received.
 
+use std::cmp::Reverse;
 use std::ops::Range;
 
 use super::load::Load;
 use super::registration::Registration;
 use crate::error::{Result, ensure};
-use crate::kernel::{HUGE_PAGE, Maps, empty_memory, is_locked};
-use crate::memory::{BlockTable, RamBlock};
+use crate::kernel::{HUGE_PAGE, Maps, empty_memory, is_locked, most_mappings};
+use crate::memory::BlockTable;
 use crate::sync::atomic::{AtomicBool, Ordering::SeqCst};
 
-/// A block is left alone in this many places at most: each costs two mappings more.
-const MOST_PLACES: usize = 512;
+/// RAM is left alone in this many places at most: each takes up to two mappings more.
+const MOST_PLACES: usize = 4096;
 
-/// What is not to be registered of a block of private anonymous memory that is going to be emptied: offsets in ascending
-/// order, whole huge pages of zeros.
-pub(super) fn left_alone(block: &RamBlock, index: usize, load: &dyn Load) -> Box<[Range<usize>]> {
-    if block.page_size() > HUGE_PAGE {
-        return Box::default();
+/// What is not to be registered of RAM that is going to be emptied, for each block: offsets in ascending order, whole huge pages
+/// of zeros in private anonymous memory. The longest runs, and no more than for half of the mappings that the process may still
+/// have.
+pub(super) fn left_alone(table: &BlockTable, maps: &Maps, load: &dyn Load) -> Vec<Box<[Range<usize>]>> {
+    let mut runs = Vec::new();
+    for (index, block) in table.blocks().iter().enumerate() {
+        if block.page_size() <= HUGE_PAGE && maps.are_private_anonymous(block.host(), block.length()) {
+            let zeros = load.zeros(index).into_iter().filter_map(|zeros| whole_huge_pages(block.host(), zeros));
+            runs.extend(zeros.map(|zeros| (index, zeros)));
+        }
     }
-    let least = HUGE_PAGE.max(block.length() / MOST_PLACES);
-    let zeros = load.zeros(index).into_iter().filter_map(|zeros| whole_huge_pages(block.host(), zeros));
-    zeros.filter(|zeros| zeros.len() >= least).collect()
+    let most = if runs.is_empty() { 0 } else { most_places(maps) };
+    let longest = longest(runs, most);
+    (0..table.blocks().len())
+        .map(|index| longest.iter().filter(|(other, _)| *other == index).map(|(_, zeros)| zeros.clone()).collect())
+        .collect()
+}
+
+fn most_places(maps: &Maps) -> usize {
+    most_mappings().map_or(MOST_PLACES, |most| MOST_PLACES.min(most.saturating_sub(maps.count()) / 4))
+}
+
+/// The longest runs, as many as that, in the order of before.
+fn longest(mut runs: Vec<(usize, Range<usize>)>, most: usize) -> Vec<(usize, Range<usize>)> {
+    if runs.len() > most {
+        runs.sort_unstable_by_key(|(_, run)| Reverse(run.len()));
+        runs.truncate(most);
+        runs.sort_unstable_by_key(|(index, run)| (*index, run.start));
+    }
+    runs
 }
 
 /// Empties the RAM. It is registered, so that nothing can touch it in between and make zeros of what is none; and first of
@@ -68,6 +90,14 @@ fn whole_huge_pages(host: usize, range: Range<usize>) -> Option<Range<usize>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_longest_runs_are_taken() {
+        let runs = vec![(0, 0..3), (0, 10..14), (1, 0..1), (1, 5..10), (2, 7..9)];
+        assert_eq!(longest(runs.clone(), 5), runs);
+        assert_eq!(longest(runs.clone(), 3), [(0, 0..3), (0, 10..14), (1, 5..10)]);
+        assert_eq!(longest(runs, 0), []);
+    }
 
     #[test]
     fn only_whole_huge_pages_count() {

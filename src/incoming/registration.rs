@@ -42,6 +42,15 @@ pub(crate) struct Treatment {
     pub moving: bool,
 }
 
+/// How much of each block is registered at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Extent {
+    /// In stripes, one fault thread after the other, without what is left alone.
+    Parts,
+    /// All of it, for the first fault thread: that takes the fewest mappings.
+    Whole,
+}
+
 /// How a block is registered.
 struct Range {
     stripes: Stripes,
@@ -81,14 +90,33 @@ impl Registration {
         callbacks: Callbacks,
     ) -> Result<Self> {
         let mut registration = Self { uffds, table, ranges: Vec::new(), callbacks };
-        for (index, treatment) in treatments.into_iter().enumerate() {
-            registration.register(index, treatment)?;
+        let in_parts =
+            registration.uffds.len() > 1 || treatments.iter().any(|treatment| !treatment.left_alone.is_empty());
+        match registration.register_all(&treatments, Extent::Parts) {
+            // Each part can take a mapping more.
+            Err(error) if in_parts && error.errno() == libc::ENOMEM => {
+                registration.unregister_all();
+                registration.ranges.clear();
+                registration.register_all(&treatments, Extent::Whole)?;
+                let message =
+                    format!("each RAM block is registered as a whole, and served by one fault thread: {error}");
+                registration.callbacks.log(LogLevel::Warning, &message);
+            }
+            registered => registered?,
         }
         Ok(registration)
     }
 
-    fn register(&mut self, index: usize, treatment: Treatment) -> Result<()> {
-        let Treatment { left_alone, poison, shared, moving } = treatment;
+    fn register_all(&mut self, treatments: &[Treatment], extent: Extent) -> Result<()> {
+        treatments.iter().enumerate().try_for_each(|(index, treatment)| self.register(index, treatment, extent))
+    }
+
+    fn register(&mut self, index: usize, treatment: &Treatment, extent: Extent) -> Result<()> {
+        let &Treatment { ref left_alone, poison, shared, moving } = treatment;
+        let (left_alone, uffds) = match extent {
+            Extent::Parts => (left_alone.clone(), self.uffds.len()),
+            Extent::Whole => (Box::default(), 1),
+        };
         let block = &self.table.blocks()[index];
         // Linux registers what there is of a range, and passes over holes.
         ensure!(
@@ -97,7 +125,7 @@ impl Registration {
             "{block}: not all of its {:#x} bytes are mapped",
             block.length()
         );
-        let stripes = Stripes::new(block, self.uffds.len());
+        let stripes = Stripes::new(block, uffds);
         // Entered before the first part is registered, so that dropping undoes those that were: and only those, since
         // the memory may be registered with somebody else.
         let registered = AtomicUsize::new(0);
@@ -135,6 +163,12 @@ impl Registration {
         *range.poisoning.get_mut() = poisoning;
         range.unit = if zeropage { kernel::page_size() } else { block.page_size() };
         Ok(())
+    }
+
+    fn unregister_all(&self) {
+        for index in 0..self.ranges.len() {
+            self.unregister(index);
+        }
     }
 
     /// Unregisters a block: threads that wait in it go on, and what is missing reads as zeros. False when a part of it could
@@ -242,9 +276,7 @@ impl Registration {
 
 impl Drop for Registration {
     fn drop(&mut self) {
-        for index in 0..self.ranges.len() {
-            self.unregister(index);
-        }
+        self.unregister_all();
     }
 }
 
@@ -313,6 +345,11 @@ fn refusal(block: &RamBlock, errno: Errno) -> Error {
         Errno::EBUSY => {
             error!(EBUSY, "{block} is registered with another userfaultfd already (UFFDIO_REGISTER: EBUSY)")
         }
+        Errno::ENOMEM => error!(
+            ENOMEM,
+            "{block}: no memory for registering it, or the process has as many mappings as it may: see the sysctl \
+             vm.max_map_count (UFFDIO_REGISTER: ENOMEM)"
+        ),
         errno => Error::os(errno as i32, format_args!("{block}: registering it for missing pages (UFFDIO_REGISTER)")),
     }
 }

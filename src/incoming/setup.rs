@@ -82,11 +82,14 @@ impl Incoming {
             load.check_apart(&table, maps)?;
         }
         let moves = emptying.is_some_and(|load| load.makes_huge_pages());
+        let mut left_alone = match (emptying, &maps) {
+            (Some(load), Some(maps)) => emptying::left_alone(&table, maps, load),
+            _ => vec![Box::default(); table.blocks().len()],
+        };
         let treatments = table.blocks().iter().enumerate().map(|(index, block)| {
             let shared = maps.as_ref().is_some_and(|maps| maps.are_shared(block.host(), block.length()));
             let maps = maps.as_ref().filter(|maps| maps.are_private_anonymous(block.host(), block.length()));
-            let emptying = emptying.filter(|_| maps.is_some());
-            let left_alone = emptying.map_or(Box::default(), |load| emptying::left_alone(block, index, load));
+            let left_alone = mem::take(&mut left_alone[index]);
             Treatment { left_alone, poison: config.poison && maps.is_some(), shared, moving: moves && maps.is_some() }
         });
         let treatments = treatments.collect();

@@ -62,6 +62,7 @@ calls! {
     MadviseCold("MADV_COLD"): EINVAL ENOMEM EAGAIN;
     Munlock("munlock"): ENOMEM EPERM EAGAIN;
     ReadMaps("reading /proc/thread-self/maps"): EMFILE ENFILE ENOMEM EIO;
+    ReadMostMappings("reading vm.max_map_count"): ENOENT EACCES EMFILE ENFILE ENOMEM EIO;
     ReadSmaps("reading /proc/thread-self/smaps"): ENOENT EACCES EMFILE ENFILE ENOMEM EIO;
     ReadHugePageMode("reading /sys/kernel/mm/transparent_hugepage"): ENOENT EACCES EMFILE ENFILE ENOMEM EIO;
     ReadNodes("reading /sys/devices/system/node/online"): ENOENT EACCES EMFILE ENFILE ENOMEM EIO;

@@ -36,8 +36,14 @@ impl Mapping {
         // SAFETY: a new mapping at an address of the kernel's choosing touches no memory that is in use.
         let map = |()| unsafe { mmap_anonymous(None, bytes, protection, MapFlags::MAP_PRIVATE) };
         let start = before(Call::Mmap).and_then(map);
-        let start =
-            start.map_err(|errno| Error::os(errno as i32, format_args!("mapping {length} bytes for {what}")))?;
+        let start = start.map_err(|errno| match errno {
+            Errno::ENOMEM => error!(
+                ENOMEM,
+                "mapping {length} bytes for {what}: ENOMEM: no memory, or the process has as many mappings as it may: see the \
+                 sysctl vm.max_map_count"
+            ),
+            errno => Error::os(errno as i32, format_args!("mapping {length} bytes for {what}")),
+        })?;
         Ok(Self { start, length: bytes, usable: length })
     }
 

@@ -76,6 +76,11 @@ impl Maps {
         Ok(Self(maps))
     }
 
+    /// How many there are.
+    pub fn count(&self) -> usize {
+        self.0.len()
+    }
+
     /// Whether all of a range is known here.
     pub fn cover(&self, start: usize, length: usize) -> bool {
         let (mut at, end) = (start as u64, start as u64 + length as u64);

@@ -8,6 +8,7 @@ pub(crate) mod file;
 mod huge_pages;
 #[cfg(feature = "fault-injection")]
 pub mod injection;
+mod limits;
 mod mapping;
 mod maps;
 mod numa;
@@ -21,6 +22,7 @@ mod userfaultfd;
 pub(crate) use backing::MappedFile;
 pub(crate) use eventfd::EventFd;
 pub(crate) use huge_pages::want_huge_pages;
+pub(crate) use limits::most_mappings;
 pub(crate) use mapping::{HUGE_PAGE, Mapping, empty_memory, is_locked, is_mapped, is_present};
 pub(crate) use maps::{FileRange, Maps};
 pub(crate) use numa::Numa;
