@@ -15,18 +15,17 @@ use std::collections::VecDeque;
 use std::iter;
 use std::ops::Range;
 use std::os::fd::AsFd;
-use std::sync::atomic::{
-    AtomicBool,
-    Ordering::{Relaxed, SeqCst},
-};
 use std::thread;
-
-use parking_lot::{Mutex, RwLock, RwLockReadGuard};
 
 use super::engine::Engine;
 use super::gate::Ending;
 use crate::error::Result;
 use crate::kernel::{BATCH, EventFd, Message, Opening, Poll, Readiness, Userfaultfd, spawn_scoped};
+use crate::sync::atomic::{
+    AtomicBool,
+    Ordering::{Relaxed, SeqCst},
+};
+use crate::sync::{Mutex, RwLock, RwLockReadGuard};
 
 /// Of an armed mis that tracks discards.
 pub(crate) struct Discards {
@@ -110,10 +109,10 @@ impl Discards {
         let lane = &self.lanes[number];
         let mut messages = [Message::default(); BATCH];
         let mut removed = Vec::new();
-        let placing = lane.placing.write();
-        let count = engine.registration.uffds()[number].read(&mut messages, &mut removed)?;
-        removed.iter().for_each(|range| self.note(engine, range));
-        drop(placing);
+        let count = self.read_and_note(engine, number, || {
+            let count = engine.registration.uffds()[number].read(&mut messages, &mut removed)?;
+            Ok((count, &*removed))
+        })?;
         if count > 0 {
             lane.faults.lock().extend(&messages[..count]);
             engine.wakers[number].signal();
@@ -125,6 +124,20 @@ impl Discards {
             engine.wakers[0].signal();
         }
         Ok(count > 0 || !removed.is_empty())
+    }
+
+    /// Reads messages by a userfaultfd while nobody places, and notes the ranges that they say are discarded; whatever else they
+    /// say is passed on.
+    pub(super) fn read_and_note<'a, T>(
+        &self,
+        engine: &Engine,
+        number: usize,
+        read: impl FnOnce() -> Result<(T, &'a [Range<usize>])>,
+    ) -> Result<T> {
+        let _placing = self.lanes[number].placing.write();
+        let (other, removed) = read()?;
+        removed.iter().for_each(|range| self.note(engine, range));
+        Ok(other)
     }
 
     /// The pages in a range of addresses are zeros from now on, and need not be placed any more.
@@ -219,7 +232,7 @@ pub(super) fn drain_events_during<T>(uffds: &[Userfaultfd], discarding: impl FnO
     })
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(shuttle)))]
 mod tests {
     use std::sync::mpsc;
     use std::time::Duration;

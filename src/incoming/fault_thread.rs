@@ -123,7 +123,7 @@ impl<'a> FaultThread<'a> {
                 self.serve_shared(number)?;
             }
             while let Some(asked) = self.engine.shared.next_asked() {
-                self.serve_asked(&asked)?;
+                serve_asked(self.engine, self.worker, &asked)?;
             }
         }
         Ok(())
@@ -220,25 +220,24 @@ impl<'a> FaultThread<'a> {
         }
         Ok(())
     }
+}
 
-    /// Serves a page that a client of a shared descriptor waits for, as a fault of our own.
-    fn serve_asked(&self, asked: &Asked) -> Result<(), Ending> {
-        let Self { engine, worker, .. } = *self;
-        // Removed meanwhile: nobody waits for it any more.
-        let (Ok(index), Ok(shared)) = (engine.table.by_id(asked.block), engine.shared.get(asked.fd)) else {
-            return Ok(());
-        };
-        let block = engine.block(index);
-        let page = asked.page;
-        serve_page(&Fault { engine, worker, index, page, address: block.address_of(page), crowded: false })?;
-        // In place: the client goes on. Otherwise its waker is called when it will be.
-        if block.received().get(page) {
-            if let Err(error) = shared.wake(block, asked.client_addr) {
-                engine.callbacks.log(LogLevel::Warning, error.message());
-            }
+/// Serves a page that a client of a shared descriptor waits for, as a fault of our own.
+pub(super) fn serve_asked(engine: &Engine, worker: usize, asked: &Asked) -> Result<(), Ending> {
+    // Removed meanwhile: nobody waits for it any more.
+    let (Ok(index), Ok(shared)) = (engine.table.by_id(asked.block), engine.shared.get(asked.fd)) else {
+        return Ok(());
+    };
+    let block = engine.block(index);
+    let page = asked.page;
+    serve_page(&Fault { engine, worker, index, page, address: block.address_of(page), crowded: false })?;
+    // In place: the client goes on. Otherwise its waker is called when it will be.
+    if block.received().get(page) {
+        if let Err(error) = shared.wake(block, asked.client_addr) {
+            engine.callbacks.log(LogLevel::Warning, error.message());
         }
-        Ok(())
     }
+    Ok(())
 }
 
 /// The block and page that an address lies in.

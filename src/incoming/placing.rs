@@ -2,9 +2,6 @@
 
 use std::ops::Range;
 
-use nix::errno::Errno;
-use parking_lot::RwLockReadGuard;
-
 use super::discards::Discards;
 use super::engine::Engine;
 use super::registration::Serving;
@@ -12,6 +9,8 @@ use crate::error::{Error, Result, error};
 use crate::kernel::{self, Placed, Userfaultfd};
 use crate::memory::RamBlock;
 use crate::stats::Stats;
+use crate::sync::RwLockReadGuard;
+use nix::errno::Errno;
 
 /// What to fill pages with.
 #[derive(Clone, Copy, Debug)]

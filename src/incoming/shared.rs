@@ -3,15 +3,14 @@
 use std::collections::{BTreeSet, VecDeque};
 use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::SeqCst};
-
-use parking_lot::{Mutex, RwLock};
 
 use super::callbacks::Callbacks;
 use super::config::LogLevel;
 use crate::error::{Error, Result, ensure, error};
 use crate::kernel::{self, SharedMessage};
 use crate::memory::{BlockId, RamBlock};
+use crate::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::SeqCst};
+use crate::sync::{Condvar, Mutex, RwLock};
 
 /// The other process, as the VMM knows it: called on a fault thread, never concurrently with the page handler as long as
 /// there is one fault thread.
@@ -48,15 +47,17 @@ pub(crate) struct Asked {
     pub client_addr: u64,
 }
 
-/// One shared descriptor. Used only while `in_use` is held for reading and it has not been removed: after the removal
-/// its owner may close it, and its number may come to mean something else.
+/// One shared descriptor. Used only by those that `users` counts, and only before it has been removed: after the removal its owner
+/// may close it, and its number may come to mean something else.
 pub(crate) struct SharedFd {
     fd: RawFd,
     client: Arc<dyn SharedClient>,
     removed: AtomicBool,
     /// It failed, and is not waited for any more.
     broken: AtomicBool,
-    in_use: RwLock<()>,
+    /// How many use it right now: a handler may place pages, which calls wakers, and so a thread may be counted twice.
+    users: Mutex<usize>,
+    unused: Condvar,
     /// Where its client waits: the addresses of the faults that were read, until it is woken there. The kernel does not
     /// tell of a fault twice.
     waiting: Mutex<BTreeSet<u64>>,
@@ -79,7 +80,8 @@ impl SharedFds {
             client,
             removed: AtomicBool::new(false),
             broken: AtomicBool::new(false),
-            in_use: RwLock::new(()),
+            users: Mutex::default(),
+            unused: Condvar::new(),
             waiting: Mutex::default(),
         };
         *list = list.iter().cloned().chain([Arc::new(shared)]).collect();
@@ -166,9 +168,23 @@ impl SharedFd {
         format!("shared descriptor {} ({})", self.fd, self.client.name())
     }
 
+    /// A fault of its client at this address has been read.
+    pub(super) fn note_waiting(&self, address: u64) {
+        self.waiting.lock().insert(address);
+    }
+
+    /// Whether its client waits somewhere, as far as is known here.
+    #[cfg(all(test, shuttle))]
+    pub(super) fn has_waiting(&self) -> bool {
+        !self.waiting.lock().is_empty()
+    }
+
     /// Waits until nobody uses the descriptor any more. Not from a callback: that may be the user.
     pub fn wait_unused(&self) {
-        drop(self.in_use.write());
+        let mut users = self.users.lock();
+        while *users > 0 {
+            self.unused.wait(&mut users);
+        }
     }
 
     /// Whether it is worth waiting for.
@@ -189,7 +205,7 @@ impl SharedFd {
             if pending.is_none() {
                 match SharedMessage::read(fd) {
                     Ok(message) => {
-                        self.waiting.lock().extend(message.and_then(|message| message.address()));
+                        message.and_then(|message| message.address()).into_iter().for_each(|at| self.note_waiting(at));
                         *pending = message;
                     }
                     Err(errno) => {
@@ -252,14 +268,33 @@ impl SharedFd {
         told.unwrap_or(Ok(())).map_err(|error| error.context(self.name()))
     }
 
-    /// Uses the descriptor, unless it has been removed. Reading, recursively: a handler may place pages, which calls
-    /// wakers.
+    /// Uses the descriptor, unless it has been removed.
     fn with<T>(&self, f: impl FnOnce(BorrowedFd<'_>) -> T) -> Option<T> {
-        let _in_use = self.in_use.read_recursive();
+        let _user = User::new(self);
         if self.removed.load(SeqCst) {
             return None;
         }
-        // SAFETY: whoever added it keeps it open until its removal has returned, which waits for `in_use`.
+        // SAFETY: whoever added it keeps it open until its removal has returned, which waits for its users.
         Some(f(unsafe { BorrowedFd::borrow_raw(self.fd) }))
+    }
+}
+
+/// Counted among the users of a descriptor until it is dropped.
+struct User<'a>(&'a SharedFd);
+
+impl<'a> User<'a> {
+    fn new(shared: &'a SharedFd) -> Self {
+        *shared.users.lock() += 1;
+        Self(shared)
+    }
+}
+
+impl Drop for User<'_> {
+    fn drop(&mut self) {
+        let mut users = self.0.users.lock();
+        *users -= 1;
+        if *users == 0 {
+            self.0.unused.notify_all();
+        }
     }
 }

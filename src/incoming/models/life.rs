@@ -32,15 +32,6 @@ impl Hooks for Preempt {
     fn log(&self, _level: LogLevel, _message: &str) {}
 }
 
-/// Asks for nothing.
-struct Nobody;
-
-impl PageHandler for Nobody {
-    fn page(&self, _fault: &Fault<'_>) -> Result<()> {
-        Ok(())
-    }
-}
-
 /// An armed incoming side with a worker that works on block 0 until the end.
 fn armed(ram: &Ram, preempt: Option<bool>) -> Arc<Incoming> {
     armed_with(ram, preempt, false)

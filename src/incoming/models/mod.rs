@@ -1,5 +1,7 @@
 //! Models: the logic of pages, requests, pauses and the end of it all, in many orders of its threads' steps.
 
+mod clients;
+mod discards;
 mod gate;
 mod life;
 mod pages;
@@ -113,4 +115,13 @@ impl Load for NoLoad {
     }
     fn run(&self, _engine: &Engine, _worker: usize) {}
     fn finish(&self, _engine: &Engine) {}
+}
+
+/// Asks for nothing.
+struct Nobody;
+
+impl PageHandler for Nobody {
+    fn page(&self, _fault: &Fault<'_>) -> Result<()> {
+        Ok(())
+    }
 }
