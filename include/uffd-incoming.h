@@ -270,7 +270,8 @@ typedef struct UffdIncomingConfig {
     /**
      * Gives a fresh userfaultfd (not yet shaken hands with) of this process from a privileged helper, or a negative
      * errno value. The library owns what it is given. Called by every set-up, once for each fault thread, on the
-     * caller's thread. NULL: the library opens its own.
+     * caller's thread. NULL: the library opens its own. With UFFD_INCOMING_TRACK_DISCARDS it opens one more by itself, for
+     * user mode only, which any user may.
      */
     int (*open_userfaultfd)(struct MigrationIncomingState *mis);
     /**

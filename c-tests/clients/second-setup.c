@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
  * A descriptor survives a cleanup or abort, and the next set-up serves it: what its client touched in
- * between, and what it waits for since before, whether its handler had failed or the page was on its way.
+ * between, and what it waits for since before, whether its handler had failed or, after an abort, the page was on its way: cleanup
+ * refuses to end then.
  */
 #include <errno.h>
 
@@ -35,6 +36,13 @@ static void check_end(int (*end)(MigrationIncomingState *vm))
     result = -ENOTCONN;
     CLIENT_TOUCH(client, 2);
     AWAIT(vm_events(vm, UFFD_INCOMING_EVENT_PAUSED, -ENOTCONN) == 1);
+    if (end == uffd_incoming_cleanup) {
+        CHECK_ERRNO(end(vm), -EBUSY);
+        vm_place(vm, ram, 1);
+        CLIENT_SEES_PAGE(client, 1);
+        ram_discard(ram, 1, 1);
+        CLIENT_TOUCH(client, 1);
+    }
     CHECK_OK(end(vm));
     result = 0;
     ram_discard(ram, 0, 1);

@@ -141,7 +141,8 @@ pub struct UffdIncomingConfig {
     pub vcpu_index: Option<unsafe extern "C" fn(mis: *mut MigrationIncomingState, thread_id: u32) -> c_int>,
     /// Gives a fresh userfaultfd (not yet shaken hands with) of this process from a privileged helper, or a negative
     /// errno value. The library owns what it is given. Called by every set-up, once for each fault thread, on the
-    /// caller's thread. NULL: the library opens its own.
+    /// caller's thread. NULL: the library opens its own. With UFFD_INCOMING_TRACK_DISCARDS it opens one more by itself, for
+    /// user mode only, which any user may.
     pub open_userfaultfd: Option<unsafe extern "C" fn(mis: *mut MigrationIncomingState) -> c_int>,
     /// Something happened: UFFD_INCOMING_EVENT_*. For a main loop that cannot sit in uffd_incoming_wait(). Runs on the
     /// thread that made it happen, which may be one of the caller's.
