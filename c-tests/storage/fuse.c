@@ -22,6 +22,7 @@ struct request {
         struct fuse_init_in init;
         struct fuse_open_in open;
         struct fuse_read_in read;
+        struct fuse_lseek_in lseek;
         char room[FUSE_MIN_READ_BUFFER];
     };
 };
@@ -147,6 +148,25 @@ static void take_read(struct server *server, const struct request *request)
     }
 }
 
+static void answer_lseek(const struct server *server, const struct request *request)
+{
+    const struct fuse_orders *orders = server->orders;
+    const int whence = (int)request->lseek.whence;
+    struct fuse_lseek_out found;
+
+    if (!orders->hides_data) {
+        answer(server, request->header.unique, -ENOSYS, NULL, 0);
+        return;
+    }
+    if (orders->syncs == 0 && whence == SEEK_DATA) {
+        answer(server, request->header.unique, -ENXIO, NULL, 0);
+        return;
+    }
+    const off_t at = lseek(server->file, (off_t)request->lseek.offset, whence);
+    found.offset = (uint64_t)at;
+    answer(server, request->header.unique, at < 0 ? -errno : 0, &found, at < 0 ? 0 : sizeof(found));
+}
+
 /* The mood has changed. */
 static void look_at_held(struct server *server)
 {
@@ -184,6 +204,13 @@ static bool take_request(struct server *server)
         break;
     case FUSE_READ:
         take_read(server, &request);
+        break;
+    case FUSE_LSEEK:
+        answer_lseek(server, &request);
+        break;
+    case FUSE_FSYNC:
+        server->orders->syncs++;
+        answer(server, request.header.unique, 0, NULL, 0);
         break;
     case FUSE_FORGET:
     case FUSE_BATCH_FORGET:

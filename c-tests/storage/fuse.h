@@ -25,6 +25,8 @@ struct fuse_orders {
     atomic_uint slow_us;        /* how long it takes for a read */
     atomic_int no_direct;       /* 0, or the errno value of opening with O_DIRECT */
     atomic_uint sector;         /* 0, or what direct reads must be multiples of: else EINVAL, as from a disk */
+    atomic_bool hides_data;     /* SEEK_DATA finds none before the file is synchronized: as if it were in memory only */
+    atomic_uint syncs;          /* how often it was */
     atomic_uint unfit;          /* how many were not */
     _Atomic uint64_t asked;     /* how many bytes were asked for, */
     _Atomic uint64_t direct;    /* and how many of them by direct reads */

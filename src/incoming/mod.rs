@@ -311,6 +311,11 @@ impl Incoming {
         self.cleaned_up.notify_all();
     }
 
+    /// Logs a message as the configuration says.
+    pub(crate) fn log(&self, level: LogLevel, message: &str) {
+        Callbacks { hooks: self.config.lock().hooks.clone(), owner: self.owner }.log(level, message);
+    }
+
     /// Ends this life: nothing can be set up any more. EBUSY while armed.
     pub fn retire(&self) -> Result<()> {
         self.owner.refuse_inside("detaching")?;

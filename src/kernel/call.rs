@@ -72,6 +72,8 @@ calls! {
     Duplicate("fcntl(F_DUPFD_CLOEXEC)"): EMFILE EBADF;
     Fstat("fstat"): EIO ENOMEM EOVERFLOW EBADF;
     BlockDeviceLength("BLKGETSIZE64"): EIO ENOTTY;
+    Fstatfs("fstatfs"): EIO ENOMEM EOVERFLOW;
+    Fdatasync("fdatasync"): EINTR EROFS EINVAL EBADF EIO ENOSPC EDQUOT;
     Lseek("lseek"): EINVAL EOPNOTSUPP EIO EOVERFLOW;
     Pread("pread"): EINTR EAGAIN EIO EINVAL ENOMEM EISDIR;
     Preadv2("preadv2"): EINTR EAGAIN EIO EINVAL EOPNOTSUPP ENOSYS;
@@ -83,6 +85,8 @@ calls! {
     Write("write"): ENOSPC EDQUOT EFBIG EIO;
     Rename("rename"): EACCES EROFS ENOSPC EDQUOT EIO ENOENT;
     GetAffinity("sched_getaffinity"): EINVAL ESRCH EPERM;
+    Tgkill("tgkill"): ESRCH EPERM;
+    GetScheduler("sched_getscheduler"): ESRCH EPERM;
     SetAffinity("sched_setaffinity"): EINVAL ESRCH EPERM;
     Spawn("pthread_create"): EAGAIN ENOMEM EPERM;
 }

@@ -7,9 +7,10 @@ use std::path::Path;
 
 use libc::off_t;
 use nix::errno::Errno;
-use nix::fcntl::{OFlag, open};
+use nix::fcntl::{FcntlArg, OFlag, fcntl, open};
 use nix::sys::stat::{FileStat, Mode, SFlag, fstat};
-use nix::unistd::{Whence, lseek};
+use nix::sys::statfs::{FsType, fstatfs};
+use nix::unistd::{Whence, fdatasync, lseek};
 
 use super::call::{Call, before, before_bytes};
 use super::uapi::{SYS_CACHESTAT, cachestat, cachestat_range};
@@ -29,8 +30,13 @@ pub(crate) fn open_direct(file: BorrowedFd<'_>) -> Result<OwnedFd> {
     // Not of "self": threads may have descriptors of their own.
     let path = format!("/proc/thread-self/fd/{}", file.as_raw_fd());
     open_to_read(Path::new(&path), OFlag::O_DIRECT).map_err(|errno| {
+        // ENOENT would say that something of the caller's is not known.
+        let (number, advice) = match errno {
+            Errno::ENOENT | Errno::ENOTDIR => (libc::EOPNOTSUPP, "mount /proc, or load without UFFD_LOAD_DIRECT_IO"),
+            _ => (errno as i32, "load without UFFD_LOAD_DIRECT_IO, or move it where that can be"),
+        };
         let what = format!("opening it once more ({path}) for direct input and output (O_DIRECT)");
-        Error::os(errno as i32, format_args!("{what}; load without UFFD_LOAD_DIRECT_IO, or move it where that can be"))
+        Error::os(errno as i32, format_args!("{what}; {advice}")).with_errno(number)
     })
 }
 
@@ -48,6 +54,20 @@ pub(super) fn open_to_read(path: &Path, flags: OFlag) -> nix::Result<OwnedFd> {
 
 /// One more descriptor of the same open file.
 pub(crate) fn duplicate(file: BorrowedFd<'_>) -> Result<OwnedFd> {
+    let flags = before(Call::Fcntl).and_then(|()| fcntl(file, FcntlArg::F_GETFL));
+    let flags = flags.map_err(|errno| Error::os(errno as i32, "fcntl(F_GETFL)"))?;
+    // A duplicate has the same flags, and direct reads would need buffers and offsets that suit the disk.
+    if OFlag::from_bits_retain(flags).contains(OFlag::O_DIRECT) {
+        let path = format!("/proc/thread-self/fd/{}", file.as_raw_fd());
+        return open_to_read(Path::new(&path), OFlag::empty()).map_err(|errno| {
+            error!(
+                EINVAL,
+                "it is open for direct input and output (O_DIRECT), and cannot be opened without once more ({path}: {}); open \
+                 it without O_DIRECT",
+                crate::error::Errno(errno as i32)
+            )
+        });
+    }
     let duplicate = before(Call::Duplicate).map_err(io::Error::from).and_then(|()| file.try_clone_to_owned());
     duplicate.map_err(|error| Error::io(&error, "duplicating it"))
 }
@@ -155,14 +175,49 @@ pub(crate) unsafe fn read_cached(file: BorrowedFd<'_>, offset: u64, to: *mut u8,
 /// Whether `length` bytes from `offset` on are in the page cache; false where that cannot be told (before Linux 6.5, and on newer
 /// kernels to those who neither own the file nor may write to it). Starts no reading.
 pub(crate) fn is_cached(file: BorrowedFd<'_>, offset: u64, length: usize) -> bool {
-    if before(Call::CacheStat).is_err() {
-        return false;
-    }
+    let pages = cached_pages(file, offset, length);
+    pages.is_ok_and(|pages| pages * super::page_size() as u64 >= length as u64)
+}
+
+/// Whether the kernel does not tell this process what is in the page cache of a file, though it does tell others.
+pub(crate) fn hides_its_cache(file: BorrowedFd<'_>) -> bool {
+    cached_pages(file, 0, 1) == Err(Errno::EPERM)
+}
+
+/// How many pages of these bytes are in the page cache.
+fn cached_pages(file: BorrowedFd<'_>, offset: u64, length: usize) -> nix::Result<u64> {
+    before(Call::CacheStat)?;
     let range = cachestat_range { off: offset, len: length as u64 };
     let mut found = cachestat::default();
     // SAFETY: the kernel reads and writes just these two structs.
-    let asked = unsafe { libc::syscall(SYS_CACHESTAT, file.as_raw_fd(), &range, &mut found, 0) };
-    asked == 0 && found.nr_cache * super::page_size() as u64 >= length as u64
+    Errno::result(unsafe { libc::syscall(SYS_CACHESTAT, file.as_raw_fd(), &range, &mut found, 0) })?;
+    Ok(found.nr_cache)
+}
+
+/// File systems that know of data that has not been written to their disk yet that it is no hole: ext4, XFS, Btrfs, F2FS, tmpfs.
+const EXACT_ABOUT_HOLES: [FsType; 5] =
+    [FsType(0xef53), FsType(0x5846_5342), FsType(0x9123_683e), FsType(0xf2f5_2010), FsType(0x0102_1994)];
+
+/// Before the holes of a file are looked for: some file systems (OpenZFS) take data for a hole that is in memory only, and
+/// not on their disk yet.
+pub(crate) fn settle_holes(file: BorrowedFd<'_>) -> Result<()> {
+    // Where that is not known of one, writing back what may be in memory only costs time, and nothing else.
+    let kind = before(Call::Fstatfs).and_then(|()| fstatfs(file)).map(|status| status.filesystem_type());
+    if kind.is_ok_and(|kind| EXACT_ABOUT_HOLES.contains(&kind)) {
+        return Ok(());
+    }
+    loop {
+        match before(Call::Fdatasync).and_then(|()| fdatasync(file)) {
+            Err(Errno::EINTR) => {}
+            // Nothing can be written there, or the file system knows no such thing.
+            Ok(()) | Err(Errno::EROFS | Errno::EINVAL | Errno::EBADF | Errno::EOPNOTSUPP | Errno::ENOSYS) => {
+                return Ok(());
+            }
+            Err(errno) => {
+                return Err(Error::os(errno as i32, "writing it back (fdatasync) before holes are looked for"));
+            }
+        }
+    }
 }
 
 /// The first stretch of data that ends behind `offset`; `None` when only a hole follows. Where nothing is known of

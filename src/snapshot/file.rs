@@ -234,6 +234,11 @@ impl Snapshot {
         file::open_direct(self.image.descriptor()).map_err(|error| error.context(self.name()))
     }
 
+    /// Whether the kernel does not tell this process what is in the page cache.
+    pub(crate) fn hides_its_cache(&self) -> bool {
+        file::hides_its_cache(self.image.descriptor())
+    }
+
     /// Whether all that the file holds of `length` bytes of a block is known to be in the page cache.
     pub(crate) fn is_cached(&self, block: usize, offset: u64, length: usize) -> bool {
         let (source, end) = (&self.blocks[block], offset + length as u64);

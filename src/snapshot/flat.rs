@@ -14,7 +14,7 @@ use super::block::{SnapshotBlock, check_idstr};
 use super::data_pages::DataPages;
 use super::image::Image;
 use crate::error::{Error, Result, ensure, error};
-use crate::kernel::file::next_data;
+use crate::kernel::file::{next_data, settle_holes};
 
 /// What the first line of a description starts with; its version follows.
 pub(super) const MAGIC: &[u8; 19] = b"uffd-incoming flat ";
@@ -37,6 +37,7 @@ pub(super) fn parse(description: &Image, path: &Path) -> Result<(Image, Vec<Snap
     let (image, lines) = lines(&text)?;
     let image = Image::open(&path.parent().unwrap_or(Path::new("")).join(image))?;
     check_ranges(&lines, &image)?;
+    settle_holes(image.descriptor()).map_err(|error| error.context(image.name()))?;
     let blocks = lines.iter().map(|line| block(line, &image)).collect::<Result<_>>()?;
     Ok((image, blocks))
 }

@@ -83,6 +83,14 @@ pub fn load(incoming: &Arc<Incoming>, snapshot: &Arc<Snapshot>, config: &LoadCon
     let record = record.map_err(|error| error.context("recording the working set"))?;
     // Here, not where it is read: the process may go to another directory.
     let replay = config.working_set_replay.as_deref().map(Image::open);
+    if config.direct_io && snapshot.hides_its_cache() {
+        let message = format!(
+            "all of {} is read from its disk (UFFD_LOAD_DIRECT_IO), also what is in the page cache: the kernel tells that only to \
+             the owner of a file, and to those who may write to it",
+            snapshot.name()
+        );
+        incoming.log(LogLevel::Warning, &message);
+    }
     let load = Arc::new(SnapshotLoad {
         snapshot: snapshot.clone(),
         keep_present: config.keep_present,
