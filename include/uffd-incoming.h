@@ -19,6 +19,9 @@
  *  - Structs but UffdSharedFd start with `size`, which the caller sets to sizeof: less than in the first version is -EINVAL;
  *    one passed in is -E2BIG if it is not 0 beyond what this version knows of it, or has more than 4096 bytes.
  *  - -ENOMEM: no memory. -ENOTRECOVERABLE: an error in the library itself; please report it.
+ *  - No call is a cancellation point: a pthread_cancel() of a thread during a call, its callbacks included, waits until the call
+ *    has returned. A thread with PTHREAD_CANCEL_ASYNCHRONOUS must not call.
+ *  - Paths may be any bytes. Names are UTF-8.
  *  - Needs Linux 4.14 or newer; what needs more says so.
  */
 
@@ -162,8 +165,10 @@ _Static_assert(sizeof(ram_addr_t) == sizeof(uintptr_t), "ram_addr_t must have th
  * UffdLoadConfig.flags: read what is not in the page cache past it (O_DIRECT), 64 KiB or more at once; single pages that are
  * faulted on still go by it. From a disk that is faster, and takes no memory beside the RAM; but the next restore finds little
  * in the page cache. What that holds is used where the kernel tells: Linux 6.5 or newer, not on overlayfs, and only to
- * processes that own the file or may write to it. The file is opened once more, by way of /proc: where that cannot be, or the
- * file system has no such reading, uffd_incoming_load_snapshot() fails with what open() said, and has changed nothing. What
+ * processes that own the file or may write to it; others get a warning (`log`) that all is read from the disk. The file is opened
+ * once more, by way of /proc: where that cannot be (a descriptor whose file this process may not open itself), or the file
+ * system has no such reading, uffd_incoming_load_snapshot() fails with what open() said (-EOPNOTSUPP: without /proc), and has
+ * changed nothing. What
  * has no place in the file that suits its disk is read by the page cache all the same. The VMM's own POSIX record locks on the
  * file are dropped by the clean-up, and by a load that fails (locks of open file descriptions stay).
  */
@@ -218,7 +223,15 @@ typedef int (*PostcopyPageHandler)(struct MigrationIncomingState *mis,
  * Describes a mis: uffd_incoming_attach(), uffd_incoming_configure(). Copied. Every callback may be NULL and is given
  * the mis; 0 in a number means a sensible default.
  *
- * Callbacks run on threads of the library unless they say otherwise. Those threads have all signals blocked.
+ * Callbacks run on threads of the library unless they say otherwise. Those threads have all signals blocked but SIGSEGV, SIGBUS,
+ * SIGFPE, SIGILL, SIGTRAP and SIGSYS, which are as on the thread that sets up: a crash handler of the VMM runs there, too. Their
+ * stacks have the size that pthread_create() gives by default: pthread_setattr_default_np() or RLIMIT_STACK change it. They inherit
+ * the CPU affinity and scheduling policy of the thread that sets up: `thread_start` is the place to change those. A fault thread
+ * may move within its affinity. It moves to the CPU of a pinned thread of this process that faults alone, unless that thread has
+ * a real-time or deadline policy, and moves back after 10 ms without a fault.
+ *
+ * Callbacks must return: no longjmp(), no C++ exception, no pthread_exit(). pthread_cancel() has no effect on threads of the
+ * library.
  */
 typedef struct UffdIncomingConfig {
     /**
@@ -319,7 +332,8 @@ typedef struct UffdRamBlock {
     const char *idstr;
     /**
      * Where the block is mapped, aligned to page_size: private anonymous memory, shmem (memfd) or hugetlbfs, private
-     * or shared. It stays the caller's, and must stay mapped while the block is known here.
+     * or shared. It stays the caller's, and must stay mapped while the block is known here. Before Linux 6.4, shmem with
+     * transparent huge pages needs MADV_NOHUGEPAGE while armed: khugepaged may turn missing pages into zeros there, unseen.
      */
     void *host;
     /**
@@ -834,13 +848,16 @@ int uffd_incoming_wake_shared(struct MigrationIncomingState *mis,
  *
  * The description of a flat image is a text file: the line "uffd-incoming flat 1", the line "image PATH" (relative to
  * the description), then for each RAM block a line "block OFFSET LENGTH IDSTR", numbers in bytes, decimal or 0x hex,
- * multiples of 4096. Holes in the image are zeros.
+ * multiples of 4096. HOLES IN THE IMAGE ARE ZEROS: a file that is sparse for another reason, such as a diff snapshot of
+ * Firecracker, whose holes are the pages of an earlier snapshot, has to be merged with that first. The library cannot tell the
+ * two apart.
  */
 struct UffdSnapshot *uffd_snapshot_open(const char *path);
 
 /**
  * Opens a mapped-ram snapshot from a descriptor, which is duplicated; `offset` is where the stream starts in the file
- * (QEMU's file:...,offset=N). errno as by uffd_snapshot_open(), and EBADF: not an open descriptor. When the snapshot is let go
+ * (QEMU's file:...,offset=N). One that was opened with O_DIRECT is opened once more without, by way of /proc: EINVAL where
+ * that cannot be. errno as by uffd_snapshot_open(), and EBADF: not an open descriptor. When the snapshot is let go
  * of, the duplicate is closed, and so Linux drops the record locks (F_SETLK) that the process holds on the file.
  */
 struct UffdSnapshot *uffd_snapshot_open_fd(int fd,
@@ -911,6 +928,8 @@ const char *uffd_incoming_error(void);
  * The library's version, "MAJOR.MINOR.PATCH".
  */
 const char *uffd_incoming_version(void);
+
+extern int pthread_setcancelstate(int state, int *before);
 
 #ifdef __cplusplus
 }  // extern "C"

@@ -49,6 +49,7 @@ static const struct {
     { "fcntl", SYS_fcntl },
     { "fstat", SYS_fstat },
     { "futex", SYS_futex },
+    { "getpid", SYS_getpid },
     { "getrandom", SYS_getrandom },
     { "gettid", SYS_gettid },
     { "ioctl", SYS_ioctl },
@@ -69,11 +70,13 @@ static const struct {
     { "rseq", SYS_rseq },
     { "rt_sigprocmask", SYS_rt_sigprocmask },
     { "sched_getaffinity", SYS_sched_getaffinity },
+    { "sched_getscheduler", SYS_sched_getscheduler },
     { "sched_setaffinity", SYS_sched_setaffinity },
     { "sched_yield", SYS_sched_yield },
     { "set_robust_list", SYS_set_robust_list },
     { "sigaltstack", SYS_sigaltstack },
     { "statx", SYS_statx },
+    { "tgkill", SYS_tgkill },
     { "write", SYS_write },
 };
 

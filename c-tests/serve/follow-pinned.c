@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * A fault thread goes to the CPU of a pinned thread that faults alone, and goes home when another one faults. It stays
- * at home for a thread that is not pinned, for two that fault in turns, and where it may not run itself.
+ * A fault thread goes to the CPU of a pinned thread that faults alone, and goes home when another one faults, or none does for a
+ * while. It stays at home for a thread that is not pinned, for two that fault in turns, and where it may not run itself.
  */
 #define _GNU_SOURCE
 #include <sched.h>
@@ -15,6 +15,7 @@ enum { PAGES = 200 };
 static _Atomic pid_t fault_thread;
 static cpu_set_t home;
 static int busy_cpu; /* the last one we may run on */
+static atomic_uint followed; /* how often a thread that walks saw it on its own CPU */
 static bool keep_off; /* the fault thread may not run on it */
 
 static void thread_start(MigrationIncomingState *vm, const char *name)
@@ -66,6 +67,7 @@ static void *walk(void *opaque)
     }
     for (size_t page = walk->from; page < walk->to; page++) {
         CHECK_PAGE(walk->ram, page);
+        followed += runs_on(only(busy_cpu));
     }
     return NULL;
 }
@@ -114,10 +116,11 @@ int main(void)
     vm = start(&ram);
     walk_on_a_thread(ram, 0, 50, false);
     CHECK(runs_on(home));
+    CHECK_EQ(followed, 0);
     walk_on_a_thread(ram, 50, 100, true);
-    AWAIT(runs_on(only(busy_cpu)));
-    walk_on_a_thread(ram, 100, 101, true);
+    CHECK(followed > 0);
     AWAIT(runs_on(home));
+    walk_on_a_thread(ram, 100, 101, true);
     for (size_t page = 101; page < PAGES; page++) {
         walk_on_a_thread(ram, page, page + 1, true);
     }

@@ -21,7 +21,7 @@ int main(void)
         .prepare = prepare,
         .setup = setup_incoming,
         .error = -EAGAIN,
-        .words = { "thread" },
+        .words = { "thread", "ulimit -u" },
     });
     vm_end(vm);
     return 0;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
  * thread_start and thread_stop: in pairs on every thread of the library, which carries the name that they are
- * told and has all signals blocked.
+ * told, has all signals blocked but those that its own code raises, and a stack as pthread_create() gives one.
  */
 #define _GNU_SOURCE
 #include <dirent.h>
@@ -24,16 +24,39 @@ static sem_t quit;
 
 static void check_signals(void)
 {
+    static const int synchronous[] = { SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS };
     sigset_t all, blocked;
 
     sigfillset(&all);
     CHECK_EQ(pthread_sigmask(SIG_BLOCK, NULL, &blocked), 0);
+    for (unsigned i = 0; i < sizeof(synchronous) / sizeof(synchronous[0]); i++) {
+        if (sigismember(&blocked, synchronous[i]) != 0) {
+            FAIL("expected %s not to be blocked", strsignal(synchronous[i]));
+        }
+        sigdelset(&all, synchronous[i]);
+    }
     for (int signal = 1; signal <= SIGRTMAX; signal++) {
         if (sigismember(&all, signal) == 1 && signal != SIGKILL && signal != SIGSTOP &&
             sigismember(&blocked, signal) != 1) {
             FAIL("expected signal %d (%s) to be blocked", signal, strsignal(signal));
         }
     }
+}
+
+static void check_stack(void)
+{
+    pthread_attr_t usual, own;
+    size_t expected, seen;
+
+    CHECK_EQ(pthread_attr_init(&usual), 0);
+    CHECK_EQ(pthread_attr_getstacksize(&usual, &expected), 0);
+    CHECK_EQ(pthread_getattr_np(pthread_self(), &own), 0);
+    CHECK_EQ(pthread_attr_getstacksize(&own, &seen), 0);
+    if (seen < expected) {
+        FAIL("expected a stack of %zu bytes, saw %zu", expected, seen);
+    }
+    CHECK_EQ(pthread_attr_destroy(&usual), 0);
+    CHECK_EQ(pthread_attr_destroy(&own), 0);
 }
 
 static void thread_start(MigrationIncomingState *vm, const char *name)
@@ -52,6 +75,7 @@ static void thread_start(MigrationIncomingState *vm, const char *name)
         FAIL("expected the thread to be named '%s', saw '%s'", name, seen);
     }
     check_signals();
+    check_stack();
     started++;
 }
 

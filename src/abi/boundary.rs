@@ -3,10 +3,13 @@
 
 use std::any::Any;
 use std::cell::RefCell;
-use std::ffi::{CStr, CString, c_char, c_int};
+use std::ffi::{CStr, CString, OsStr, c_char, c_int};
+use std::os::unix::ffi::OsStrExt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
 
 use crate::error::{Error, Result, error};
+use crate::kernel::Uncancelable;
 
 thread_local! {
     static LAST_ERROR: RefCell<CString> = RefCell::new(CString::default());
@@ -26,6 +29,8 @@ pub(super) fn pointer<T>(body: impl FnOnce() -> Result<*mut T>) -> *mut T {
 }
 
 fn run<T>(body: impl FnOnce() -> Result<T>) -> Result<T> {
+    // A canceled thread unwinds from the system call that it is in, and no Rust code can be unwound through like that.
+    let _whole_call = Uncancelable::new();
     // What a panic leaves behind is behind locks that do not poison and is never half-updated guest state: the kernel
     // holds that. So unwinding past it is safe to observe.
     let result = catch_unwind(AssertUnwindSafe(body)).unwrap_or_else(|panic| Err(from_panic(&*panic)));
@@ -64,4 +69,17 @@ pub(super) unsafe fn text<'a>(text: *const c_char, what: &str) -> Result<&'a str
     // SAFETY: not NULL, so it is a NUL-terminated string, by this function's contract.
     let text = unsafe { CStr::from_ptr(text) };
     text.to_str().map_err(|_| error!(EINVAL, "{what} is not UTF-8"))
+}
+
+/// A C string argument as a path, which may be any bytes.
+///
+/// # Safety
+/// `path` is NULL or points to a NUL-terminated string that stays as it is during the call.
+pub(super) unsafe fn path<'a>(path: *const c_char, what: &str) -> Result<&'a Path> {
+    if path.is_null() {
+        return Err(error!(EINVAL, "{what} is NULL"));
+    }
+    // SAFETY: not NULL, so it is a NUL-terminated string, by this function's contract.
+    let path = unsafe { CStr::from_ptr(path) };
+    Ok(Path::new(OsStr::from_bytes(path.to_bytes())))
 }

@@ -2,9 +2,9 @@
 
 use std::ffi::{c_char, c_int};
 use std::os::fd::{BorrowedFd, RawFd};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use crate::abi::boundary::{pointer, status, text};
+use crate::abi::boundary::{self, pointer, status};
 use crate::abi::handles::{incoming, insert_snapshot, remove_snapshot, snapshot};
 use crate::abi::structs;
 use crate::abi::types::*;
@@ -19,18 +19,21 @@ use crate::snapshot::{self, LoadConfig, Snapshot};
 ///
 /// The description of a flat image is a text file: the line "uffd-incoming flat 1", the line "image PATH" (relative to
 /// the description), then for each RAM block a line "block OFFSET LENGTH IDSTR", numbers in bytes, decimal or 0x hex,
-/// multiples of 4096. Holes in the image are zeros.
+/// multiples of 4096. HOLES IN THE IMAGE ARE ZEROS: a file that is sparse for another reason, such as a diff snapshot of
+/// Firecracker, whose holes are the pages of an earlier snapshot, has to be merged with that first. The library cannot tell the
+/// two apart.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn uffd_snapshot_open(path: *const c_char) -> *mut UffdSnapshot {
     pointer(|| {
         // SAFETY: the caller's path is NULL or a NUL-terminated string.
-        let path = unsafe { text(path, "path") }?;
-        insert_snapshot(Snapshot::open(Path::new(path))?)
+        let path = unsafe { boundary::path(path, "path") }?;
+        insert_snapshot(Snapshot::open(path)?)
     })
 }
 
 /// Opens a mapped-ram snapshot from a descriptor, which is duplicated; `offset` is where the stream starts in the file
-/// (QEMU's file:...,offset=N). errno as by uffd_snapshot_open(), and EBADF: not an open descriptor. When the snapshot is let go
+/// (QEMU's file:...,offset=N). One that was opened with O_DIRECT is opened once more without, by way of /proc: EINVAL where
+/// that cannot be. errno as by uffd_snapshot_open(), and EBADF: not an open descriptor. When the snapshot is let go
 /// of, the duplicate is closed, and so Linux drops the record locks (F_SETLK) that the process holds on the file.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn uffd_snapshot_open_fd(fd: c_int, offset: u64) -> *mut UffdSnapshot {
@@ -136,5 +139,5 @@ pub unsafe extern "C" fn uffd_incoming_load_snapshot(
 /// `path` is NULL or points to a NUL-terminated string that stays as it is during the call.
 unsafe fn path(path: *const c_char, what: &str) -> Result<Option<PathBuf>> {
     // SAFETY: this function's contract is the same.
-    if path.is_null() { Ok(None) } else { unsafe { text(path, what) }.map(|path| Some(path.into())) }
+    if path.is_null() { Ok(None) } else { unsafe { boundary::path(path, what) }.map(|path| Some(path.into())) }
 }

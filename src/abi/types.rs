@@ -109,7 +109,15 @@ pub const UFFD_INCOMING_LOG_INFO: c_int = 2;
 /// Describes a mis: uffd_incoming_attach(), uffd_incoming_configure(). Copied. Every callback may be NULL and is given
 /// the mis; 0 in a number means a sensible default.
 ///
-/// Callbacks run on threads of the library unless they say otherwise. Those threads have all signals blocked.
+/// Callbacks run on threads of the library unless they say otherwise. Those threads have all signals blocked but SIGSEGV, SIGBUS,
+/// SIGFPE, SIGILL, SIGTRAP and SIGSYS, which are as on the thread that sets up: a crash handler of the VMM runs there, too. Their
+/// stacks have the size that pthread_create() gives by default: pthread_setattr_default_np() or RLIMIT_STACK change it. They inherit
+/// the CPU affinity and scheduling policy of the thread that sets up: `thread_start` is the place to change those. A fault thread
+/// may move within its affinity. It moves to the CPU of a pinned thread of this process that faults alone, unless that thread has
+/// a real-time or deadline policy, and moves back after 10 ms without a fault.
+///
+/// Callbacks must return: no longjmp(), no C++ exception, no pthread_exit(). pthread_cancel() has no effect on threads of the
+/// library.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct UffdIncomingConfig {
@@ -172,7 +180,8 @@ pub struct UffdRamBlock {
     /// The block's name, 1 to 255 bytes of UTF-8: what messages call it and what a snapshot knows it by.
     pub idstr: *const c_char,
     /// Where the block is mapped, aligned to page_size: private anonymous memory, shmem (memfd) or hugetlbfs, private
-    /// or shared. It stays the caller's, and must stay mapped while the block is known here.
+    /// or shared. It stays the caller's, and must stay mapped while the block is known here. Before Linux 6.4, shmem with
+    /// transparent huge pages needs MADV_NOHUGEPAGE while armed: khugepaged may turn missing pages into zeros there, unseen.
     pub host: *mut c_void,
     /// Bytes, a multiple of page_size, not 0.
     pub length: u64,
@@ -289,8 +298,10 @@ pub const UFFD_LOAD_NO_BACKGROUND: u64 = 1 << 1;
 /// UffdLoadConfig.flags: read what is not in the page cache past it (O_DIRECT), 64 KiB or more at once; single pages that are
 /// faulted on still go by it. From a disk that is faster, and takes no memory beside the RAM; but the next restore finds little
 /// in the page cache. What that holds is used where the kernel tells: Linux 6.5 or newer, not on overlayfs, and only to
-/// processes that own the file or may write to it. The file is opened once more, by way of /proc: where that cannot be, or the
-/// file system has no such reading, uffd_incoming_load_snapshot() fails with what open() said, and has changed nothing. What
+/// processes that own the file or may write to it; others get a warning (`log`) that all is read from the disk. The file is opened
+/// once more, by way of /proc: where that cannot be (a descriptor whose file this process may not open itself), or the file
+/// system has no such reading, uffd_incoming_load_snapshot() fails with what open() said (-EOPNOTSUPP: without /proc), and has
+/// changed nothing. What
 /// has no place in the file that suits its disk is read by the page cache all the same. The VMM's own POSIX record locks on the
 /// file are dropped by the clean-up, and by a load that fails (locks of open file descriptions stay).
 pub const UFFD_LOAD_DIRECT_IO: u64 = 1 << 2;

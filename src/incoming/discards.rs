@@ -175,7 +175,7 @@ pub(super) fn run(engine: &Engine, worker: usize) {
     let waker = engine.registration.uffds().len();
     poll.add(discards.waker.as_fd());
     let mut step = || {
-        poll.wait()?;
+        poll.wait(None)?;
         if poll.readiness(waker) != Readiness::Nothing {
             discards.waker.drain();
         }
@@ -214,7 +214,7 @@ pub(super) fn drain_events_during<T>(uffds: &[Userfaultfd], discarding: impl FnO
     let mut read = || {
         while !is_done.load(SeqCst) {
             // It may fail: then there is no sleep.
-            let _ = poll.wait();
+            let _ = poll.wait(None);
             for uffd in uffds {
                 // Were this to fail, nothing could be done about it: the kernel waits for its being read.
                 let _ = uffd.read(&mut [Message::default(); BATCH], &mut Vec::new());

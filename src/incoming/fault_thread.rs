@@ -105,7 +105,10 @@ impl<'a> FaultThread<'a> {
         if spun > 0 {
             return Ok(self.serve(spun, self.idle_since.elapsed())?);
         }
-        self.poll.wait()?;
+        if !self.poll.wait(self.following.idle_after())? {
+            self.following.idle();
+            return Ok(());
+        }
         if self.poll.readiness(WAKER) != Readiness::Nothing {
             self.engine.wakers[self.worker].drain();
         }

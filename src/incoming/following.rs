@@ -1,10 +1,15 @@
 //! A fault thread goes where the faults are: to the CPU of a pinned thread that faults alone. That CPU is free while the
-//! thread waits, and nothing has to be woken elsewhere.
+//! thread waits, and nothing has to be woken elsewhere. It never goes behind a thread of a real-time policy, which would keep it from
+//! running, nor behind a kernel thread (KVM has asynchronous page faults of a vCPU done by one); and it goes home when no faults
+//! come.
 
-use crate::kernel::{CpuSet, affinity, set_own_affinity};
+use crate::kernel::{CpuSet, affinity, set_own_affinity, shares_its_cpu};
 
 /// How many faults in a row a thread has to make before its CPU is looked up.
 const ALONE: u32 = 8;
+
+/// After how many milliseconds without a fault it goes home.
+const IDLE_MS: u16 = 10;
 
 /// How often the CPU of a thread that faults alone is looked up again: it may have been pinned, or moved.
 const AGAIN: u32 = 1024;
@@ -42,9 +47,21 @@ impl Following {
         self.at.is_some()
     }
 
+    /// For how many milliseconds to wait for the next fault before going home: for ever at home.
+    pub fn idle_after(&self) -> Option<u16> {
+        self.is_there().then_some(IDLE_MS)
+    }
+
+    /// No fault has come for so long.
+    pub fn idle(&mut self) {
+        self.leave();
+        // Whoever faults next is followed as soon as any other.
+        self.row = 0;
+    }
+
     fn go(&mut self) {
         // A thread that ended, or is out of sight, is not followed.
-        let to = affinity(self.last).ok().and_then(|set| only_cpu(&set));
+        let to = affinity(self.last).ok().and_then(|set| only_cpu(&set)).filter(|_| shares_its_cpu(self.last));
         if to == self.at.map(|(cpu, _)| cpu) {
             return;
         }

@@ -29,7 +29,7 @@ pub(crate) use numa::Numa;
 pub(crate) use poll::{Poll, Readiness};
 pub use probe::{Host, probe};
 pub(crate) use replacement::Replacement;
-pub(crate) use thread::{CpuSet, affinity, set_own_affinity, spawn_scoped};
+pub(crate) use thread::{CpuSet, Uncancelable, affinity, set_own_affinity, shares_its_cpu, spawn_scoped};
 // Models have threads of their own.
 #[cfg(not(all(test, shuttle)))]
 pub(crate) use thread::spawn;

@@ -43,15 +43,16 @@ impl Poll {
         self.fds.truncate(count);
     }
 
-    /// Sleeps until one of the descriptors has something to say.
-    pub fn wait(&mut self) -> Result<()> {
+    /// Sleeps until one of the descriptors has something to say. False when none has for so many milliseconds.
+    pub fn wait(&mut self, at_most: Option<u16>) -> Result<bool> {
+        let timeout = at_most.map_or(-1, i32::from);
         loop {
             let result = before(Call::Poll).and_then(|()| {
                 // SAFETY: the kernel reads and writes just these entries.
-                Errno::result(unsafe { libc::poll(self.fds.as_mut_ptr(), self.fds.len() as libc::nfds_t, -1) })
+                Errno::result(unsafe { libc::poll(self.fds.as_mut_ptr(), self.fds.len() as libc::nfds_t, timeout) })
             });
             match result {
-                Ok(_) => return Ok(()),
+                Ok(ready) => return Ok(ready != 0),
                 Err(Errno::EINTR) => {}
                 Err(errno) => return Err(Error::os(errno as i32, "waiting for faults in poll()")),
             }
