@@ -42,7 +42,10 @@ static int message(UffdSharedFd *shared, void *uffd_msg)
     int asked = -EAGAIN;
     if (!random_permille(&random, machine->plan->permille_fails)) {
         asked = uffd_incoming_request_shared_page(&machine->vm, shared->fd, memory->rb, address, offset);
-        if (asked != 0 && !machine->ending && !(asked == -ENOENT && client->leaving)) {
+        if (asked == -ENOENT && memory->leaving) {
+            /* Its block is removed: it is let go. */
+            asked = 0;
+        } else if (asked != 0 && !machine->ending && !(asked == -ENOENT && client->leaving)) {
             FAIL("asking for page %zu of %s: expected 0, saw %d: %s", page, memory->rb->idstr, asked,
                  uffd_incoming_error());
         }
@@ -54,8 +57,10 @@ static int message(UffdSharedFd *shared, void *uffd_msg)
 static int wake(UffdSharedFd *shared, RAMBlock *rb, uint64_t offset)
 {
     struct client *client = shared->data;
+    const struct memory *memory = machine_memory(client->machine, rb);
 
-    if (rb != client->memory->rb) {
+    CHECK(memory != NULL && !memory->removed);
+    if (memory != client->memory) {
         return 0;
     }
     return uffd_incoming_wake_shared(&client->machine->vm, shared->fd, rb, client->base + offset);

@@ -53,22 +53,32 @@ static void be_refused(struct machine *machine)
     }
 }
 
-/* Never the first block, nor one with a client, whom nobody would serve any more. */
+/*
+ * Never the first block. A load that is not complete goes on without a block only if that is dropped. Nobody serves the block's client
+ * any more: it is let go, and what is missing is zeros to it, too.
+ */
 static void remove_block(struct meddler *meddler)
 {
     struct machine *machine = meddler->machine;
     const unsigned which = (unsigned)random_below(&meddler->random, machine->plan->block_count);
     struct memory *memory = &machine->memories[which];
 
-    if (which == 0 || machine->clients[which] != NULL || memory->leaving || !machine->plan->removes) {
+    const bool drops = machine->plan->load || random_percent(&meddler->random, 50);
+
+    if (which == 0 || memory->leaving || !machine->plan->removes) {
         return;
     }
     watch_doing("removes", memory->rb, 0);
     machine_lose(machine, memory);
-    CHECK_OK(uffd_incoming_remove_ram_block(&machine->vm, memory->rb));
+    CHECK_OK((drops ? uffd_incoming_drop_ram_block : uffd_incoming_remove_ram_block)(&machine->vm, memory->rb));
     memory->removed = true;
     memory->added = false;
+    if (machine->clients[which] != NULL) {
+        client_let_go(machine->clients[which]);
+        tally.removals_with_client++;
+    }
     tally.removals++;
+    tally.drops += drops;
 }
 
 static void meddle_with_postcopy(struct meddler *meddler, unsigned what)
@@ -88,8 +98,13 @@ static void meddle_with_postcopy(struct meddler *meddler, unsigned what)
     }
 }
 
-static void meddle_with_client(struct meddler *meddler, struct client *client)
+/* Not one whose block is removed: another one would wait for pages in vain. */
+static void meddle_with_client(struct meddler *meddler)
 {
+    struct machine *machine = meddler->machine;
+    const uint64_t which = random_below(&meddler->random, machine->plan->block_count);
+    struct client *client = machine->memories[which].removed ? NULL : machine->clients[which];
+
     if (client != NULL && client_is_process(client) && random_percent(&meddler->random, 50)) {
         client_kill(client, &meddler->random);
     } else if (client != NULL) {
@@ -112,11 +127,13 @@ static void meddle(struct meddler *meddler)
     } else if (what < 40) {
         be_refused(machine);
     } else if (what < 50) {
-        meddle_with_client(meddler, machine->clients[random_below(&meddler->random, MAX_BLOCKS)]);
+        meddle_with_client(meddler);
     } else if (!machine->plan->load) {
         meddle_with_postcopy(meddler, (unsigned)random_below(&meddler->random, 100));
     } else if (machine->plan->cuts && what < 60) {
         image_cut(machine->image, &meddler->random);
+    } else if (what < 65) {
+        remove_block(meddler);
     }
 }
 

@@ -35,7 +35,6 @@ static void plan_postcopy(struct random *random, struct machine_plan *plan)
     plan->permille_lost = random_percent(random, 50) ? (unsigned)random_below(random, 10) : 0;
     plan->push = random_percent(random, 50);
     plan->by_configuration = random_percent(random, 50);
-    plan->removes = random_percent(random, 30);
     if (plan->by_configuration && random_percent(random, 40)) {
         plan->flags |= UFFD_INCOMING_PREEMPT;
     }
@@ -86,6 +85,7 @@ static struct machine_plan plan_machine(struct random *random, bool huge_pages)
         .touches = (unsigned)random_from(random, 100, 2000),
         .percent_freed = random_percent(random, 60) ? (unsigned)random_below(random, 100) : 0,
         .percent_range = (unsigned)random_below(random, 60),
+        .removes = random_percent(random, 40),
     };
 
     plan.flags |= random_percent(random, 20) ? UFFD_INCOMING_USER_MODE_ONLY : 0;
@@ -128,10 +128,10 @@ static void print_machine(const struct machine_plan *plan)
            plan->flags & UFFD_INCOMING_TRACK_DISCARDS ? ", tracked" : "", plan->percent_freed ? ", frees" : "",
            plan->placers);
     if (plan->load) {
-        printf(", %u loaders%s%s%s%s%s%s", plan->background ? plan->loader_threads : 0,
+        printf(", %u loaders%s%s%s%s%s%s%s", plan->background ? plan->loader_threads : 0,
                plan->keep_present ? ", keep-present" : "", plan->cuts ? ", cuts" : "",
                plan->flags & UFFD_INCOMING_POISON ? plan->percent_healed ? ", poison, heals" : ", poison" : "",
-               plan->working_set ? ", working set" : "", plan->direct_io ? ", direct" : "",
+               plan->working_set ? ", working set" : "", plan->direct_io ? ", direct" : "", plan->removes ? ", removes" : "",
                plan->percent_abort ? ", abort" : "");
     } else {
         printf("%s%s%s%s", plan->flags & UFFD_INCOMING_PREEMPT ? ", preempt" : "", plan->push ? ", push" : "",

@@ -39,6 +39,7 @@ struct machine_plan {
     unsigned percent_emptied; /* of the RAM, before a set-up but the first */
     unsigned touchers, touches;
     unsigned percent_freed; /* of discards: by MADV_FREE, where that can be */
+    bool removes;           /* blocks, all but the first one */
 
     unsigned placers; /* threads that place */
     bool push;        /* what nobody has asked for */
@@ -49,7 +50,7 @@ struct machine_plan {
     unsigned latest_us; /* when the placers place what the handler has not placed itself */
     unsigned percent_at_once;
     unsigned permille_fails, permille_lost; /* of the handler's calls, and of what is placed later */
-    bool by_configuration, removes;
+    bool by_configuration;
 
     bool flat, background, keep_present, cuts, working_set, direct_io;
     unsigned percent_healed; /* by who gets SIGBUS */

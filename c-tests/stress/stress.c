@@ -85,11 +85,12 @@ static double seconds_since(const struct timespec *began)
 static void print_tally(uint64_t first, uint64_t last, double seconds)
 {
     printf("%llu rounds (%llu set-ups, %llu loads), %llu faults, %llu bytes checked, %llu pages placed by callers, "
-           "%llu discards, %llu of them by MADV_FREE, %llu resumes, %llu blocks removed, %llu clients gone and come, "
+           "%llu discards, %llu of them by MADV_FREE, %llu resumes, %llu blocks removed (%llu dropped, %llu with a client), "
+           "%llu clients gone and come, "
            "%llu of them killed, %llu cuts, %llu times SIGBUS, %llu of them healed, %llu loads ended poisoned, "
            "%.1f minutes, seeds %" PRIu64 " to %" PRIu64 "\n",
            tally.rounds, tally.setups, tally.loads, tally.faults, tally.bytes, tally.placed, tally.discards, tally.freed,
-           tally.resumes, tally.removals, tally.clients, tally.killed, tally.cuts, tally.sigbus, tally.healed,
+           tally.resumes, tally.removals, tally.drops, tally.removals_with_client, tally.clients, tally.killed, tally.cuts, tally.sigbus, tally.healed,
            tally.poisoned_loads, seconds / 60, first, last);
 }
 

@@ -8,7 +8,7 @@
 #include <stdatomic.h>
 
 struct tally {
-    atomic_ullong rounds, setups, loads, faults, bytes, placed, discards, freed, resumes, removals, clients, killed, cuts;
+    atomic_ullong rounds, setups, loads, faults, bytes, placed, discards, freed, resumes, removals, drops, removals_with_client, clients, killed, cuts;
     atomic_ullong sigbus, healed, poisoned_loads;
 };
 extern struct tally tally;
