@@ -11,15 +11,18 @@
 #include "qemu/main-loop.h"
 #include "qemu/rcu.h"
 #include "qemu/thread.h"
+#include "exec/memory.h"
 #include "exec/ramblock.h"
 #include "exec/target_page.h"
 #include "hw/boards.h"
 #include "hw/core/cpu.h"
 #include "hw/qdev-core.h"
 #include "io/channel-file.h"
+#include "system/runstate-action.h"
 #include "system/runstate.h"
 #include "system/system.h"
 #include "migration.h"
+#include "migration/blocker.h"
 #include "migration/misc.h"
 #include "options.h"
 #include "postcopy-ram.h"
@@ -51,18 +54,27 @@ QEMU_BUILD_BUG_ON(offsetof(struct PostCopyFD, idstr) != offsetof(UffdSharedFd, i
 enum { UNDECIDED = 0, GUEST_WILL_RUN = 1 /* negative: RAM failed, with this errno value */ };
 
 /*
- * A fast snapshot load under way. Main thread, unless said otherwise: it may be waiting for a page that cannot be read, and
- * still the pause has to be seen, and migrate-recover (which the monitor's own thread runs) has to work.
+ * A fast snapshot load. Main thread, unless said otherwise: the main thread may be waiting for a page that cannot be read,
+ * and still the pause has to be seen, and what the monitor's own thread runs (migrate-recover, query-migrate) has to work.
  */
 static struct {
     uint64_t stream_offset;
-    bool loading;  /* from the start of the load to its end; changes while nothing else is going on */
-    int decision;  /* any thread, atomic */
-    bool active;   /* any thread, atomic: postcopy-active or postcopy-paused */
-    bool paused;   /* any thread, atomic: a page could not be read */
-    bool started;  /* the guest runs */
-    bool complete; /* every page is in place */
+    Error *blocker; /* why nothing can be saved */
+    bool loading;   /* from the start of the load to its end; changes while nothing else is going on */
+    bool advised;   /* vhost-user back ends were told of the load, and await its end */
+    bool unserved;  /* the descriptor of one of them was refused */
+    int decision;   /* any thread, atomic */
+    bool active;    /* any thread, atomic: postcopy-active or postcopy-paused */
+    bool paused;    /* any thread, atomic: a page could not be read */
+    bool started;   /* the guest runs */
+    bool complete;  /* every page is in place */
+    bool quit;      /* any thread, atomic: QEMU was told to end */
+    bool watched;   /* any thread, atomic: quit_watch() runs */
+    int64_t began_ms, ended_ms; /* on the host's clock; 0: not yet */
 } load;
+
+/* The preempt thread has its channel, and holds the lock for it, which it gives back when it pauses. */
+static QemuEvent preempt_reads;
 
 static void report(const char *what)
 {
@@ -120,6 +132,7 @@ static int setup_done(MigrationIncomingState *mis)
     }
     mis->last_rb = NULL;
     if (migrate_postcopy_preempt()) {
+        qemu_event_reset(&preempt_reads);
         mis->preempt_thread_status = PREEMPT_THREAD_CREATED;
     }
     return 0;
@@ -140,12 +153,27 @@ static void preempt_run(MigrationIncomingState *mis)
     postcopy_preempt_thread(mis);
 }
 
+/* Wherever postcopy_preempt_thread() waits: for data, for its channel, for a recovery. */
 static void preempt_quit(MigrationIncomingState *mis)
 {
     mis->preempt_thread_status = PREEMPT_THREAD_QUIT;
     if (mis->postcopy_qemufile_dst) {
         qemu_file_shutdown(mis->postcopy_qemufile_dst);
     }
+    qemu_sem_post(&mis->postcopy_qemufile_dst_done);
+    qemu_sem_post(&mis->postcopy_pause_sem_fast_load);
+}
+
+int uffd_glue_load_urgent(QEMUFile *file, int channel)
+{
+    qemu_event_set(&preempt_reads);
+    /* No channel: it was told to quit before there was one. */
+    return file ? ram_load_postcopy(file, channel) : -EIO;
+}
+
+void uffd_glue_before_channel_closes(void)
+{
+    qemu_event_wait(&preempt_reads);
 }
 
 static void thread_start(MigrationIncomingState *mis, const char *name)
@@ -186,6 +214,32 @@ static void log_message(MigrationIncomingState *mis, int level, const char *mess
 
 static void on_event(MigrationIncomingState *mis, int what, int error);
 
+/* RAM is unplugged, or the ROM of a device that is removed: it is not unmapped yet, and nothing uses it any more. */
+static void ram_block_removed(RAMBlockNotifier *notifier, void *host, size_t size, size_t max_size)
+{
+    ram_addr_t offset;
+    RAMBlock *rb = qemu_ram_block_from_host(host, false, &offset);
+    int ret = rb ? uffd_incoming_drop_ram_block(migration_incoming_get_current(), rb) : 0;
+
+    /* Most blocks are removed when nothing is armed: the library does not know them. */
+    if (ret && ret != -ENOENT) {
+        report(qemu_ram_get_idstr(rb));
+    }
+}
+
+static RAMBlockNotifier ram_notifier = {
+    .ram_block_removed = ram_block_removed,
+};
+
+static void shut_down(Notifier *notifier, void *data)
+{
+    qatomic_set(&load.quit, true);
+}
+
+static Notifier shutdown_notifier = {
+    .notify = shut_down,
+};
+
 /* ------------------------------------------------------------ set-up and clean-up */
 
 void uffd_glue_attach(MigrationIncomingState *mis)
@@ -193,6 +247,9 @@ void uffd_glue_attach(MigrationIncomingState *mis)
     if (uffd_incoming_attach(mis, NULL)) {
         report("uffd-incoming");
     }
+    qemu_event_init(&preempt_reads, false);
+    ram_block_notifier_add(&ram_notifier);
+    qemu_register_shutdown_notifier(&shutdown_notifier);
 }
 
 int uffd_glue_configure(MigrationIncomingState *mis)
@@ -232,26 +289,51 @@ static int allow_huge_pages(RAMBlock *rb, void *opaque)
     return 0;
 }
 
+/* Devices withdraw their descriptors, which works while they are served. */
+static void end_shared(void)
+{
+    Error *err = NULL;
+
+    if (postcopy_notify(POSTCOPY_NOTIFY_INBOUND_END, &err)) {
+        /* A back end that has died, say: RAM is as it should be all the same. */
+        error_report_err(err);
+    }
+}
+
+static bool is_armed(MigrationIncomingState *mis)
+{
+    UffdIncomingStats stats = { .size = sizeof(stats) };
+
+    return !uffd_incoming_get_stats(mis, &stats) && stats.fault_threads;
+}
+
 /* The library's part of a clean-up, and QEMU's own that goes with it. */
 int postcopy_ram_incoming_cleanup(MigrationIncomingState *mis)
 {
     UffdIncomingStats stats = { .size = sizeof(stats) };
-    bool armed = !uffd_incoming_get_stats(mis, &stats) && stats.fault_threads;
-    Error *err = NULL;
+    bool armed = is_armed(mis);
     int ret;
 
     if (mis->preempt_thread_status == PREEMPT_THREAD_CREATED) {
-        /* Before the last urgent pages arrive: an error behind them must not make the thread wait for a recovery. */
+        /*
+         * Before the last urgent pages arrive: an error behind them must not make the thread wait for a recovery. A thread
+         * that is late reads them all the same.
+         */
         mis->preempt_thread_status = PREEMPT_THREAD_QUIT;
     }
-    /* Devices withdraw their descriptors, which works while they are served. */
-    if (armed && postcopy_notify(POSTCOPY_NOTIFY_INBOUND_END, &err)) {
-        error_report_err(err);
-        return -1;
+    if (armed && (load.advised || !load.loading)) {
+        load.advised = false;
+        end_shared();
     }
-    ret = uffd_incoming_cleanup(mis);
+    /* After a failure the guest does not run, and never will: what is missing does not matter. */
+    ret = mis->state == MIGRATION_STATUS_FAILED ? uffd_incoming_abort(mis) : uffd_incoming_cleanup(mis);
     if (ret) {
         report(__func__);
+        if (!load.loading) {
+            /* Pages that the guest waits for will never come. Whoever calls this goes on as if all was well. */
+            migrate_set_state(&mis->state, MIGRATION_STATUS_POSTCOPY_ACTIVE, MIGRATION_STATUS_FAILED);
+            exit(EXIT_FAILURE);
+        }
         return ret;
     }
     mis->preempt_thread_status = PREEMPT_THREAD_NONE;
@@ -357,6 +439,7 @@ void postcopy_register_shared_ufd(struct PostCopyFD *pcfd)
     memcpy(&shared, pcfd, sizeof(shared));
     if (uffd_incoming_add_shared_fd(migration_incoming_get_current(), &shared)) {
         report(pcfd->idstr);
+        load.unserved = true;
     }
 }
 
@@ -405,6 +488,122 @@ static int fail_load(const char *why, int ret)
     return ret;
 }
 
+static int fail_load_with(Error *err, int ret)
+{
+    fail_load(error_get_pretty(err), ret);
+    error_free(err);
+    return ret;
+}
+
+static void clear_error(void)
+{
+    MigrationState *s = migrate_get_current();
+
+    WITH_QEMU_LOCK_GUARD(&s->error_mutex) {
+        error_free(s->error);
+        s->error = NULL;
+    }
+}
+
+void uffd_glue_capability_differs(int capability, bool saved_with)
+{
+    g_autofree char *why = NULL;
+
+    if (!uffd_glue_is_lazy()) {
+        return;
+    }
+    why = g_strdup_printf("the snapshot was taken with %s %s%s", MigrationCapability_str(capability),
+                          saved_with ? "on" : "off",
+                          capability == MIGRATION_CAPABILITY_X_IGNORE_SHARED ? ": not all RAM is in it" : "");
+    fail_load(why, -EINVAL);
+}
+
+bool uffd_glue_refuses(const char *what, Error **errp)
+{
+    if (load.loading) {
+        error_setg(errp, "%s: not while RAM is loaded from a snapshot (until query-migrate says completed)", what);
+    } else if (migration_in_incoming_postcopy()) {
+        error_setg(errp, "%s: not during an incoming postcopy", what);
+    } else {
+        return false;
+    }
+    return true;
+}
+
+bool uffd_glue_is_loading(void)
+{
+    return load.loading;
+}
+
+/* What a load has changed of QEMU: put back, after it has come to its end or failed. */
+static void end_load(void)
+{
+    MigrationState *s = migrate_get_current();
+
+    load.loading = false;
+    qatomic_set(&load.paused, false);
+    load.ended_ms = qemu_clock_get_ms(QEMU_CLOCK_REALTIME);
+    migrate_del_blocker(&load.blocker);
+    postcopy_state_set(POSTCOPY_INCOMING_END);
+    /* Together with mapped-ram they are for loading only: a migration away could not be completed with them. */
+    s->capabilities[MIGRATION_CAPABILITY_POSTCOPY_RAM] = false;
+    s->capabilities[MIGRATION_CAPABILITY_POSTCOPY_PREEMPT] = false;
+    object_unref(OBJECT(s));
+}
+
+/* What speaks against a load, found out before anything is changed. */
+static int check_load(MigrationIncomingState *mis, Object *ioc)
+{
+    Error *err = NULL;
+
+    if (!object_dynamic_cast(ioc, TYPE_QIO_CHANNEL_FILE)) {
+        return fail_load("only from a file", -EINVAL);
+    }
+    if (ram_block_discard_is_disabled()) {
+        /* They would go on with the pages that are there now, while the guest gets others. */
+        return fail_load("a device has pinned RAM, or needs it to stay as it is (VFIO, vDPA, an encrypted guest): "
+                         "load without postcopy-ram", -EBUSY);
+    }
+    if (postcopy_notify(POSTCOPY_NOTIFY_PROBE, &err)) {
+        return fail_load_with(err, -EOPNOTSUPP);
+    }
+    return 0;
+}
+
+/*
+ * vhost-user back ends fault in shared RAM themselves, once the guest runs. Each gives a userfaultfd to be served
+ * (ADVISE), and registers with it what it maps from then on (LISTEN).
+ */
+static int tell_back_ends(enum PostcopyNotifyReason reason)
+{
+    Error *err = NULL;
+
+    load.advised = true;
+    if (postcopy_notify(reason, &err)) {
+        return fail_load_with(err, -EIO);
+    }
+    return load.unserved ? fail_load("a vhost-user back end cannot be served", -EIO) : 0;
+}
+
+/* RAM blocks that grow while a guest runs (its ACPI tables) have to be as long as they were. */
+static void resize_blocks(UffdSnapshot *snapshot)
+{
+    UffdSnapshotBlock held = { .size = sizeof(held) };
+
+    for (size_t i = 0; !uffd_snapshot_block(snapshot, i, &held); i++) {
+        RAMBlock *rb = qemu_ram_block_by_name(held.idstr);
+        Error *err = NULL;
+
+        /* What does not fit otherwise the library refuses, by name. */
+        if (rb && rb->flags & RAM_RESIZEABLE) {
+            memory_region_ram_resize(rb->mr, held.length, &err);
+        }
+        if (err) {
+            error_report_err(err);
+        }
+    }
+}
+
 int uffd_glue_load_ram(MigrationIncomingState *mis)
 {
     Object *ioc = OBJECT(qemu_file_get_ioc(mis->from_src_file));
@@ -413,13 +612,15 @@ int uffd_glue_load_ram(MigrationIncomingState *mis)
         .flags = migrate_direct_io() ? UFFD_LOAD_DIRECT_IO : 0,
     };
     UffdSnapshot *snapshot;
+    Error *err = NULL;
     int ret;
 
     if (!uffd_glue_is_lazy()) {
         return 0;
     }
-    if (!object_dynamic_cast(ioc, TYPE_QIO_CHANNEL_FILE)) {
-        return fail_load("only from a file", -EINVAL);
+    ret = check_load(mis, ioc);
+    if (ret) {
+        return ret;
     }
     ret = uffd_glue_configure(mis);
     if (ret) {
@@ -430,16 +631,27 @@ int uffd_glue_load_ram(MigrationIncomingState *mis)
         ret = -errno;
         return fail_load(uffd_incoming_error(), ret);
     }
-    load.loading = true;
-    load.started = load.complete = false;
-    qatomic_set(&load.active, false);
-    qatomic_set(&load.paused, false);
-    qatomic_set(&load.decision, UNDECIDED);
-    ret = uffd_incoming_load_snapshot(mis, snapshot, &config);
-    if (ret) {
-        load.loading = false;
-        fail_load(uffd_incoming_error(), ret);
+    /* No migration, no savevm: RAM is not all there, and the state of this load has to stay what query-migrate tells. */
+    error_setg(&load.blocker, "RAM is being loaded from a snapshot (until query-migrate says completed)");
+    if (migrate_add_blocker_internal(&load.blocker, &err)) {
+        uffd_snapshot_close(snapshot);
+        return fail_load_with(err, -EBUSY);
     }
+    resize_blocks(snapshot);
+    load.loading = true;
+    /* QEMU may be told to end during the load. */
+    object_ref(OBJECT(migrate_get_current()));
+    load.began_ms = qemu_clock_get_ms(QEMU_CLOCK_REALTIME);
+    ret = tell_back_ends(POSTCOPY_NOTIFY_INBOUND_ADVISE);
+    if (!ret) {
+        ret = uffd_incoming_load_snapshot(mis, snapshot, &config);
+        if (ret) {
+            fail_load(uffd_incoming_error(), ret);
+        } else {
+            ret = tell_back_ends(POSTCOPY_NOTIFY_INBOUND_LISTEN);
+        }
+    }
+    /* After a failure uffd_glue_forget() undoes the rest. */
     uffd_snapshot_close(snapshot);
     return ret;
 }
@@ -467,8 +679,8 @@ static void show_pause(MigrationIncomingState *mis)
 void uffd_glue_before_start(MigrationIncomingState *mis)
 {
     if (load.loading) {
-        /* Balloons and the like stay off the RAM, as during a postcopy. */
-        postcopy_state_set(POSTCOPY_INCOMING_DISCARD);
+        /* Balloons and the like stay off the RAM, as during a postcopy; RAM blocks may grow, as then. */
+        postcopy_state_set(POSTCOPY_INCOMING_RUNNING);
         migrate_set_state(&mis->state, MIGRATION_STATUS_ACTIVE, MIGRATION_STATUS_POSTCOPY_ACTIVE);
         qatomic_set_mb(&load.active, true);
         show_pause(mis);
@@ -478,10 +690,12 @@ void uffd_glue_before_start(MigrationIncomingState *mis)
 /* Once the guest runs and every page is in place. */
 static void finish_load(MigrationIncomingState *mis)
 {
-    postcopy_ram_incoming_cleanup(mis);
-    load.loading = false;
-    postcopy_state_set(POSTCOPY_INCOMING_END);
+    if (postcopy_ram_incoming_cleanup(mis)) {
+        return;
+    }
+    end_load();
     /* Paused it may still be: the page that could not be read has come at another's attempt. */
+    clear_error();
     migrate_set_state(&mis->state, MIGRATION_STATUS_POSTCOPY_PAUSED, MIGRATION_STATUS_POSTCOPY_ACTIVE);
     migrate_set_state(&mis->state, MIGRATION_STATUS_POSTCOPY_ACTIVE, MIGRATION_STATUS_COMPLETED);
     migration_incoming_state_destroy();
@@ -513,6 +727,51 @@ static void *abort_thread(void *opaque)
     return NULL;
 }
 
+/*
+ * While a page cannot be read: QEMU can be told to end, and threads that wait for the page keep it from that, the main
+ * thread perhaps among them. They are not let go, since the guest and its disks would see zeros: the process ends as it is.
+ */
+static void *quit_watch(void *opaque)
+{
+    enum { STEP_MS = 100, GRACE_MS = 1000 };
+
+    do {
+        int waited_ms = 0;
+
+        while (load.loading && qatomic_read(&load.paused)) {
+            bool asked = qatomic_read(&load.quit) || qemu_shutdown_requested_get();
+
+            waited_ms = asked && shutdown_action == SHUTDOWN_ACTION_POWEROFF ? waited_ms + STEP_MS : 0;
+            if (waited_ms > GRACE_MS) {
+                error_report("fast snapshot load: QEMU ends, and leaves alone what waits for RAM that cannot be read");
+                _exit(EXIT_FAILURE);
+            }
+            g_usleep(STEP_MS * 1000);
+        }
+        qatomic_set_mb(&load.watched, false);
+    } while (qatomic_read(&load.paused) && !qatomic_xchg(&load.watched, true));
+    return NULL;
+}
+
+void uffd_glue_command_queued(const char *command)
+{
+    if (command && !strcmp(command, "quit") && load.loading && qatomic_read(&load.paused)) {
+        shutdown_action = SHUTDOWN_ACTION_POWEROFF;
+        qatomic_set(&load.quit, true);
+    }
+}
+
+static void pause_load(MigrationIncomingState *mis)
+{
+    QemuThread thread;
+
+    qatomic_set_mb(&load.paused, true);
+    if (!qatomic_xchg(&load.watched, true)) {
+        qemu_thread_create(&thread, "uffd/quit", quit_watch, NULL, QEMU_THREAD_DETACHED);
+    }
+    show_pause(mis);
+}
+
 /* On a thread of the library. */
 static void on_event(MigrationIncomingState *mis, int what, int error)
 {
@@ -533,8 +792,7 @@ static void on_event(MigrationIncomingState *mis, int what, int error)
         error_free(err);
         switch (qatomic_cmpxchg(&load.decision, UNDECIDED, error)) {
         case GUEST_WILL_RUN:
-            qatomic_set_mb(&load.paused, true);
-            show_pause(mis);
+            pause_load(mis);
             break;
         case UNDECIDED:
             /* The main thread may wait for this very page while it loads a device. It has to find out that it failed. */
@@ -549,6 +807,7 @@ bool uffd_glue_recover(MigrationIncomingState *mis)
     if (!load.loading) {
         return false;
     }
+    clear_error();
     qatomic_set_mb(&load.paused, false);
     migrate_set_state(&mis->state, MIGRATION_STATUS_POSTCOPY_PAUSED, MIGRATION_STATUS_POSTCOPY_ACTIVE);
     uffd_glue_resume(mis);
@@ -557,9 +816,52 @@ bool uffd_glue_recover(MigrationIncomingState *mis)
 
 void uffd_glue_forget(MigrationIncomingState *mis)
 {
-    if (load.loading) {
-        uffd_incoming_abort(mis);
-        load.loading = false;
-        postcopy_state_set(POSTCOPY_INCOMING_END);
+    if (load.advised) {
+        load.advised = false;
+        end_shared();
     }
+    if (is_armed(mis)) {
+        uffd_incoming_abort(mis);
+    }
+    if (load.loading) {
+        end_load();
+    }
+}
+
+/* ------------------------------------------------------------ query-migrate */
+
+void uffd_glue_fill_info(MigrationInfo *info)
+{
+    MigrationIncomingState *mis = migration_incoming_get_current();
+    UffdIncomingStats stats = { .size = sizeof(stats) };
+    int64_t now_ms = load.ended_ms ? load.ended_ms : qemu_clock_get_ms(QEMU_CLOCK_REALTIME);
+
+    /* A migration away tells of itself. */
+    if (!load.began_ms || migrate_get_current()->state != MIGRATION_STATUS_NONE || uffd_incoming_get_stats(mis, &stats)) {
+        return;
+    }
+    info->has_total_time = true;
+    info->total_time = now_ms - load.began_ms;
+    info->ram = g_new0(MigrationStats, 1);
+    info->ram->total = stats.bytes_total;
+    info->ram->transferred = stats.bytes_loaded;
+    info->ram->remaining = stats.bytes_total - stats.bytes_loaded;
+    info->ram->normal = stats.pages_placed;
+    info->ram->duplicate = stats.zero_pages_placed;
+    info->ram->postcopy_requests = stats.faults;
+    info->ram->page_size = qemu_target_page_size();
+}
+
+MigrationInfo *uffd_glue_query(void)
+{
+    MigrationState *s = migrate_get_current();
+    MigrationInfo *info = g_new0(MigrationInfo, 1);
+
+    info->status = migration_incoming_get_current()->state;
+    info->has_status = info->status != MIGRATION_STATUS_NONE;
+    uffd_glue_fill_info(info);
+    WITH_QEMU_LOCK_GUARD(&s->error_mutex) {
+        info->error_desc = s->error ? g_strdup(error_get_pretty(s->error)) : NULL;
+    }
+    return info;
 }
