@@ -57,7 +57,8 @@ class Vm:
         self._qmp, qmp = socket.socketpair()
         self._stderr = tempfile.TemporaryFile()
         self._happenings = collections.deque()
-        self._replies = collections.deque()
+        self._replies = {}
+        self._sent = 0
         self._qmp_buffer = b""
         # The start of a line that the guest was in the middle of.
         self.serial_rest = serial_head
@@ -104,7 +105,7 @@ class Vm:
             if "event" in message:
                 self._happenings.append(Event(now, message["event"], message.get("data", {})))
             elif "QMP" not in message:
-                self._replies.append(message)
+                self._replies[message.get("id")] = message
         return data
 
     def _read(self, timeout):
@@ -122,21 +123,30 @@ class Vm:
         # Not through our offset: it is QEMU's as well.
         return os.pread(self._stderr.fileno(), 1 << 20, 0).decode(errors="replace").strip()
 
-    def command(self, command, timeout=120, oob=False, **arguments):
-        """A QMP command; what it returned. Out of band, it does not need QEMU's main thread."""
+    def send(self, command, oob=False, **arguments):
+        """Sends a QMP command, and does not wait for its reply."""
+        self._sent += 1
         arguments = {name.replace("_", "-"): value for name, value in arguments.items()}
-        request = {"exec-oob" if oob else "execute": command, "arguments": arguments}
+        request = {"exec-oob" if oob else "execute": command, "arguments": arguments, "id": self._sent}
         try:
             self._qmp.sendall(json.dumps(request).encode())
         except BrokenPipeError:
             pass  # _read() tells why.
+        return self._sent
+
+    def command(self, command, timeout=120, oob=False, **arguments):
+        """A QMP command; what it returned. Out of band, it does not need QEMU's main thread."""
+        return self.reply(self.send(command, oob, **arguments), command, timeout)
+
+    def reply(self, number, command, timeout=120):
+        """What a command that was sent has returned."""
         deadline = time.monotonic() + timeout
-        while not self._replies:
+        while number not in self._replies:
             left = deadline - time.monotonic()
             if left <= 0:
                 raise VmError(f"{command}: no reply within {timeout} s")
             self._read(left)
-        reply = self._replies.popleft()
+        reply = self._replies.pop(number)
         if "error" in reply:
             raise VmError(f"{command}: {reply['error']['desc']}")
         return reply["return"]
@@ -156,19 +166,41 @@ class Vm:
 
     def quit(self):
         """Ends QEMU, and reads all that the guest had said."""
-        self._qmp.sendall(b'{"execute": "quit"}')
-        deadline = time.monotonic() + 60
+        self.send("quit")
+        self.await_end(60)
+
+    def signal(self, number):
+        self._process.send_signal(number)
+
+    def await_end(self, timeout):
+        """QEMU has been told to end: reads all that there is until it has."""
+        deadline = time.monotonic() + timeout
         try:
             while time.monotonic() < deadline:
                 self._read(deadline - time.monotonic())
         except VmEnded:
             return
-        raise VmError("quit: QEMU still runs after 60 s")
+        raise VmError(f"QEMU still runs after {timeout} s")
+
+    @property
+    def pid(self):
+        return self._process.pid
+
+    def say(self, line):
+        """Types a line on the guest's serial console."""
+        self._serial.sendall(line.encode() + b"\n")
+
+    def monitor(self, line):
+        """A command of the human monitor; what it answered."""
+        return self.command("human-monitor-command", command_line=line).strip()
+
+    def set_capabilities(self, **states):
+        self.command("migrate-set-capabilities", capabilities=[
+            {"capability": name.replace("_", "-"), "state": state} for name, state in states.items()])
 
     def enable_mapped_ram(self, multifd, lazy=False, direct_io=False):
-        capabilities = {"events": True, "mapped-ram": True, "multifd": multifd, "postcopy-ram": lazy}
-        self.command("migrate-set-capabilities", capabilities=[
-            {"capability": name, "state": True} for name, state in capabilities.items() if state])
+        capabilities = {"events": True, "mapped_ram": True, "multifd": multifd, "postcopy_ram": lazy}
+        self.set_capabilities(**{name: state for name, state in capabilities.items() if state})
         if direct_io:
             self.command("migrate-set-parameters", direct_io=True)
 
