@@ -22,6 +22,7 @@ struct client {
     struct view view; /* of this process, or: */
     struct process *process;
     pthread_mutex_t using; /* the process */
+    atomic_uint wakes;
 };
 
 static int message(UffdSharedFd *shared, void *uffd_msg)
@@ -60,6 +61,12 @@ static int wake(UffdSharedFd *shared, RAMBlock *rb, uint64_t offset)
     const struct memory *memory = machine_memory(client->machine, rb);
 
     CHECK(memory != NULL && !memory->removed);
+    /* Now and then it takes its time: whoever removes the block meanwhile has to wait for it. */
+    struct random random = random_of(client->machine->plan->seed ^ offset, client->wakes++);
+    if (random_permille(&random, 10)) {
+        random_sleep(&random, 500);
+        CHECK(!memory->removed);
+    }
     if (memory != client->memory) {
         return 0;
     }

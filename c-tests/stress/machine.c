@@ -221,14 +221,17 @@ static bool is_poisoned(const struct memory *memory, size_t page)
 /*
  * What is in the RAM before the set-up, in runs: something that stays (of the first time, a byte everywhere), or nothing,
  * which becomes what the source has. A load that empties the RAM replaces it all; it refuses a private mapping with
- * something in the file behind it. What is poisoned does not stay.
+ * something in the file behind it. What is poisoned does not stay. Writing can bring a whole huge page: what is to be empty is emptied
+ * afterwards.
  */
 static void prepare(struct machine *machine, struct memory *memory)
 {
     const struct machine_plan *plan = machine->plan;
     const bool stays = !plan->load || plan->keep_present;
     const RAMBlock *rb = memory->rb;
+    bool *empties = calloc(rb->pages, sizeof(*empties));
 
+    CHECK(empties != NULL);
     memory->leaving = memory->removed = false;
     for (size_t page = 0; page < rb->pages;) {
         const bool chosen = random_percent(&machine->random, machine->setup > 0 ? plan->percent_emptied : 80);
@@ -239,9 +242,8 @@ static void prepare(struct machine *machine, struct memory *memory)
             struct page *it = &memory->pages[page];
             const bool empty = all_empty || (stays && is_poisoned(memory, page));
 
-            if (empty) {
-                ram_discard(rb, page, 1);
-            } else if (machine->setup == 0) {
+            empties[page] = empty;
+            if (!empty && machine->setup == 0) {
                 memory_becomes(memory, page, (uint8_t)(page % 255 + 1));
             }
             if (empty || !stays) {
@@ -252,6 +254,12 @@ static void prepare(struct machine *machine, struct memory *memory)
             memory_note(memory, page, it->kept ? "is kept" : "is missing", machine->setup);
         }
     }
+    for (size_t page = 0; page < rb->pages; page++) {
+        if (empties[page]) {
+            ram_discard(rb, page, 1);
+        }
+    }
+    free(empties);
 }
 
 static int arm(struct machine *machine)
