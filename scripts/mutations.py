@@ -142,6 +142,20 @@ MUTATIONS = [
         "if in_vain || time > Duration::ZERO {",
     ),
     Mutation(
+        "all RAM is served by the first fault thread",
+        "serve-shared-fault-threads",
+        "src/incoming/registration.rs",
+        "        (stripe % self.uffds, ",
+        "        (stripe % self.uffds.min(1), ",
+    ),
+    Mutation(
+        "however many loader threads are asked for, there is one",
+        "snapshot-shared-load-many-threads",
+        "src/snapshot/load.rs",
+        "threads: config.loader_threads.max(1) as usize,",
+        "threads: 1,",
+    ),
+    Mutation(
         "what the page cache holds of a unit is read once more",
         "snapshot-shared-half-cached",
         "src/snapshot/pages.rs",

@@ -4,6 +4,7 @@
  * threads: every byte is right, every page is asked for once, and with one fault thread the handler never
  * runs twice at a time.
  */
+#define _GNU_SOURCE
 #include <stdlib.h>
 #include <string.h>
 
@@ -14,12 +15,38 @@
 
 static MigrationIncomingState *vm;
 static atomic_uint running;
+static _Atomic pid_t served_by[4]; /* the threads on which the handler has run */
+
+static void note_thread(void)
+{
+    for (int i = 0; served_by[i] != gettid(); i++) {
+        pid_t none = 0;
+
+        CHECK(i < 3 || served_by[i] == 0);
+        atomic_compare_exchange_strong(&served_by[i], &none, gettid());
+        if (served_by[i] == gettid()) {
+            return;
+        }
+    }
+}
+
+static unsigned threads_that_served(void)
+{
+    unsigned count = 0;
+
+    for (int i = 0; i < 4; i++) {
+        count += served_by[i] != 0;
+        served_by[i] = 0;
+    }
+    return count;
+}
 
 static int serve(MigrationIncomingState *mis, RAMBlock *rb, ram_addr_t offset, void *fault_address)
 {
     if (++running > 1 && mis->config.fault_threads == 1) {
         FAIL("expected one handler at a time, saw %u", running);
     }
+    note_thread();
     int returned = vm_serve_page(mis, rb, offset, fault_address);
     running--;
     return returned;
@@ -56,6 +83,7 @@ static void check_threads(unsigned fault_threads)
         CHECK_EQ(pthread_join(threads[i], NULL), 0);
     }
     CHECK_EQ(vm->handled, 2 * PAGES);
+    CHECK_EQ(threads_that_served(), fault_threads);
     CHECK_OK(uffd_incoming_cleanup(vm));
     CHECK_EQ(vm_stats(vm).pages_placed, 2 * PAGES);
     CHECK_EQ(vm_stats(vm).pages_requested, 2 * PAGES);

@@ -66,6 +66,21 @@ bool machine_excuses(const struct machine *machine, const struct memory *memory,
     return (machine->ending && error == -EINVAL) || (memory->leaving && error == -ENOENT);
 }
 
+bool machine_waits_for_huge_pages(const struct memory *memory, int error)
+{
+    return error == -ENOMEM && memory->kind >= RAM_HUGETLB_PRIVATE;
+}
+
+static bool may_wait_for_huge_pages(const struct machine *machine, int error)
+{
+    unsigned i = 0;
+
+    while (i < machine->plan->block_count && !machine_waits_for_huge_pages(&machine->memories[i], error)) {
+        i++;
+    }
+    return i < machine->plan->block_count;
+}
+
 static void record_event(MigrationIncomingState *mis, int what, int error)
 {
     struct machine *machine = machine_of(mis);
@@ -343,7 +358,7 @@ static bool await_load(struct machine *machine)
 
     watch_doing("waits for the load", NULL, 0);
     while ((waited = uffd_incoming_wait(&machine->vm, 100)) != 0 && machine->poisoned_events == 0) {
-        if (waited == -EIO && machine->plan->cuts) {
+        if ((waited == -EIO && machine->plan->cuts) || may_wait_for_huge_pages(machine, waited)) {
             random_sleep(&machine->random, 1000);
         } else if (waited != -ETIMEDOUT) {
             FAIL("waiting for the load: expected 0, saw %d: %s", waited, uffd_incoming_error());

@@ -52,6 +52,9 @@ void machine_lose(struct machine *machine, struct memory *memory);
 /* A failure of a call that is none: the mis is not armed any more, or the block is not known any more. */
 bool machine_excuses(const struct machine *machine, const struct memory *memory, int error);
 
+/* A failure for want of a huge page: whoever else has them now may give them back, and the page is asked for again. */
+bool machine_waits_for_huge_pages(const struct memory *memory, int error);
+
 /* Lives the whole life of a machine. */
 void machine_run(const struct machine_plan *plan);
 

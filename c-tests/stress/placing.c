@@ -63,7 +63,7 @@ void placing_some(struct machine *machine, struct memory *memory, size_t page, s
     if (pages > 0) {
         const int placed = place(machine, memory, page, pages, random, temp);
 
-        if (placed != 0 && !machine_excuses(machine, memory, placed)) {
+        if (placed != 0 && !machine_excuses(machine, memory, placed) && !machine_waits_for_huge_pages(memory, placed)) {
             FAIL("placing %zu pages from page %zu of %s: expected 0, saw %d: %s", pages, page, memory->rb->idstr, placed,
                  uffd_incoming_error());
         }
