@@ -185,6 +185,12 @@ _Static_assert(sizeof(ram_addr_t) == sizeof(uintptr_t), "ram_addr_t must have th
 #define UFFD_LOAD_NO_HUGE_PAGES (1 << 3)
 
 /**
+ * UffdLoadConfig.flags: do not look for pages of zeros among what the snapshot holds as data. Without it, such a page is placed as
+ * zeros, which take no memory: a flat dump is full of them. The scan ends at a page's first byte that is not zero.
+ */
+#define UFFD_LOAD_NO_ZERO_SCAN (1 << 5)
+
+/**
  * The caller's state of an incoming migration or restore: a handle. The library never looks inside; it knows a mis
  * by its address and hands it back to every callback. QEMU's own struct fits; so does any struct of yours, cast.
  */
@@ -414,7 +420,7 @@ typedef struct UffdLoadConfig {
     size_t size;
     /**
      * UFFD_LOAD_KEEP_PRESENT, UFFD_LOAD_NO_BACKGROUND, UFFD_LOAD_DIRECT_IO,
-     * UFFD_LOAD_NO_HUGE_PAGES, or'ed. Any other bit is -EINVAL.
+     * UFFD_LOAD_NO_HUGE_PAGES, UFFD_LOAD_NO_ZERO_SCAN, or'ed. Any other bit is -EINVAL.
      */
     uint64_t flags;
     /**

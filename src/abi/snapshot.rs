@@ -112,13 +112,17 @@ pub unsafe extern "C" fn uffd_incoming_load_snapshot(
         } else {
             // SAFETY: not NULL, and so a struct that starts with its size.
             let config = unsafe { structs::read(config) }?;
-            const FLAGS: u64 =
-                UFFD_LOAD_KEEP_PRESENT | UFFD_LOAD_NO_BACKGROUND | UFFD_LOAD_DIRECT_IO | UFFD_LOAD_NO_HUGE_PAGES;
+            const FLAGS: u64 = UFFD_LOAD_KEEP_PRESENT
+                | UFFD_LOAD_NO_BACKGROUND
+                | UFFD_LOAD_DIRECT_IO
+                | UFFD_LOAD_NO_HUGE_PAGES
+                | UFFD_LOAD_NO_ZERO_SCAN;
             ensure!(config.flags & !FLAGS == 0, EINVAL, "unknown flag {:#x} in UffdLoadConfig", config.flags & !FLAGS);
             LoadConfig {
                 keep_present: config.flags & UFFD_LOAD_KEEP_PRESENT != 0,
                 background: config.flags & UFFD_LOAD_NO_BACKGROUND == 0,
                 direct_io: config.flags & UFFD_LOAD_DIRECT_IO != 0,
+                zero_scan: config.flags & UFFD_LOAD_NO_ZERO_SCAN == 0,
                 no_huge_pages: config.flags & UFFD_LOAD_NO_HUGE_PAGES != 0,
                 loader_threads: config.loader_threads,
                 channels: config.channels,

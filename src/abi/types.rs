@@ -314,6 +314,10 @@ pub const UFFD_LOAD_DIRECT_IO: u64 = 1 << 2;
 /// space in 2025.
 pub const UFFD_LOAD_NO_HUGE_PAGES: u64 = 1 << 3;
 
+/// UffdLoadConfig.flags: do not look for pages of zeros among what the snapshot holds as data. Without it, such a page is placed as
+/// zeros, which take no memory: a flat dump is full of them. The scan ends at a page's first byte that is not zero.
+pub const UFFD_LOAD_NO_ZERO_SCAN: u64 = 1 << 5;
+
 /// How to load a snapshot: uffd_incoming_load_snapshot().
 #[repr(C)]
 #[derive(Clone, Copy)]
@@ -321,7 +325,7 @@ pub struct UffdLoadConfig {
     /// sizeof(UffdLoadConfig).
     pub size: usize,
     /// UFFD_LOAD_KEEP_PRESENT, UFFD_LOAD_NO_BACKGROUND, UFFD_LOAD_DIRECT_IO,
-    /// UFFD_LOAD_NO_HUGE_PAGES, or'ed. Any other bit is -EINVAL.
+    /// UFFD_LOAD_NO_HUGE_PAGES, UFFD_LOAD_NO_ZERO_SCAN, or'ed. Any other bit is -EINVAL.
     pub flags: u64,
     /// How many threads load in the background. 0: one. At most 64. Each takes up to 10 MiB of memory of its own, more with
     /// host pages of more than 2 MiB, until the clean-up; and so does a fault thread.

@@ -251,6 +251,7 @@ impl Calls<'_> {
                 | flag(1, UFFD_LOAD_NO_BACKGROUND)
                 | flag(2, UFFD_LOAD_DIRECT_IO)
                 | flag(3, UFFD_LOAD_NO_HUGE_PAGES)
+                | flag(4, UFFD_LOAD_NO_ZERO_SCAN)
                 | flag(7, 1 << 40),
             loader_threads: self.pick(&[0, 1, 2, 2, 0, 0, 65, u32::MAX]),
             channels: self.pick(&[0, 0, 1, 2, 0, 0, 0, 100]),

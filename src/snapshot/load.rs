@@ -29,6 +29,8 @@ pub struct LoadConfig {
     /// Read what is not in the page cache past it, and leave it out of that: faster from a disk, for a snapshot that is not
     /// restored again soon.
     pub direct_io: bool,
+    /// Look for pages of zeros among what the snapshot holds as data: they are placed as zeros, which take no memory.
+    pub zero_scan: bool,
     /// Make no huge pages, also where the RAM asks for them: pages are copied, and none is moved (UFFDIO_MOVE).
     pub no_huge_pages: bool,
     /// How many threads load in the background. 0: one.
@@ -49,6 +51,7 @@ impl Default for LoadConfig {
             keep_present: false,
             background: true,
             direct_io: false,
+            zero_scan: true,
             no_huge_pages: false,
             loader_threads: 0,
             channels: 0,
@@ -95,6 +98,7 @@ pub fn load(incoming: &Arc<Incoming>, snapshot: &Arc<Snapshot>, config: &LoadCon
         snapshot: snapshot.clone(),
         keep_present: config.keep_present,
         direct_io: config.direct_io,
+        zero_scan: config.zero_scan,
         no_huge_pages: config.no_huge_pages,
         extent,
         threads: config.loader_threads.max(1) as usize,
@@ -114,6 +118,7 @@ struct SnapshotLoad {
     snapshot: Arc<Snapshot>,
     keep_present: bool,
     direct_io: bool,
+    zero_scan: bool,
     no_huge_pages: bool,
     /// What to load in the background.
     extent: Option<Extent>,
@@ -231,7 +236,8 @@ impl PageHandler for SnapshotLoad {
 
 impl Load for SnapshotLoad {
     fn prepare(&self, table: &BlockTable, fault_threads: usize) -> Result<()> {
-        let pages = Pages::new(self.snapshot.clone(), self.direct_io, table, fault_threads + self.threads())?;
+        let workers = fault_threads + self.threads();
+        let pages = Pages::new(self.snapshot.clone(), self.direct_io, self.zero_scan, table, workers)?;
         let around = (0..fault_threads).map(|_| Around::default()).collect();
         let (order, file) = (Order::new(table)?, self.snapshot.mapped_file()?);
         let prepared = self.prepared.set(Prepared { pages, order, around, file });

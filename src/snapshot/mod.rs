@@ -23,6 +23,7 @@ mod recorder;
 #[cfg(test)]
 mod tests;
 mod working_set;
+mod zero_pages;
 
 pub use block::SnapshotBlock;
 pub use file::Snapshot;

@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 use std::os::fd::{AsFd, OwnedFd};
+use std::slice;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -11,6 +12,7 @@ use super::buffers::Buffers;
 use super::file::Snapshot;
 use super::order::UNIT;
 use super::patience::Patience;
+use super::zero_pages;
 use crate::error::{Result, ensure, error};
 use crate::incoming::{Engine, Filling};
 use crate::kernel::HUGE_PAGE;
@@ -24,6 +26,8 @@ pub(super) struct Pages {
     snapshot: Arc<Snapshot>,
     /// The snapshot's file, to be read past the page cache where it is not in that.
     direct: Option<OwnedFd>,
+    /// Pages of zeros are looked for among what is read.
+    scans_for_zeros: bool,
     patience: Patience,
     /// For each RAM block, by its index in the table: which of the snapshot's it is.
     sources: Box<[usize]>,
@@ -43,6 +47,14 @@ enum Cause {
 }
 
 impl Cause {
+    /// Places pages that are zeros.
+    fn place_zeros(self, engine: &Engine, index: usize, pages: Range<usize>) -> Result<()> {
+        match self {
+            Cause::Fault => engine.place(index, pages, Filling::Zeros),
+            Cause::Load | Cause::LoadAtHand => engine.place_zeros(index, pages),
+        }
+    }
+
     /// Zeros up to so many bytes are read along with data.
     fn gap(self) -> u64 {
         match self {
@@ -65,12 +77,18 @@ pub(super) enum AtHand {
 
 impl Pages {
     /// Matches the blocks.
-    pub fn new(snapshot: Arc<Snapshot>, direct_io: bool, table: &BlockTable, workers: usize) -> Result<Self> {
+    pub fn new(
+        snapshot: Arc<Snapshot>,
+        direct_io: bool,
+        scans_for_zeros: bool,
+        table: &BlockTable,
+        workers: usize,
+    ) -> Result<Self> {
         let sources = match_blocks(&snapshot, table)?;
         let direct = direct_io.then(|| snapshot.open_direct()).transpose()?;
         let room = table.largest_page_size().max(UNIT);
         let buffers = (0..workers).map(|_| Buffers::new(room)).collect::<Result<_>>()?;
-        Ok(Self { snapshot, direct, patience: Patience::default(), sources, buffers })
+        Ok(Self { snapshot, direct, scans_for_zeros, patience: Patience::default(), sources, buffers })
     }
 
     /// Which of the snapshot's blocks the RAM block with this index is.
@@ -150,10 +168,48 @@ impl Pages {
 
     /// Places a unit that has been fetched.
     fn move_unit(&self, engine: &Engine, worker: usize, index: usize, unit: &Range<usize>) -> Result<()> {
-        let buffers = &self.buffers[worker];
-        // SAFETY: each worker has a buffer to itself, which holds the unit and nothing else.
+        let (buffers, block) = (&self.buffers[worker], engine.block(index));
+        // SAFETY: each worker has a buffer to itself, which holds the unit.
+        let bytes = unsafe { slice::from_raw_parts(buffers.unit(), block.offset_of(unit.len())) };
+        if self.scans_for_zeros && zero_pages::are_most(bytes, block.page_size()) {
+            // SAFETY: as above.
+            return unsafe { self.place_data(engine, index, unit.clone(), buffers.unit(), Cause::Load) };
+        }
+        // SAFETY: each worker has a buffer to itself, which holds the unit and nothing else; `bytes` is not used any more.
         unsafe { engine.place_moving(index, unit.clone(), buffers.unit()) }?;
         buffers.unit_is_gone();
+        Ok(())
+    }
+
+    /// Places pages whose bytes were read: all but those that turn out to be zeros, which are placed as such.
+    ///
+    /// # Safety
+    /// The bytes of the pages at `from` can be read, and nobody writes to them meanwhile.
+    unsafe fn place_data(
+        &self,
+        engine: &Engine,
+        index: usize,
+        pages: Range<usize>,
+        from: *const u8,
+        cause: Cause,
+    ) -> Result<()> {
+        if !self.scans_for_zeros {
+            return engine.place(index, pages, Filling::Bytes(from));
+        }
+        let block = engine.block(index);
+        // SAFETY: by this function's contract.
+        let bytes = unsafe { slice::from_raw_parts(from, block.offset_of(pages.len())) };
+        let mut at = pages.start;
+        for (count, zeros) in zero_pages::runs(bytes, block.page_size()) {
+            let run = at..at + count;
+            if zeros {
+                cause.place_zeros(engine, index, run)?;
+            } else {
+                let from = from.wrapping_add(block.offset_of(at - pages.start));
+                engine.place(index, run, Filling::Bytes(from))?;
+            }
+            at += count;
+        }
         Ok(())
     }
 
@@ -212,10 +268,7 @@ impl Pages {
     ) -> Result<usize> {
         let (source, block) = (self.sources[index], engine.block(index));
         let buffers = &self.buffers[worker];
-        let place_zeros = |pages| match cause {
-            Cause::Fault => engine.place(index, pages, Filling::Zeros),
-            Cause::Load | Cause::LoadAtHand => engine.place_zeros(index, pages),
-        };
+        let place_zeros = |pages| cause.place_zeros(engine, index, pages);
         // A host page can hold target pages of both kinds.
         let first_of = |run: Run| match block.page_of(run.length as usize) {
             zeros if run.kind == Kind::Zero && zeros > 0 => (zeros, true),
@@ -242,7 +295,8 @@ impl Pages {
                 if zeros {
                     place_zeros(pages)?;
                 } else {
-                    engine.place(index, pages, Filling::Bytes(buffers.pages().wrapping_add(done)))?;
+                    // SAFETY: the worker's own memory, of which so much has been filled.
+                    unsafe { self.place_data(engine, index, pages, buffers.pages().wrapping_add(done), cause) }?;
                 }
                 at += count;
             }

@@ -106,6 +106,7 @@ fn play_out(rig: &Rig<'_>, loading: &Loading, ram: &Arc<Ram>, touchers: &mut Tou
         keep_present: loading.keep_present,
         direct_io: loading.direct_io,
         no_huge_pages: false,
+        zero_scan: true,
         background: loading.background,
         loader_threads: loading.loader_threads,
         channels: 1,
