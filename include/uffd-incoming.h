@@ -653,6 +653,12 @@ int uffd_incoming_drop_ram_block(struct MigrationIncomingState *mis,
  * `handler`, allocates `channels` temporary pages (each of the largest block page size) and one zero page, starts the
  * fault threads and registers every RAM block for missing pages. It never discards: what is present stays.
  *
+ * Missing pages arrive only in the mappings that were added as RAM blocks, and in those of clients (uffd_incoming_add_shared_fd()).
+ * Nobody else may touch missing pages of shared RAM meanwhile, neither by another mapping of the same memfd nor by read() or
+ * write() of its descriptor: Linux makes a page of zeros there for good, which then counts as present. The library cannot know:
+ * such an access is told to no one. A child of fork() has no registration: missing private pages are zeros to it, and missing
+ * shared ones become zeros for the parent, too. Set MADV_DONTFORK on the RAM before (QEMU does): the child then has none of it.
+ *
  * All or nothing: after a failure no descriptor, thread, mapping or registration is left, and it may be tried again.
  * -EINVAL: no handler, no channel, no RAM block, or RAM that userfaultfd cannot serve (a file on a disk); -EPERM:
  * userfaultfd is not permitted, or the RAM may not be written to; -ENOSYS: this kernel has no userfaultfd; -EBUSY: armed
@@ -887,7 +893,7 @@ void uffd_snapshot_close(struct UffdSnapshot *snap);
  * Blocks are matched by name, and both sides must have the same ones with the same lengths: otherwise -EINVAL, before
  * anything is changed. Memory that cannot be emptied gives -EINVAL, too: locked memory (mlock), or a private mapping of a file
  * that holds data or is not open in this process. So does RAM that is a mapping of the snapshot's own file: loading would
- * destroy the snapshot. (With UFFD_LOAD_KEEP_PRESENT, a block may map its own bytes of a flat image: then they are present.)
+ * destroy the snapshot. -EPERM: a memfd behind a block is sealed (F_SEAL_FUTURE_WRITE), so that it cannot be emptied. (With UFFD_LOAD_KEEP_PRESENT, a block may map its own bytes of a flat image: then they are present.)
  * Emptying needs /proc: -EOPNOTSUPP where /proc/thread-self/maps cannot be read. Without /proc, use UFFD_LOAD_KEEP_PRESENT and
  * RAM that is empty. A later failure is as complete as that of a set-up, but has emptied the RAM.
  * Fails like uffd_setup_incoming(), with -EINVAL for more than 64 loader threads, too, and with what creating a file beside
@@ -895,6 +901,10 @@ void uffd_snapshot_close(struct UffdSnapshot *snap);
  *
  * Zeros take no memory where that can be: in shared RAM (memfd, tmpfs) and in hugetlbfs they stay holes. They count as received
  * when the load has begun (long runs), or has come to them; a thread or a client that touches one gets a page of zeros.
+ *
+ * Pin RAM for a device after the load (VFIO, vDPA, io_uring's fixed buffers), or use UFFD_LOAD_KEEP_PRESENT: emptying detaches
+ * pages that are pinned, and the device goes on with those, unseen by the guest. The library cannot know: Linux does not tell
+ * which pages are pinned. What uffd_setup_incoming() says about other mappings of the RAM holds here, too.
  *
  * A page that cannot be read pauses all (`event`, uffd_incoming_wait() say why) until uffd_incoming_resume(), or is poisoned
  * (UFFD_INCOMING_POISON): it is never taken for zeros. uffd_incoming_cleanup() is refused until every page is in place,

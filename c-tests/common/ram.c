@@ -46,7 +46,7 @@ static void *map(RAMBlock *rb, enum ram_kind kind, void *at)
         return map_anonymous(rb->length, flags, at);
     }
     if (rb->fd < 0) {
-        rb->fd = memfd_create(rb->idstr, MFD_CLOEXEC | (is_huge(kind) ? MFD_HUGETLB | MFD_HUGE_2MB : 0));
+        rb->fd = memfd_create(rb->idstr, MFD_CLOEXEC | MFD_ALLOW_SEALING | (is_huge(kind) ? MFD_HUGETLB | MFD_HUGE_2MB : 0));
         CHECK(rb->fd >= 0);
         CHECK_EQ(ftruncate(rb->fd, rb->length), 0);
     }

@@ -97,6 +97,12 @@ pub unsafe extern "C" fn uffd_incoming_drop_ram_block(mis: *mut MigrationIncomin
 /// `handler`, allocates `channels` temporary pages (each of the largest block page size) and one zero page, starts the
 /// fault threads and registers every RAM block for missing pages. It never discards: what is present stays.
 ///
+/// Missing pages arrive only in the mappings that were added as RAM blocks, and in those of clients (uffd_incoming_add_shared_fd()).
+/// Nobody else may touch missing pages of shared RAM meanwhile, neither by another mapping of the same memfd nor by read() or
+/// write() of its descriptor: Linux makes a page of zeros there for good, which then counts as present. The library cannot know:
+/// such an access is told to no one. A child of fork() has no registration: missing private pages are zeros to it, and missing
+/// shared ones become zeros for the parent, too. Set MADV_DONTFORK on the RAM before (QEMU does): the child then has none of it.
+///
 /// All or nothing: after a failure no descriptor, thread, mapping or registration is left, and it may be tried again.
 /// -EINVAL: no handler, no channel, no RAM block, or RAM that userfaultfd cannot serve (a file on a disk); -EPERM:
 /// userfaultfd is not permitted, or the RAM may not be written to; -ENOSYS: this kernel has no userfaultfd; -EBUSY: armed

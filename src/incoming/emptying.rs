@@ -65,6 +65,8 @@ pub(super) fn empty(
         );
         let empty = maps.check_private_files_are_empty(block.host(), block.length());
         empty.map_err(|error| error.context(block))?;
+        let unsealed = maps.check_shared_files_are_unsealed(block.host(), block.length());
+        unsealed.map_err(|error| error.context(block))?;
     }
     has_begun.store(true, SeqCst);
     table.blocks().iter().enumerate().try_for_each(|(index, block)| {

@@ -7,6 +7,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
 use nix::errno::Errno;
+use nix::fcntl::{FcntlArg, SealFlag, fcntl};
 
 use super::call::{Call, before};
 use super::file::{FileId, keeping_position, next_data, open_read_only, position, status};
@@ -14,16 +15,16 @@ use super::mapping::FileMapping;
 use super::maps::Maps;
 use crate::error::{Error, Result, ensure, error};
 
-/// A private mapping of a file that others could have written to.
+/// A mapping of a file that others can have open, too.
 #[derive(Debug)]
-pub(super) struct PrivateFile {
+pub(super) struct Backing {
     pub mapped: Range<u64>,
     /// Where in the file it starts.
     pub offset: u64,
     pub file: FileId,
 }
 
-impl PrivateFile {
+impl Backing {
     pub fn check_empty(&self) -> Result<()> {
         let own = self.own_descriptor();
         // Only what the process has not open is opened: closing any descriptor of a file releases all record locks that the
@@ -45,6 +46,27 @@ impl PrivateFile {
              snapshot's; use anonymous memory, or a file of its own that is empty"
         );
         Ok(())
+    }
+
+    /// Refuses a shared mapping of a memfd that is sealed against writing: no hole can be punched there.
+    pub fn check_unsealed(&self) -> Result<()> {
+        let own = self.own_descriptor();
+        let opened = if own.is_none() { self.open() } else { None };
+        // Where it cannot be told, punching a hole will fail.
+        let Some(file) = own.or(opened.as_ref().map(AsFd::as_fd)) else { return Ok(()) };
+        let seals = seals(file);
+        if FileId::of(file) != Ok(self.file) {
+            return Ok(());
+        }
+        let sealed = [(SealFlag::F_SEAL_WRITE, "F_SEAL_WRITE"), (F_SEAL_FUTURE_WRITE, "F_SEAL_FUTURE_WRITE")];
+        match sealed.into_iter().find(|(seal, _)| seals.contains(*seal)) {
+            Some((_, name)) => Err(error!(
+                EPERM,
+                "it cannot be emptied: the memfd behind it is sealed ({name}), and no hole can be punched there; seal it after \
+                 the load, or load with UFFD_LOAD_KEEP_PRESENT into a memfd that is empty"
+            )),
+            None => Ok(()),
+        }
     }
 
     fn holds_data(&self, file: BorrowedFd<'_>) -> nix::Result<bool> {
@@ -74,6 +96,15 @@ impl PrivateFile {
         let name = format!("{:x}-{:x}", self.mapped.start, self.mapped.end);
         open_read_only(&Path::new("/proc/self/map_files").join(name)).ok()
     }
+}
+
+/// Not in every version of nix.
+const F_SEAL_FUTURE_WRITE: SealFlag = SealFlag::from_bits_retain(libc::F_SEAL_FUTURE_WRITE);
+
+/// None of a file that knows no seals.
+fn seals(file: BorrowedFd<'_>) -> SealFlag {
+    let seals = before(Call::Fcntl).and_then(|()| fcntl(file, FcntlArg::F_GET_SEALS));
+    seals.map_or(SealFlag::empty(), SealFlag::from_bits_retain)
 }
 
 /// A file whose mappings are to be found among others. Some file systems (btrfs, overlayfs on older kernels) give stat() other

@@ -7,7 +7,7 @@ use std::{io, mem};
 
 use nix::sys::stat::makedev;
 
-use super::backing::PrivateFile;
+use super::backing::Backing;
 use super::call::{Call, before};
 use super::file::FileId;
 use crate::error::{Error, Result, ensure, error};
@@ -127,7 +127,17 @@ impl Maps {
     pub fn check_private_files_are_empty(&self, start: usize, length: usize) -> Result<()> {
         self.within(start, length).try_for_each(|mapped| match &mapped.what {
             What::File(FilePart { file, offset, shared: false, nameless: false }) => {
-                PrivateFile { mapped: mapped.range.clone(), offset: *offset, file: *file }.check_empty()
+                Backing { mapped: mapped.range.clone(), offset: *offset, file: *file }.check_empty()
+            }
+            What::File(_) | What::PrivateAnonymous | What::Other => Ok(()),
+        })
+    }
+
+    /// Refuses shared mappings of a memfd that is sealed against writing: it cannot be emptied.
+    pub fn check_shared_files_are_unsealed(&self, start: usize, length: usize) -> Result<()> {
+        self.within(start, length).try_for_each(|mapped| match &mapped.what {
+            What::File(FilePart { file, offset, shared: true, .. }) => {
+                Backing { mapped: mapped.range.clone(), offset: *offset, file: *file }.check_unsealed()
             }
             What::File(_) | What::PrivateAnonymous | What::Other => Ok(()),
         })
