@@ -1,6 +1,7 @@
 //! What a process holds: counted before and after, nothing may be left behind.
 
 use std::fs;
+use std::mem::MaybeUninit;
 use std::thread;
 use std::time::Duration;
 
@@ -15,12 +16,24 @@ pub struct Resources {
     mapped: usize,
 }
 
-/// One heap for all threads, that is one line of maps, and stacks enough for all that follow: the C library keeps them.
+/// As Rust's threads have by default.
+const STACK: usize = 2 << 20;
+
+unsafe extern "C" {
+    fn pthread_setattr_default_np(attributes: *const libc::pthread_attr_t) -> i32;
+}
+
+/// One heap for all threads, that is one line of maps, and stacks of one size, enough for all that follow: the C library keeps
+/// them.
 pub fn make_countable() {
-    // SAFETY: no other thread is there yet.
+    let mut attributes = MaybeUninit::uninit();
+    // SAFETY: no other thread is there yet, and the attributes are made before they are used.
     unsafe {
         libc::mallopt(libc::M_ARENA_MAX, 1);
         libc::mallopt(libc::M_MMAP_MAX, 0);
+        assert_eq!(libc::pthread_attr_init(attributes.as_mut_ptr()), 0);
+        assert_eq!(libc::pthread_attr_setstacksize(attributes.as_mut_ptr(), STACK), 0);
+        assert_eq!(pthread_setattr_default_np(attributes.as_ptr()), 0);
     }
     let barrier = std::sync::Barrier::new(THREADS);
     thread::scope(|scope| (0..THREADS).for_each(|_| drop(scope.spawn(|| barrier.wait()))));

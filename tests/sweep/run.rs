@@ -107,6 +107,8 @@ impl<'a> Run<'a> {
         let translated = match (plan.call, errno) {
             // What was to be poisoned could not be had, and that is the reason.
             (Call::Poison, _) => libc::EIO,
+            // Without /proc there is no opening once more.
+            (Call::Open, Errno::ENOENT) if error.message().contains("O_DIRECT") => libc::EOPNOTSUPP,
             // Not mapped. Not open in this process.
             (Call::Msync, Errno::ENOMEM) | (Call::Open | Call::ListDescriptors | Call::Duplicate, _) => libc::EINVAL,
             _ => errno as i32,
