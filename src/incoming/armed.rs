@@ -4,6 +4,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use super::callbacks::Callbacks;
+use super::config::LogLevel;
 use super::discards::{self, Discards};
 use super::engine::{Engine, Removal};
 use super::gate::Gate;
@@ -84,7 +85,10 @@ impl Armed {
             let block = engine.block(index);
             for zeros in load.zeros(index) {
                 let pages = zeros.start.div_ceil(block.page_size())..block.page_of(zeros.end);
-                engine.leave_missing(index, pages);
+                // A thread whose fault has been read gets its page from a fault thread, woken or not.
+                if let Err(error) = engine.leave_missing(index, pages) {
+                    engine.callbacks.log(LogLevel::Warning, error.message());
+                }
             }
         }
         // All may have been marked received.

@@ -89,21 +89,17 @@ impl Engine {
 
     /// Pages that are zeros count as received and stay missing: who waits for one faults again, and is given a page of zeros
     /// as where a received page was discarded. Clients are not told: one that waits asks, and is answered in the same way.
-    pub fn leave_missing(&self, index: usize, pages: Range<usize>) {
-        if !pages.is_empty() {
-            self.block(index).receive(pages.clone(), |first, mask| self.settle_word(index, first, mask));
-            self.wake_pages(index, &pages);
-        }
+    pub fn leave_missing(&self, index: usize, pages: Range<usize>) -> Result<()> {
+        let block = self.block(index);
+        block.receive(pages.clone(), |first, mask| self.settle_word(index, first, mask));
+        self.wake(index, block.offset_of(pages.start), block.offset_of(pages.end))
     }
 
     /// The caller vouches for pages, and they have been marked received: wakes who waits for them.
     pub fn vouched_for(&self, index: usize, pages: Range<usize>) -> Result<()> {
         let block = self.block(index);
         self.settle(index, pages.clone());
-        let (from, to) = (block.offset_of(pages.start), block.offset_of(pages.end));
-        self.registration.wake(index, from, to).map_err(|errno| {
-            Error::os(errno as i32, format_args!("{block}: waking who waits from offset {from:#x} to {to:#x}"))
-        })?;
+        self.wake(index, block.offset_of(pages.start), block.offset_of(pages.end))?;
         self.notify_shared(index, pages);
         self.check_complete();
         Ok(())
@@ -112,14 +108,14 @@ impl Engine {
     /// Wakes everybody who waits: they fault again.
     pub fn wake_everybody(&self) {
         for (index, block) in self.table.blocks().iter().enumerate().filter(|(_, block)| !block.is_removed()) {
-            self.wake(index, 0, block.length());
+            self.wake_or_log(index, 0, block.length());
         }
     }
 
     /// Wakes who waits in a range of addresses, all of it RAM: they fault again.
     pub fn wake_range(&self, range: &Range<usize>) {
         for (index, offsets) in self.table.touched(range).filter(|(index, _)| !self.block(*index).is_removed()) {
-            self.wake(index, offsets.start, offsets.end);
+            self.wake_or_log(index, offsets.start, offsets.end);
         }
     }
 
@@ -127,15 +123,20 @@ impl Engine {
     pub fn wake_pages(&self, index: usize, pages: &Range<usize>) {
         let block = self.block(index);
         if !block.is_removed() {
-            self.wake(index, block.offset_of(pages.start), block.offset_of(pages.end));
+            self.wake_or_log(index, block.offset_of(pages.start), block.offset_of(pages.end));
         }
     }
 
-    fn wake(&self, index: usize, from: usize, to: usize) {
-        if let Err(errno) = self.registration.wake(index, from, to) {
+    fn wake(&self, index: usize, from: usize, to: usize) -> Result<()> {
+        self.registration.wake(index, from, to).map_err(|errno| {
             let block = self.block(index);
-            let error =
-                Error::os(errno as i32, format_args!("{block}: waking who waits from offset {from:#x} to {to:#x}"));
+            let what = format_args!("{block}: waking the threads that wait from offset {from:#x} to {to:#x}");
+            Error::os(errno as i32, what).of_host()
+        })
+    }
+
+    fn wake_or_log(&self, index: usize, from: usize, to: usize) {
+        if let Err(error) = self.wake(index, from, to) {
             self.callbacks.log(LogLevel::Error, error.message());
         }
     }
@@ -288,7 +289,7 @@ impl Engine {
     pub fn let_go(&self, index: usize) {
         if !self.registration.unregister(index) {
             // They fault again, and get the zeros from us.
-            self.wake(index, 0, self.block(index).length());
+            self.wake_or_log(index, 0, self.block(index).length());
         }
         let block = self.block(index);
         let all = 0..block.pages();

@@ -139,7 +139,7 @@ impl Engine {
         if !self.registration.holes_are_zeros(index) {
             return self.place(index, pages, Filling::Zeros);
         }
-        self.leave_missing(index, pages);
+        self.leave_missing(index, pages)?;
         self.check_complete();
         Ok(())
     }

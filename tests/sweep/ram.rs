@@ -70,10 +70,6 @@ impl Ram {
         if let Some(file) = &file {
             let kind = if shared { libc::MAP_SHARED } else { libc::MAP_PRIVATE };
             map(start, length, kind | libc::MAP_FIXED, file.as_fd().as_raw_fd());
-        } else {
-            // As of a VMM's RAM. Where there are none, it makes no difference.
-            // SAFETY: a mapping that nobody has used yet.
-            unsafe { libc::madvise(start.cast(), length, libc::MADV_HUGEPAGE) };
         }
         Self { mapped, start, length, file }
     }
@@ -105,6 +101,12 @@ impl Ram {
         assert!(page < self.pages());
         // SAFETY: inside of the mapping, which nobody refers to.
         assert_eq!(unsafe { libc::madvise(self.start.add(page * PAGE).cast(), PAGE, libc::MADV_DONTNEED) }, 0);
+    }
+
+    /// Asks for huge pages, as a VMM does for its RAM. Where there are none, it makes no difference.
+    pub fn ask_for_huge_pages(&self) {
+        // SAFETY: the mapping's own advice, which leaves its contents alone.
+        unsafe { libc::madvise(self.start.cast(), self.length, libc::MADV_HUGEPAGE) };
     }
 
     /// Whether a page is as it should be; waits for it, if need be.
