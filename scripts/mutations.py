@@ -156,6 +156,20 @@ MUTATIONS = [
         "threads: 1,",
     ),
     Mutation(
+        "clients are not told of pages that were discarded",
+        "clients-shared-discarded-while-waiting",
+        "src/incoming/engine.rs",
+        "            bits(*first, *mask).for_each(|page| self.notify_shared(*index, page..page + 1));\n",
+        "            let _ = bits(*first, *mask);\n",
+    ),
+    Mutation(
+        "a fault thread looks for faults of its own while it serves another process",
+        "clients-shared-spin",
+        "src/incoming/fault_thread.rs",
+        " || !self.shared.is_empty() || self.following",
+        " || self.following",
+    ),
+    Mutation(
         "what the page cache holds of a unit is read once more",
         "snapshot-shared-half-cached",
         "src/snapshot/pages.rs",

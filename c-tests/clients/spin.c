@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
  * A fault thread that looks for its own faults before it sleeps, and always finds one, serves the other
- * process all the same.
+ * process all the same: as long as it serves one, it does not look.
  */
 #define _GNU_SOURCE
+#include <string.h>
 #include <sys/mman.h>
 
 #include "client.h"
+#include "thread.h"
 
 /* Together they fault more often than once in the time to spin. */
 #define FAULTING 6
@@ -23,12 +25,51 @@ static void *fault(void *page)
     return NULL;
 }
 
+static _Atomic pid_t fault_thread;
+
+static void thread_start(MigrationIncomingState *vm, const char *name)
+{
+    (void)vm;
+    if (strcmp(name, "uffd/fault0") == 0) {
+        fault_thread = gettid();
+    }
+}
+
+/* A guest that faults, then goes on for a while. */
+#define FAULTS 64
+#define GUEST_US 200
+
+/* How much CPU the fault thread takes for such a fault: nanoseconds. */
+static uint64_t cpu_per_fault(void *page)
+{
+    const uint64_t before = thread_cpu_ns(fault_thread);
+
+    for (int i = 0; i < FAULTS; i++) {
+        CHECK_EQ(*(volatile uint8_t *)page, 0);
+        CHECK_EQ(madvise(page, (size_t)sysconf(_SC_PAGESIZE), MADV_DONTNEED), 0);
+        usleep(GUEST_US);
+    }
+    return (thread_cpu_ns(fault_thread) - before) / FAULTS;
+}
+
+static void check_sleeps(void *page)
+{
+    for (int i = 0; i < 8; i++) {
+        const uint64_t ns = cpu_per_fault(page);
+
+        if (ns >= GUEST_US * 1000) {
+            FAIL("expected a fault thread that sleeps between faults, saw it take %ju ns a fault", (uintmax_t)ns);
+        }
+    }
+}
+
 int main(void)
 {
     MigrationIncomingState *vm = vm_new();
     pthread_t faulting[FAULTING];
 
     vm->config.spin_us = 1000;
+    vm->config.thread_start = thread_start;
     vm_attach(vm);
     RAMBlock *shared = vm_add_ram(vm, RAM_MEMFD_SHARED, 64);
     RAMBlock *other = vm_add_ram(vm, RAM_ANON, FAULTING);
@@ -37,6 +78,7 @@ int main(void)
     client_add(client);
     vm_setup(vm);
     CHECK_OK(uffd_incoming_mark_received(vm, other, 0, other->length));
+    check_sleeps(ram_page(other, 0));
     for (int i = 0; i < FAULTING; i++) {
         CHECK_EQ(pthread_create(&faulting[i], NULL, fault, ram_page(other, i)), 0);
     }
