@@ -84,6 +84,7 @@ for suite in $suites; do
 done
 for ms in 300 1000; do
     row postcopy/preempt "$ms"
+    row postcopy/preempt/recovery "$ms"
 done
 
 if [ -n "${QEMU_GUEST-}" ]; then
