@@ -150,3 +150,16 @@ pub(crate) fn set_own_affinity(cpus: &CpuSet) -> nix::Result<()> {
     before(Call::SetAffinity)?;
     sched_setaffinity(Pid::from_raw(0), cpus)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_threads_of_this_process_are_followed() {
+        assert!(shares_its_cpu(nix::unistd::gettid().as_raw() as u32));
+        // Of another process, and none at all; so is a kernel thread.
+        assert!(!shares_its_cpu(nix::unistd::getppid().as_raw() as u32));
+        assert!(!shares_its_cpu(u32::MAX >> 1));
+    }
+}
