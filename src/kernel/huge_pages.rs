@@ -70,7 +70,9 @@ fn wanted(mut smaps: impl BufRead, mode: Mode, ranges: &[Range<usize>]) -> io::R
             }
             (mapped, eligible) = (range, true);
         } else if let Some(number) = text.strip_prefix("THPeligible:") {
-            eligible = number.trim() != "0";
+            // A mapping with no room for one is never eligible, as the first part of memory that is registered in parts.
+            let has_room = mapped.start.next_multiple_of(HUGE_PAGE) + HUGE_PAGE <= mapped.end;
+            eligible = number.trim() != "0" || !has_room;
         } else if let Some(flags) = text.strip_prefix("VmFlags:") {
             let has = |flag| flags.split_ascii_whitespace().any(|word| word == flag);
             let asked = match mode {
@@ -127,6 +129,9 @@ THPeligible:           0
 VmFlags: rd wr mr mw me ac hg 
 7000-8000 rw-p 00000000 00:00 0 
 VmFlags: rd wr mr mw me ac hg 
+200000-400000 rw-p 00000000 00:00 0 
+THPeligible:           0
+VmFlags: rd wr mr mw me ac hg 
 ";
 
     fn is_wanted(mode: Mode, range: Range<usize>) -> bool {
@@ -142,10 +147,11 @@ VmFlags: rd wr mr mw me ac hg
             (0x3000..0x4000, false, true),
             (0x4000..0x5000, false, false),
             (0x3000..0x5000, false, false),
-            // Of which it cannot be.
-            (0x6000..0x7000, false, false),
-            (0x7000..0x8000, true, true),
-            (0x6000..0x8000, false, false),
+            // In which there is no room for one.
+            (0x6000..0x7000, true, true),
+            (0x6000..0x8000, true, true),
+            // Which the process refuses, say.
+            (0x200000..0x400000, false, false),
         ] {
             assert_eq!(is_wanted(Mode::Advised, range.clone()), advised, "{range:x?}");
             assert_eq!(is_wanted(Mode::Always, range.clone()), always, "{range:x?}");
