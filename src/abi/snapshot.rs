@@ -83,14 +83,16 @@ pub unsafe extern "C" fn uffd_snapshot_close(snap: *mut UffdSnapshot) {
 /// as the source of pages) and starts loading in the background. Returns before the RAM is loaded: from then on it may
 /// be touched, and each page arrives when it is needed. `config` NULL stands for the defaults.
 ///
-/// Blocks are matched by name, and both sides must have the same ones with the same lengths: otherwise -EINVAL, before
-/// anything is changed. Memory that cannot be emptied gives -EINVAL, too: locked memory (mlock), or a private mapping of a file
-/// that holds data or is not open in this process. So does RAM that is a mapping of the snapshot's own file: loading would
-/// destroy the snapshot. -EPERM: a memfd behind a block is sealed (F_SEAL_FUTURE_WRITE), so that it cannot be emptied. (With UFFD_LOAD_KEEP_PRESENT, a block may map its own bytes of a flat image: then they are present.)
-/// Emptying needs /proc: -EOPNOTSUPP where /proc/thread-self/maps cannot be read. Without /proc, use UFFD_LOAD_KEEP_PRESENT and
-/// RAM that is empty. A later failure is as complete as that of a set-up, but has emptied the RAM.
-/// Fails like uffd_setup_incoming(), with -EINVAL for more than 64 loader threads, too, and with what creating a file beside
-/// `working_set_record` said. `page_handler` and UFFD_INCOMING_PREEMPT are for postcopy, and play no part.
+/// Blocks are matched by name, and both sides must have the same ones with the same lengths: otherwise -EINVAL. Memory that
+/// cannot be emptied gives -EINVAL, too: locked memory (mlock), or a private mapping of a file that holds data or is not open
+/// in this process. So does RAM that is a mapping of the snapshot's own file: loading would destroy the snapshot. (With
+/// UFFD_LOAD_KEEP_PRESENT, a block may map its own bytes of a flat image: they are present.) -EPERM: a memfd behind a block is
+/// sealed (F_SEAL_FUTURE_WRITE) and cannot be emptied. -EOPNOTSUPP: emptying needs /proc/thread-self/maps; without /proc, use
+/// UFFD_LOAD_KEEP_PRESENT and RAM that is empty. All of these come before anything is changed.
+///
+/// A later failure is as complete as that of a set-up, but has emptied the RAM. Fails like uffd_setup_incoming(), with -EINVAL
+/// for more than 64 loader threads, too, and with what creating a file beside `working_set_record` said. `page_handler` and
+/// UFFD_INCOMING_PREEMPT are for postcopy, and play no part.
 ///
 /// Zeros take no memory where that can be: in shared RAM (memfd, tmpfs) and in hugetlbfs they stay holes. They count as received
 /// when the load has begun (long runs), or has come to them; a thread or a client that touches one gets a page of zeros.
