@@ -60,7 +60,7 @@ fn a_working_set_is_handed_out_once_and_first() {
             thread::spawn(move || {
                 // A unit as a whole, and a page of another.
                 let set = [Piece { index: 0, pages: UNIT..2 * UNIT }, Piece { index: 1, pages: 3..4 }];
-                order.put_first(set.into_iter());
+                order.put_first(set.into_iter(), |error| panic!("{error}"));
                 while let Some(mut taken) = order.take(Extent::All) {
                     taken.is_loaded = true;
                     kept.lock().push((taken.piece.index, taken.piece.pages.clone()));
