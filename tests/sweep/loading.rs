@@ -128,10 +128,8 @@ fn play_out(rig: &Rig<'_>, loading: &Loading, ram: &Arc<Ram>, touchers: &mut Tou
         assert_eq!(rig.incoming.abort(), Ok(()));
         return Ok(());
     }
-    rig.until_complete()?;
-    // By another thread: a page of zeros that was not placed is still faulted on, and what fails then is resumed.
-    touchers.start(ram, &snapshots.contents, 0..snapshots.contents.pages());
-    rig.until(|| touchers.at_work() == 0)
+    // Every byte is compared after the clean-up: until then, pages of zeros that were not placed are still faulted on.
+    rig.until_complete()
 }
 
 /// All of it is as in the snapshot; where it was abandoned, pages may be zeros instead.
