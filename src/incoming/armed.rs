@@ -140,7 +140,9 @@ impl Armed {
     /// Lets requested urgent pages arrive, while the preempt thread can bring them and there is no pause. Then makes sure that no
     /// page is left that was asked for: closing would turn it into zeros under a thread that waits for it. EBUSY if one is;
     /// not if an abort has ended the wait.
-    pub fn await_requested_pages(&self) -> Result<()> {
+    ///
+    /// `await_callers` returns once the caller's threads that are placing pages have counted them.
+    pub fn await_requested_pages(&self, await_callers: impl FnOnce()) -> Result<()> {
         let Self { engine, preempt, .. } = self;
         if let Some(preempt) = preempt {
             let none_left = || engine.requested.load(SeqCst) == 0 || preempt.done.load(SeqCst);
@@ -148,6 +150,7 @@ impl Armed {
         }
         // From now on no handler is called, so that no page is asked for.
         engine.gate.keep_out();
+        await_callers();
         let left = engine.requested.load(SeqCst);
         if left == 0 || engine.gate.is_hurried() {
             return Ok(());

@@ -247,7 +247,8 @@ impl Incoming {
     pub fn cleanup(&self) -> Result<()> {
         self.owner.refuse_inside("cleaning up")?;
         let Some(armed) = self.begin_cleanup(Armed::check_loaded, || ())? else { return Ok(()) };
-        if let Err(error) = armed.await_requested_pages() {
+        // Whoever was placing a page is out of the engine after this, and has taken it from the count.
+        if let Err(error) = armed.await_requested_pages(|| drop(self.engine.write())) {
             *self.phase.lock() = Phase::Armed(armed);
             self.cleaned_up.notify_all();
             return Err(error);
