@@ -659,6 +659,9 @@ int uffd_incoming_drop_ram_block(struct MigrationIncomingState *mis,
  * such an access is told to no one. A child of fork() has no registration: missing private pages are zeros to it, and missing
  * shared ones become zeros for the parent, too. Set MADV_DONTFORK on the RAM before (QEMU does): the child then has none of it.
  *
+ * RAM that asks for huge pages needs MADV_NOHUGEPAGE from when pages of it are discarded until it is armed (QEMU sets it):
+ * khugepaged may turn missing pages into present zeros before. A snapshot load that empties the RAM does so while it is armed.
+ *
  * All or nothing: after a failure no descriptor, thread, mapping or registration is left, and it may be tried again.
  * -EINVAL: no handler, no channel, no RAM block, or RAM that userfaultfd cannot serve (a file on a disk); -EPERM:
  * userfaultfd is not permitted, or the RAM may not be written to; -ENOSYS: this kernel has no userfaultfd; -EBUSY: armed

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "client.h"
 #include "image.h"
@@ -201,7 +202,13 @@ static struct machine *machine_new(const struct machine_plan *plan)
     for (unsigned i = 0; i < plan->block_count; i++) {
         const struct block_plan *block = &plan->blocks[i];
 
-        memory_init(&machine->memories[i], ram_new_aligned(block->kind, block->pages, block->aligned), block->kind);
+        RAMBlock *rb = ram_new_aligned(block->kind, block->pages, block->aligned);
+
+        if (block->kind == RAM_ANON && (!plan->load || plan->keep_present)) {
+            /* Not for khugepaged, which may make zeros of what is missing as long as the RAM is not armed. */
+            madvise(rb->host, rb->length, MADV_NOHUGEPAGE);
+        }
+        memory_init(&machine->memories[i], rb, block->kind);
         machine->memories[i].poisonable = machine_poisons(machine) && block->kind == RAM_ANON;
         if (!plan->load) {
             postcopy_choose_zeros(machine, &machine->memories[i]);
