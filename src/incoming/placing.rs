@@ -2,6 +2,8 @@
 
 use std::ops::Range;
 
+use nix::errno::Errno;
+
 use super::discards::Discards;
 use super::engine::Engine;
 use super::registration::Serving;
@@ -10,7 +12,6 @@ use crate::kernel::{self, Placed, Userfaultfd};
 use crate::memory::RamBlock;
 use crate::stats::Stats;
 use crate::sync::RwLockReadGuard;
-use nix::errno::Errno;
 
 /// What to fill pages with.
 #[derive(Clone, Copy, Debug)]
