@@ -150,7 +150,10 @@ impl Armed {
         }
         // From now on no handler is called, so that no page is asked for.
         engine.gate.keep_out();
-        await_callers();
+        // Only where a page is left: the wait is for the callbacks of the caller's threads, too, and those may need this clean-up to go on.
+        if engine.requested.load(SeqCst) != 0 {
+            await_callers();
+        }
         let left = engine.requested.load(SeqCst);
         if left == 0 || engine.gate.is_hurried() {
             return Ok(());
