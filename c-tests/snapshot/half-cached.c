@@ -74,7 +74,7 @@ static void check_load(uint64_t flags)
     CHECK_OK(uffd_incoming_wait(vm, -1));
     CHECK(bytes_read() - read_before < (uint64_t)UNITS * UNIT + UNIT);
     if (directly && has_direct_reads(file->fd)) {
-        CHECK_EQ(page_cache_bytes(file->fd), cached);
+        CHECK(page_cache_bytes(file->fd) <= cached); /* the kernel may take pages from it at any time */
     } else {
         CHECK(page_cache_bytes(file->fd) >= UNITS * UNIT);
     }
