@@ -23,8 +23,9 @@ impl Error {
     }
 
     /// A failed system call: the message gets the errno's own words appended.
-    pub fn os(errno: i32, what: impl fmt::Display) -> Self {
-        Self::new(errno, format!("{what}: {}", Errno(errno)))
+    pub fn os(errno: impl Into<Errno>, what: impl fmt::Display) -> Self {
+        let errno = errno.into();
+        Self::new(errno.0, format!("{what}: {errno}"))
     }
 
     /// The same for what the standard library calls.
@@ -74,8 +75,36 @@ impl fmt::Display for Error {
 
 impl std::error::Error for Error {}
 
-/// An errno value that prints as its symbol and description: `ENOENT (No such file or directory)`.
-pub(crate) struct Errno(pub i32);
+/// An errno value, positive. It prints as its symbol and description: `ENOENT (No such file or directory)`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Errno(i32);
+
+/// Those on which something is decided.
+impl Errno {
+    pub(crate) const EAGAIN: Self = Self(libc::EAGAIN);
+    pub(crate) const EBUSY: Self = Self(libc::EBUSY);
+    pub(crate) const EEXIST: Self = Self(libc::EEXIST);
+    pub(crate) const EFAULT: Self = Self(libc::EFAULT);
+    pub(crate) const EINTR: Self = Self(libc::EINTR);
+    pub(crate) const EINVAL: Self = Self(libc::EINVAL);
+    pub(crate) const ENOENT: Self = Self(libc::ENOENT);
+    pub(crate) const ENOMEM: Self = Self(libc::ENOMEM);
+    pub(crate) const ENOSPC: Self = Self(libc::ENOSPC);
+    pub(crate) const EPERM: Self = Self(libc::EPERM);
+    pub(crate) const ESRCH: Self = Self(libc::ESRCH);
+}
+
+impl From<i32> for Errno {
+    fn from(value: i32) -> Self {
+        Self(value)
+    }
+}
+
+impl From<nix::errno::Errno> for Errno {
+    fn from(errno: nix::errno::Errno) -> Self {
+        Self(errno as i32)
+    }
+}
 
 impl fmt::Display for Errno {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

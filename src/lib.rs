@@ -12,13 +12,16 @@
 //! attached → armed ⇄ paused → complete → attached again (cleanup) → gone (detach). Any failure inside a set-up returns
 //! to attached, and nothing of the set-up is left.
 //!
-//! # The rooms
+//! # The modules
 //!
-//! Dependencies point one way: `abi` → `snapshot` → `incoming` → `memory` → `kernel` → `error`.
+//! Dependencies point one way: `abi` → `incoming` → `loading` → `engine` → `source` → `memory` → `kernel` → `error`. They do inside
+//! of each module, too: its first lines say in which order.
 //!
 //! - [`abi`]: the C ABI. Checks, translates, calls, translates back.
-//! - `snapshot`: what a snapshot file holds, and loading it.
-//! - `incoming`: the engine. Set-up and clean-up, fault threads, placing, pausing, blocktime.
+//! - `incoming`: the life of an incoming side: set-up, clean-up, and what a caller does in between.
+//! - `loading`: a snapshot load: faults first, everything else in the background.
+//! - `engine`: fault threads, placing, requests, pauses, discards, poisoning, shared descriptors, blocktime.
+//! - `source`: where pages come from: the files of snapshots, or a handler of the caller's.
 //! - `memory`: RAM blocks, their address table, which pages have been received, temporary pages.
 //! - `kernel`: Linux. The only system calls.
 //! - `stats`: counters.
@@ -29,25 +32,27 @@
 compile_error!("uffd-incoming needs 64-bit Linux");
 
 pub mod abi;
+mod engine;
 mod error;
 #[cfg(any(test, fuzzing))]
 #[doc(hidden)]
 pub mod fuzzing;
 mod incoming;
 mod kernel;
+mod loading;
 mod memory;
-mod snapshot;
+mod source;
 mod stats;
 mod sync;
 
-pub use error::{Error, Result};
-pub use incoming::{
-    BlocktimeReport, Config, Event, Fault, Hooks, Incoming, LogLevel, PageHandler, SharedClient, Waited,
-};
+pub use engine::{AddRamBlock, BlocktimeReport, Event, Hooks, LogLevel, SharedClient, Waited};
+pub use error::{Errno, Error, Result};
+pub use incoming::{Config, Incoming, load};
 #[cfg(feature = "fault-injection")]
 #[doc(hidden)]
 pub use kernel::injection;
 pub use kernel::{Host, SharedMessage, page_size, probe};
+pub use loading::LoadConfig;
 pub use memory::{BlockId, RamBlockSpec};
-pub use snapshot::{LoadConfig, Snapshot, SnapshotBlock, load};
+pub use source::{Fault, PageHandler, Snapshot, SnapshotBlock};
 pub use stats::{LATENCY_BUCKETS, Statistics};

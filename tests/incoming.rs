@@ -231,7 +231,7 @@ fn hooks_that_panic_harm_nobody() {
         fn thread_start(&self, _name: &std::ffi::CStr) {
             panic!("in thread_start");
         }
-        fn setup_done(&self, _incoming: &Incoming) -> Result<()> {
+        fn setup_done(&self) -> Result<()> {
             panic!("in setup_done");
         }
     }

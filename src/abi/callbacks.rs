@@ -6,9 +6,10 @@ use std::os::fd::{FromRawFd, OwnedFd};
 use std::ptr::with_exposed_provenance_mut;
 
 use crate::abi::types::*;
+use crate::engine::{AddRamBlock, Event, Hooks, LogLevel};
 use crate::error::{Error, Result, error};
-use crate::incoming::{Event, Fault, Hooks, Incoming, LogLevel, PageHandler};
 use crate::memory::BlockId;
+use crate::source::{Fault, PageHandler};
 
 /// A mis as callbacks get it back.
 #[derive(Clone, Copy)]
@@ -72,7 +73,7 @@ impl Hooks for CHooks {
         self.config.ram_blocks.is_some()
     }
 
-    fn ram_blocks(&self, _incoming: &Incoming) -> Result<()> {
+    fn ram_blocks(&self, _table: &dyn AddRamBlock) -> Result<()> {
         match self.config.ram_blocks {
             // SAFETY: see above.
             Some(ram_blocks) => check(unsafe { ram_blocks(self.mis.0) }, "the ram_blocks callback"),
@@ -80,7 +81,7 @@ impl Hooks for CHooks {
         }
     }
 
-    fn setup_done(&self, _incoming: &Incoming) -> Result<()> {
+    fn setup_done(&self) -> Result<()> {
         match self.config.setup_done {
             // SAFETY: see above.
             Some(setup_done) => check(unsafe { setup_done(self.mis.0) }, "the setup_done callback"),
@@ -88,7 +89,7 @@ impl Hooks for CHooks {
         }
     }
 
-    fn preempt_run(&self, _incoming: &Incoming) {
+    fn preempt_run(&self) {
         if let Some(preempt_run) = self.config.preempt_run {
             // SAFETY: see above.
             unsafe { preempt_run(self.mis.0) }

@@ -9,7 +9,7 @@ use crate::abi::types::{MigrationIncomingState, RAMBlock, UffdSnapshot};
 use crate::error::{Result, ensure, error};
 use crate::incoming::Incoming;
 use crate::memory::BlockId;
-use crate::snapshot::Snapshot;
+use crate::source::Snapshot;
 
 /// Handles by address: an address the library did not hand out, or was not told of, is never dereferenced. There are a few,
 /// and every page that is placed goes by here: they are searched one by one, which is faster than any hash.

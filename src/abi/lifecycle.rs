@@ -9,8 +9,9 @@ use crate::abi::handles::{block_id, incoming, insert_incoming, remove_incoming};
 use crate::abi::structs;
 use crate::abi::types::*;
 use crate::error::{Result, ensure, error};
-use crate::incoming::{Config, Incoming, PageHandler};
+use crate::incoming::{Config, Incoming};
 use crate::memory::RamBlockSpec;
+use crate::source::PageHandler;
 
 /// Makes a mis known and describes it. `config` NULL stands for the defaults: no callbacks, one fault thread, messages
 /// on stderr. -EBUSY when it is attached already.

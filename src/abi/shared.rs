@@ -9,8 +9,8 @@ use crate::abi::boundary::{status, text};
 use crate::abi::callbacks::{check, rb as rb_of};
 use crate::abi::handles::{block_id, incoming};
 use crate::abi::types::*;
+use crate::engine::SharedClient;
 use crate::error::{Result, ensure, error};
-use crate::incoming::SharedClient;
 use crate::kernel::SharedMessage;
 use crate::memory::BlockId;
 

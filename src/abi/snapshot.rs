@@ -9,7 +9,9 @@ use crate::abi::handles::{incoming, insert_snapshot, remove_snapshot, snapshot};
 use crate::abi::structs;
 use crate::abi::types::*;
 use crate::error::{Result, ensure, error};
-use crate::snapshot::{self, LoadConfig, Snapshot};
+use crate::incoming::load;
+use crate::loading::LoadConfig;
+use crate::source::Snapshot;
 
 /// Opens a snapshot: a file of QEMU's mapped-ram migration (QEMU 9.0 or newer), or the description of a flat image. All
 /// of its structure is read and checked; its pages are read when they are needed.
@@ -138,7 +140,7 @@ pub unsafe extern "C" fn uffd_incoming_load_snapshot(
                 working_set_replay: unsafe { path(config.working_set_replay, "working_set_replay") }?,
             }
         };
-        snapshot::load(&incoming, &open.snapshot, &config)?;
+        load(&incoming, &open.snapshot, &config)?;
         Ok(0)
     })
 }

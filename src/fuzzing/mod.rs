@@ -5,7 +5,8 @@ mod c_calls;
 mod world;
 
 pub use self::c_calls::c_calls;
-pub use crate::snapshot::fuzzing::{flat, mapped_ram, working_set};
+pub use crate::loading::fuzzing::working_set;
+pub use crate::source::fuzzing::{flat, mapped_ram};
 
 #[cfg(test)]
 mod tests {

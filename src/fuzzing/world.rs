@@ -11,7 +11,7 @@ use std::thread::{self, JoinHandle};
 
 use crate::abi::types::{RAMBlock, UffdSnapshot};
 use crate::kernel::{Opening, Userfaultfd};
-use crate::snapshot::fuzzing::{file, path};
+use crate::source::fuzzing::{file, path};
 
 const PAGE: usize = 4096;
 const HUGE_PAGE: usize = 2 << 20;

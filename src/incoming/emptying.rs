@@ -1,39 +1,40 @@
-//! Emptying the RAM for a load, so that every page of it is missing. What the load knows to be zeros, and the kernel fills
-//! with zeros by itself, is left to the kernel: it is not registered, and counts as received.
+//! Emptying the RAM for a load, so that every page of it is missing. Long runs that the load knows to be zeros, in memory that
+//! the kernel fills with zeros by itself, are not registered, and count as received.
 
 use std::cmp::Reverse;
 use std::ops::Range;
 
-use super::load::Load;
-use super::registration::Registration;
+use crate::engine::Registration;
 use crate::error::{Result, ensure};
 use crate::kernel::{HUGE_PAGE, Maps, empty_memory, is_locked, most_mappings};
+use crate::loading::SnapshotLoad;
 use crate::memory::BlockTable;
 use crate::sync::atomic::{AtomicBool, Ordering::SeqCst};
 
-/// RAM is left alone in this many places at most: each takes up to two mappings more.
-const MOST_PLACES: usize = 4096;
+/// This many runs of zeros stay unregistered at most: each takes up to two mappings more.
+const MOST_RUNS: usize = 4096;
 
-/// What is not to be registered of RAM that is going to be emptied, for each block: offsets in ascending order, whole huge pages
-/// of zeros in private anonymous memory. The longest runs, and no more than for half of the mappings that the process may still
+/// The runs of zeros that stay unregistered in RAM that is going to be emptied, for each block: offsets in ascending order, whole
+/// huge pages in private anonymous memory. The longest runs, and no more than for half of the mappings that the process may still
 /// have.
-pub(super) fn left_alone(table: &BlockTable, maps: &Maps, load: &dyn Load) -> Vec<Box<[Range<usize>]>> {
+pub(super) fn unregistered_zero_runs(table: &BlockTable, maps: &Maps, load: &SnapshotLoad) -> Vec<Box<[Range<usize>]>> {
     let mut runs = Vec::new();
     for (index, block) in table.blocks().iter().enumerate() {
         if block.page_size() <= HUGE_PAGE && maps.are_private_anonymous(block.host(), block.length()) {
-            let zeros = load.zeros(index).into_iter().filter_map(|zeros| whole_huge_pages(block.host(), zeros));
+            let zeros =
+                load.long_zero_runs(index).into_iter().filter_map(|zeros| whole_huge_pages(block.host(), zeros));
             runs.extend(zeros.map(|zeros| (index, zeros)));
         }
     }
-    let most = if runs.is_empty() { 0 } else { most_places(maps) };
+    let most = if runs.is_empty() { 0 } else { most_runs(maps) };
     let longest = longest(runs, most);
     (0..table.blocks().len())
         .map(|index| longest.iter().filter(|(other, _)| *other == index).map(|(_, zeros)| zeros.clone()).collect())
         .collect()
 }
 
-fn most_places(maps: &Maps) -> usize {
-    most_mappings().map_or(MOST_PLACES, |most| MOST_PLACES.min(most.saturating_sub(maps.count()) / 4))
+fn most_runs(maps: &Maps) -> usize {
+    most_mappings().map_or(MOST_RUNS, |most| MOST_RUNS.min(most.saturating_sub(maps.count()) / 4))
 }
 
 /// The longest runs, as many as that, in the order of before.
@@ -75,7 +76,7 @@ pub(super) fn empty(
             unsafe { empty_memory(part.start, part.len()) }.map_err(|error| error.context(block))?;
         }
         block.forget_pages();
-        for zeros in registration.left_alone(index) {
+        for zeros in registration.unregistered_zero_runs(index) {
             block.receive(block.page_of(zeros.start)..block.page_of(zeros.end), |_, _| ());
         }
         Ok(())

@@ -1,7 +1,7 @@
 //! Where a load moves pages rather than copying them: they are huge ones then, of the node that the loader runs on. So it is only
 //! where the RAM wants that.
 
-use super::registration::Registration;
+use crate::engine::Registration;
 use crate::kernel::{Maps, Numa, want_huge_pages};
 use crate::memory::BlockTable;
 

@@ -1,168 +1,155 @@
 //! The set-up, step by step: all or nothing. Each step's result undoes it when it is dropped, in the reverse order.
 
 use std::mem;
-use std::num::NonZeroUsize;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::sync::Arc;
-use std::thread;
+use std::time::Duration;
 
 use super::armed::Armed;
-use super::blocktime::Blocktime;
-use super::callbacks::Callbacks;
-use super::config::{Config, LogLevel};
-use super::discards::{self, Discards};
-use super::emptying;
-use super::engine::Engine;
-use super::fault::PageHandler;
-use super::gate::Gate;
-use super::load::Load;
-use super::moving;
-use super::registration::{Registration, Treatment};
-use super::waits::Waits;
-use super::{Incoming, Phase, Record, SETTING_UP};
+use super::config::Config;
+use super::{emptying, moving};
+use crate::engine::{
+    Account, Callbacks, Discards, Engine, FaultServer, HandlerServer, LogLevel, Record, Registration, SharedFds,
+    Treatment, Wakers, drain_events_during,
+};
 use crate::error::{Result, ensure, error};
-use crate::kernel::{self, EventFd, Maps, Opening, Userfaultfd};
+use crate::kernel::{self, Maps, Opening, Userfaultfd};
+use crate::loading::{BackgroundLoader, FaultLoader, LoadRequest, SnapshotLoad};
 use crate::memory::{BlockTable, TempPages};
-use crate::stats::Stats;
-use crate::sync::atomic::{AtomicBool, AtomicUsize};
+use crate::source::PageHandler;
+use crate::sync::atomic::AtomicBool;
+
+/// Who brings the pages.
+pub(crate) enum Bringer {
+    Handler(Arc<dyn PageHandler>),
+    /// A load, which restores all RAM.
+    Load(LoadRequest),
+}
 
 /// What is to be set up.
 pub(crate) struct Plan {
-    pub handler: Arc<dyn PageHandler>,
+    pub bringer: Bringer,
     pub channels: u32,
     /// With a preempt thread.
     pub preempt: bool,
     /// With an account of blocktime, if the configuration asks for one.
     pub blocktime: bool,
-    /// What restores all RAM, if the handler does.
-    pub load: Option<Arc<dyn Load>>,
-    /// It has begun to empty the RAM.
-    pub has_emptied: AtomicBool,
 }
 
-impl Plan {
-    /// The least there is.
-    pub fn new(handler: Arc<dyn PageHandler>, channels: u32) -> Self {
-        Self { handler, channels, preempt: false, blocktime: false, load: None, has_emptied: AtomicBool::new(false) }
-    }
-
-    /// How many threads load in the background.
-    fn loader_threads(&self) -> usize {
-        self.load.as_ref().map_or(0, |load| load.threads())
-    }
+/// Everything but the threads. Nothing is served before they run.
+pub(super) struct Built {
+    pub engine: Arc<Engine>,
+    pub load: Option<Arc<SnapshotLoad>>,
+    servers: Vec<Box<dyn FaultServer>>,
+    loaders: Vec<BackgroundLoader>,
+    preempt: bool,
 }
 
-impl Incoming {
-    /// All steps up to an engine that serves, once its threads run. Nothing of it is left after a failure.
-    pub(super) fn build_engine(self: &Arc<Self>, config: &Config, plan: &Plan) -> Result<Arc<Engine>> {
-        let callbacks = Callbacks { hooks: config.hooks.clone(), owner: self.owner };
-        ensure!(plan.channels > 0, EINVAL, "0 channels: at least one temporary page is needed");
-        if callbacks.hooks.supplies_ram_blocks() {
-            *self.phase.lock() = Phase::Listing;
-            let listed = callbacks.fallible("the ram_blocks callback", |hooks| hooks.ram_blocks(self));
-            *self.phase.lock() = Phase::Changing(SETTING_UP);
-            listed?;
-        }
-        // One that is being removed by somebody else is as good as gone.
-        let table = self.table.read().without_removed();
-        ensure!(!table.blocks().is_empty(), EINVAL, "there is no RAM block to set up");
-        if let Some(load) = &plan.load {
-            load.prepare(&table, config.fault_threads())?;
-        }
+/// What a set-up is built from.
+pub(super) struct Site<'a> {
+    pub config: &'a Config,
+    pub callbacks: &'a Callbacks,
+    /// The RAM blocks, none of which is being removed.
+    pub table: BlockTable,
+    pub shared: &'a Arc<SharedFds>,
+    /// Set once the RAM is being emptied.
+    pub has_emptied: &'a AtomicBool,
+}
 
-        let uffds = open_userfaultfds(config, &callbacks)?;
-        uffds.iter().try_for_each(|uffd| uffd.handshake(config.track_discards))?;
-        let discards = config.track_discards.then(|| Discards::new(uffds.len())).transpose()?;
-        let wakers = uffds.iter().map(|_| EventFd::new()).collect::<Result<_>>()?;
-        // Before the registration: temporary pages exist before the first fault can be delivered.
-        let temp_pages = TempPages::new(plan.channels, table.largest_page_size())?;
-        let emptying = plan.load.as_deref().filter(|load| !load.keeps_present());
-        let maps = read_maps(config, plan, &table, &callbacks)?;
-        if let (Some(load), Some(maps)) = (&plan.load, &maps) {
-            load.check_apart(&table, maps)?;
-        }
-        let moves = emptying.is_some_and(|load| load.makes_huge_pages());
-        let mut left_alone = match (emptying, &maps) {
-            (Some(load), Some(maps)) => emptying::left_alone(&table, maps, load),
-            _ => vec![Box::default(); table.blocks().len()],
-        };
-        let treatments = table.blocks().iter().enumerate().map(|(index, block)| {
-            let shared = maps.as_ref().is_some_and(|maps| maps.are_shared(block.host(), block.length()));
-            let maps = maps.as_ref().filter(|maps| maps.are_private_anonymous(block.host(), block.length()));
-            let left_alone = mem::take(&mut left_alone[index]);
-            Treatment { left_alone, poison: config.poison && maps.is_some(), shared, moving: moves && maps.is_some() }
-        });
-        let treatments = treatments.collect();
-        let registration = Registration::new(uffds, table.clone(), treatments, callbacks.clone())?;
-        if discards.is_some() {
-            check_trackable(&registration, &table)?;
-        }
-        if let (Some(_), Some(maps)) = (emptying, &maps) {
-            let empty = || emptying::empty(&registration, &table, maps, &plan.has_emptied);
-            if discards.is_some() { discards::drain_events_during(registration.uffds(), empty) } else { empty() }?;
-            moving::decide(&registration, &table, maps);
-        }
+/// All steps up to an engine that serves, once its threads run. Nothing of it is left after a failure. `begin` is called with the
+/// record of the set-up, once it is certain that there will be one.
+pub(super) fn build(site: Site<'_>, plan: Plan, begin: impl FnOnce(Record)) -> Result<Built> {
+    let Site { config, callbacks, table, shared, has_emptied } = site;
+    ensure!(plan.channels > 0, EINVAL, "0 channels: at least one temporary page is needed");
+    ensure!(!table.blocks().is_empty(), EINVAL, "there is no RAM block to set up");
+    let (load, handler) = match plan.bringer {
+        Bringer::Load(request) => (Some(request.prepare(&table)?), None),
+        Bringer::Handler(handler) => (None, Some(handler)),
+    };
+    let loaders = load.as_ref().map(BackgroundLoader::all).transpose()?.unwrap_or_default();
+    let servers =
+        (0..config.fault_threads()).map(|_| server(load.as_ref(), handler.as_ref())).collect::<Result<_>>()?;
 
-        let record = Record::new(config, plan, &table);
-        *self.record.lock() = record.clone();
-        let engine = Engine {
-            table,
-            registration,
-            temp_pages,
-            handler: plan.handler.clone(),
-            callbacks,
-            waits: Waits::new(record.stats.clone(), record.blocktime),
-            gate: record.gate,
-            stats: record.stats,
-            wakers,
-            shared: self.shared.clone(),
-            requested: AtomicUsize::new(0),
-            load: plan.load.clone(),
-            loaders: AtomicUsize::new(0),
-            spin_us: config.spin_us,
-            discards,
-            cpus: thread::available_parallelism().map_or(1, NonZeroUsize::get),
-        };
-        if engine.discards.is_some() {
-            // Their faults may have been read while the RAM was emptied.
-            engine.wake_everybody();
-        }
-        Ok(Arc::new(engine))
+    let uffds = open_userfaultfds(config, callbacks)?;
+    uffds.iter().try_for_each(|uffd| uffd.handshake(config.track_discards))?;
+    let discards = config.track_discards.then(|| Discards::new(uffds.len())).transpose()?;
+    let wakers = Wakers::new(uffds.len())?;
+    // Before the registration: temporary pages exist before the first fault can be delivered.
+    let temp_pages = TempPages::new(plan.channels, table.largest_page_size())?;
+    let registration = register(config, callbacks, &table, load.as_deref(), uffds, has_emptied)?;
+
+    let vcpus = (plan.blocktime && config.blocktime).then_some(config.vcpus as usize);
+    let record = Record::new(vcpus)?;
+    begin(record.clone());
+    let account = Account::new(table, callbacks.clone(), record, shared.clone(), load.is_some());
+    let engine = Engine::new(account, registration, temp_pages, wakers, discards)
+        .spinning(Duration::from_micros(config.spin_us.into()));
+    if engine.discards().is_some() {
+        // Their faults may have been read while the RAM was emptied.
+        engine.registration().wake_all();
     }
+    Ok(Built { engine: Arc::new(engine), load, servers, loaders, preempt: plan.preempt })
+}
 
-    /// The last steps: threads. Faults wait in the descriptor until they run.
-    pub(super) fn start(self: &Arc<Self>, armed: &mut Armed, plan: &Plan) -> Result<()> {
-        // First, and last to end: whatever is called back in between may discard.
-        armed.start_events_thread(plan.loader_threads())?;
-        armed.start_fault_threads()?;
-        armed.callbacks().fallible("the setup_done callback", |hooks| hooks.setup_done(self))?;
-        if let Some(load) = &plan.load {
-            armed.start_loader_threads(load)?;
-            armed.receive_zeros(load.as_ref());
-        }
-        if plan.preempt {
-            armed.start_preempt_thread(self.clone())?;
-        }
-        Ok(())
+fn server(load: Option<&Arc<SnapshotLoad>>, handler: Option<&Arc<dyn PageHandler>>) -> Result<Box<dyn FaultServer>> {
+    match (load, handler) {
+        (Some(load), _) => Ok(Box::new(FaultLoader::new(load)?)),
+        (None, Some(handler)) => Ok(Box::new(HandlerServer::new(handler.clone()))),
+        (None, None) => Err(error!(ENOTRECOVERABLE, "nothing brings pages")),
     }
 }
 
-impl Record {
-    fn new(config: &Config, plan: &Plan, table: &BlockTable) -> Self {
-        let stats = Stats::default();
-        if plan.load.is_some() {
-            for block in table.blocks() {
-                Stats::count(&stats.bytes_total, block.length() as u64);
-                Stats::count(&stats.bytes_loaded, (block.received_pages() * block.page_size()) as u64);
-            }
-        }
-        let workers = config.fault_threads() + plan.loader_threads() + usize::from(config.track_discards);
-        Self {
-            stats: Arc::new(stats),
-            gate: Arc::new(Gate::new(workers)),
-            blocktime: (plan.blocktime && config.blocktime).then(|| Arc::new(Blocktime::new(config.vcpus as usize))),
-        }
+/// Registers the RAM, and empties it for a load.
+fn register(
+    config: &Config,
+    callbacks: &Callbacks,
+    table: &BlockTable,
+    load: Option<&SnapshotLoad>,
+    uffds: Box<[Userfaultfd]>,
+    has_emptied: &AtomicBool,
+) -> Result<Registration> {
+    let image = load.map(SnapshotLoad::mapped_image).transpose()?.flatten();
+    let maps = read_maps(config, callbacks, table, load)?;
+    if let (Some(load), Some(image), Some(maps)) = (load, &image, &maps) {
+        load.check_apart(image, table, maps)?;
     }
+    let emptying = load.filter(|load| !load.keeps_present());
+    let moves = emptying.is_some_and(SnapshotLoad::makes_huge_pages);
+    let mut zero_runs = match (emptying, &maps) {
+        (Some(load), Some(maps)) => emptying::unregistered_zero_runs(table, maps, load),
+        _ => vec![Box::default(); table.blocks().len()],
+    };
+    let treatments = table.blocks().iter().enumerate().map(|(index, block)| {
+        let shared = maps.as_ref().is_some_and(|maps| maps.are_shared(block.host(), block.length()));
+        let is_private = maps.as_ref().is_some_and(|maps| maps.are_private_anonymous(block.host(), block.length()));
+        let unregistered_zero_runs = mem::take(&mut zero_runs[index]);
+        Treatment { unregistered_zero_runs, poison: config.poison && is_private, shared, moving: moves && is_private }
+    });
+    let registration = Registration::new(uffds, table.clone(), treatments.collect(), callbacks.clone())?;
+    if config.track_discards {
+        check_trackable(&registration, table)?;
+    }
+    if let (Some(_), Some(maps)) = (emptying, &maps) {
+        let empty = || emptying::empty(&registration, table, maps, has_emptied);
+        if config.track_discards { drain_events_during(registration.uffds(), empty) } else { empty() }?;
+        moving::decide(&registration, table, maps);
+    }
+    Ok(registration)
+}
+
+/// The last steps: threads. Faults wait in the descriptor until they run.
+pub(super) fn start(armed: &mut Armed, built: Built) -> Result<()> {
+    let Built { servers, loaders, preempt, .. } = built;
+    // First, and last to end: whatever is called back in between may discard.
+    armed.start_events_thread()?;
+    armed.start_fault_threads(servers)?;
+    armed.engine().account().callbacks().fallible("the setup_done callback", |hooks| hooks.setup_done())?;
+    armed.start_loader_threads(loaders)?;
+    armed.receive_zeros();
+    if preempt {
+        armed.start_preempt_thread()?;
+    }
+    Ok(())
 }
 
 /// The kernel discards its own pages: where those of a block have another size, one could be discarded in part.
@@ -180,13 +167,18 @@ fn check_trackable(registration: &Registration, table: &BlockTable) -> Result<()
 }
 
 /// The mappings of this process, where anything depends on them. Only emptying RAM cannot do without.
-fn read_maps(config: &Config, plan: &Plan, table: &BlockTable, callbacks: &Callbacks) -> Result<Option<Maps>> {
-    if plan.load.is_none() && !config.poison {
+fn read_maps(
+    config: &Config,
+    callbacks: &Callbacks,
+    table: &BlockTable,
+    load: Option<&SnapshotLoad>,
+) -> Result<Option<Maps>> {
+    if load.is_none() && !config.poison {
         // Where EEXIST is to be verified: see `presence`. Without the maps a page that only another mapping has counts as missing.
         let is_huge = table.largest_page_size() > kernel::page_size();
         return Ok(is_huge.then(Maps::read).and_then(Result::ok));
     }
-    match (Maps::read(), &plan.load) {
+    match (Maps::read(), load) {
         (Err(error), Some(load)) if error.errno() == libc::EOPNOTSUPP && !load.keeps_present() => {
             Err(error.context("emptying RAM for a load"))
         }
@@ -194,9 +186,7 @@ fn read_maps(config: &Config, plan: &Plan, table: &BlockTable, callbacks: &Callb
             if config.poison {
                 callbacks.log(
                     LogLevel::Warning,
-                    &format!(
-                        "a page that cannot be read pauses the fault and loader threads, and is not poisoned: {error}"
-                    ),
+                    &format!("an unreadable page pauses the fault and loader threads, and is not poisoned: {error}"),
                 );
             }
             Ok(None)

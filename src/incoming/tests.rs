@@ -1,16 +1,17 @@
 //! A set-up or clean-up in which the library itself panics: it is a failure, and the mis can be used again.
 
-use std::ops::Range;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 
-use super::fault::{Fault, PageHandler};
-use super::load::Load;
-use super::setup::Plan;
-use super::{Config, Engine, Hooks, Incoming, LogLevel};
+use super::incoming::Incoming;
+use super::{Config, restore};
+use crate::engine::{Hooks, LogLevel};
 use crate::error::Result;
-use crate::kernel::{Mapping, Maps, page_size};
-use crate::memory::{BlockId, BlockTable, RamBlockSpec};
+use crate::kernel::{Mapping, page_size};
+use crate::loading::LoadConfig;
+use crate::memory::{BlockId, RamBlockSpec};
+use crate::source::{Kind, OwnFiles, PageSource, Run, SnapshotBlock};
 
 /// Counts the errors that are logged.
 #[derive(Default)]
@@ -22,57 +23,66 @@ impl Hooks for Logged {
     }
 }
 
-/// A load that others do, and that panics in one place.
+/// Where a source of one page panics.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Panics {
-    Preparing,
-    Building,
-    Finishing,
+    Matching,
+    LookingForZeros,
+    Identifying,
     Never,
 }
 
-impl Panics {
-    fn at(self, place: Self) {
-        assert!(self != place, "on purpose");
+struct Source {
+    panics: Panics,
+    blocks: Vec<SnapshotBlock>,
+}
+
+impl Source {
+    fn panic_at(&self, place: Panics) {
+        assert!(self.panics != place, "on purpose");
     }
 }
 
-impl PageHandler for Panics {
-    fn page(&self, fault: &Fault<'_>) -> Result<()> {
-        fault.place_zeros()
+impl PageSource for Source {
+    fn name(&self) -> &str {
+        "a test"
     }
-}
 
-impl Load for Panics {
-    fn prepare(&self, _table: &BlockTable, _fault_threads: usize) -> Result<()> {
-        self.at(Panics::Preparing);
+    fn blocks(&self) -> &[SnapshotBlock] {
+        self.panic_at(Panics::Matching);
+        &self.blocks
+    }
+
+    fn run(&self, _block: usize, _offset: u64, max: u64) -> Run {
+        self.panic_at(Panics::LookingForZeros);
+        Run { length: max, kind: Kind::Data }
+    }
+
+    fn read(&self, _block: usize, _offset: u64, to: &mut [u8]) -> Result<()> {
+        to.fill(7);
         Ok(())
     }
-    fn check_apart(&self, _table: &BlockTable, _maps: &Maps) -> Result<()> {
-        Ok(())
+
+    fn read_cached(&self, block: usize, offset: u64, to: &mut [u8]) -> usize {
+        self.read(block, offset, to).map_or(0, |()| to.len())
     }
-    fn keeps_present(&self) -> bool {
-        true
+
+    fn identity(&self) -> Result<u64> {
+        self.panic_at(Panics::Identifying);
+        Ok(1)
     }
-    fn makes_huge_pages(&self) -> bool {
-        false
-    }
-    fn zeros(&self, _index: usize) -> Vec<Range<usize>> {
-        Vec::new()
-    }
-    fn queued(&self, _index: usize, _page: usize) {}
-    fn threads(&self) -> usize {
-        self.at(Panics::Building);
-        0
-    }
-    fn run(&self, _engine: &Engine, _worker: usize) {}
-    fn finish(&self, _engine: &Engine) {
-        self.at(Panics::Finishing);
+
+    fn own_files(&self) -> Option<&OwnFiles> {
+        None
     }
 }
 
-fn arm(incoming: &Arc<Incoming>, panics: Panics) -> Result<()> {
-    incoming.arm(|_| Ok(Plan { load: Some(Arc::new(panics)), ..Plan::new(Arc::new(panics), 1) }))
+/// Loads the page, and records a working set.
+fn load(incoming: &Incoming, panics: Panics, record: &std::path::Path) -> Result<()> {
+    let length = page_size() as u64;
+    let block = SnapshotBlock { idstr: "ram".to_owned(), length, page_size: length, data_bytes: length };
+    let config = LoadConfig { working_set_record: Some(PathBuf::from(record)), ..LoadConfig::default() };
+    restore::load_from(incoming, Arc::new(Source { panics, blocks: vec![block] }), &config)
 }
 
 #[test]
@@ -85,15 +95,23 @@ fn a_panic_in_a_set_up_or_a_clean_up_leaves_nothing_in_between() {
     // SAFETY: the memory is there longer than the block.
     unsafe { incoming.add_ram_block(BlockId(1), spec) }.unwrap();
 
-    for panics in [Panics::Preparing, Panics::Building] {
-        let error = arm(&incoming, panics).unwrap_err();
+    let record = std::env::temp_dir().join(format!("uffd-incoming-panics-{}", std::process::id()));
+    for panics in [Panics::Matching, Panics::LookingForZeros] {
+        let error = load(&incoming, panics, &record).unwrap_err();
         assert_eq!(error.errno(), libc::ENOTRECOVERABLE, "{error}");
         assert!(incoming.read_engine().is_none());
     }
-    arm(&incoming, Panics::Finishing).unwrap();
-    incoming.abort().unwrap();
+    assert_eq!(logged.0.load(SeqCst), 0);
+    load(&incoming, Panics::Identifying, &record).unwrap();
+    incoming.wait(None).unwrap();
+    incoming.cleanup().unwrap();
     assert_eq!(logged.0.load(SeqCst), 1);
-    arm(&incoming, Panics::Never).unwrap();
-    incoming.abort().unwrap();
+    load(&incoming, Panics::Never, &record).unwrap();
+    incoming.wait(None).unwrap();
+    // SAFETY: the page is in place, and nothing writes to it.
+    assert_eq!(unsafe { memory.as_ptr().read_volatile() }, 7);
+    incoming.cleanup().unwrap();
+    assert_eq!(logged.0.load(SeqCst), 1);
+    assert!(std::fs::remove_file(&record).is_ok(), "no working set was written");
     incoming.retire().unwrap();
 }

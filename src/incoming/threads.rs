@@ -2,11 +2,9 @@
 
 use std::ffi::CString;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-
 use std::sync::Arc;
 
-use super::callbacks::Callbacks;
-use super::config::LogLevel;
+use crate::engine::{Callbacks, LogLevel};
 use crate::error::{Result, error, panic_message};
 use crate::sync::{self, Condvar, JoinHandle, Mutex};
 

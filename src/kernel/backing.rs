@@ -13,7 +13,7 @@ use super::call::{Call, before};
 use super::file::{FileId, keeping_position, next_data, open_read_only, position, status};
 use super::mapping::FileMapping;
 use super::maps::Maps;
-use crate::error::{Error, Result, ensure, error};
+use crate::error::{self, Error, Result, ensure, error};
 
 /// A mapping of a file that others can have open, too.
 #[derive(Debug)]
@@ -38,7 +38,7 @@ impl Backing {
             ));
         };
         let holds_data =
-            self.holds_data(file).map_err(|errno| Error::os(errno as i32, "looking for data in the file behind it"))?;
+            self.holds_data(file).map_err(|errno| Error::os(errno, "looking for data in the file behind it"))?;
         ensure!(
             !holds_data,
             EINVAL,
@@ -69,13 +69,13 @@ impl Backing {
         }
     }
 
-    fn holds_data(&self, file: BorrowedFd<'_>) -> nix::Result<bool> {
+    fn holds_data(&self, file: BorrowedFd<'_>) -> Result<bool, error::Errno> {
         // hugetlbfs does not know where its data is, only how much.
         let is_empty = status(file)?.st_blocks == 0;
         let data = if is_empty { None } else { keeping_position(file, || next_data(file, self.offset))? };
         // One of the process's own may have been closed meanwhile, and its number mean another file.
         if FileId::of(file)? != self.file {
-            return Err(Errno::EBADF);
+            return Err(Errno::EBADF.into());
         }
         let end = self.offset + (self.mapped.end - self.mapped.start);
         Ok(data.is_some_and(|data| data.start < end))
@@ -118,7 +118,7 @@ pub(crate) struct MappedFile {
 impl MappedFile {
     /// Before the list of mappings is read.
     pub fn new(file: BorrowedFd<'_>) -> Result<Self> {
-        let id = FileId::of(file).map_err(|errno| Error::os(errno as i32, "fstat"))?;
+        let id = FileId::of(file).map_err(|errno| Error::os(errno, "fstat"))?;
         // A file system that maps nothing has no mapping to be found.
         Ok(Self { id, mapping: FileMapping::new(file) })
     }

@@ -16,7 +16,7 @@ impl EventFd {
         before(Call::Eventfd)
             .and_then(|()| Inner::from_value_and_flags(0, EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK))
             .map(Self)
-            .map_err(|errno| Error::os(errno as i32, "creating an eventfd"))
+            .map_err(|errno| Error::os(errno, "creating an eventfd"))
     }
 
     /// Makes the descriptor readable.

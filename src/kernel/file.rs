@@ -14,7 +14,7 @@ use nix::unistd::{Whence, fdatasync, lseek};
 
 use super::call::{Call, before, before_bytes};
 use super::uapi::{SYS_CACHESTAT, cachestat, cachestat_range};
-use crate::error::{Error, Result, error};
+use crate::error::{self, Error, Result, error};
 
 // BLKGETSIZE64, whose number is made with the size of a size_t. Unlike lseek() it leaves the position alone, which a
 // duplicated descriptor shares with the original.
@@ -22,7 +22,7 @@ nix::ioctl_read!(block_device_length, 0x12, 114, usize);
 
 /// Opens a file to read from.
 pub(crate) fn open_read_only(path: &Path) -> Result<OwnedFd> {
-    open_to_read(path, OFlag::empty()).map_err(|errno| Error::os(errno as i32, "opening"))
+    open_to_read(path, OFlag::empty()).map_err(|errno| Error::os(errno, "opening"))
 }
 
 /// Opens an open file once more, to be read past the page cache.
@@ -36,7 +36,7 @@ pub(crate) fn open_direct(file: BorrowedFd<'_>) -> Result<OwnedFd> {
             _ => (errno as i32, "load without UFFD_LOAD_DIRECT_IO, or move it where that can be"),
         };
         let what = format!("opening it once more ({path}) for direct input and output (O_DIRECT)");
-        Error::os(errno as i32, format_args!("{what}; {advice}")).with_errno(number)
+        Error::os(errno, format_args!("{what}; {advice}")).with_errno(number)
     })
 }
 
@@ -55,7 +55,7 @@ pub(super) fn open_to_read(path: &Path, flags: OFlag) -> nix::Result<OwnedFd> {
 /// One more descriptor of the same open file.
 pub(crate) fn duplicate(file: BorrowedFd<'_>) -> Result<OwnedFd> {
     let flags = before(Call::Fcntl).and_then(|()| fcntl(file, FcntlArg::F_GETFL));
-    let flags = flags.map_err(|errno| Error::os(errno as i32, "fcntl(F_GETFL)"))?;
+    let flags = flags.map_err(|errno| Error::os(errno, "fcntl(F_GETFL)"))?;
     // A duplicate has the same flags, and direct reads would need buffers and offsets that suit the disk.
     if OFlag::from_bits_retain(flags).contains(OFlag::O_DIRECT) {
         let path = format!("/proc/thread-self/fd/{}", file.as_raw_fd());
@@ -64,7 +64,7 @@ pub(crate) fn duplicate(file: BorrowedFd<'_>) -> Result<OwnedFd> {
                 EINVAL,
                 "it is open for direct input and output (O_DIRECT), and cannot be opened without once more ({path}: {}); open \
                  it without O_DIRECT",
-                crate::error::Errno(errno as i32)
+                error::Errno::from(errno)
             )
         });
     }
@@ -85,8 +85,8 @@ pub(crate) struct FileId {
 }
 
 impl FileId {
-    pub fn of(file: impl AsFd) -> nix::Result<Self> {
-        status(file).map(|status| Self::from(&status))
+    pub fn of(file: impl AsFd) -> Result<Self, error::Errno> {
+        Ok(status(file).map(|status| Self::from(&status))?)
     }
 }
 
@@ -98,7 +98,7 @@ impl From<&FileStat> for FileId {
 
 /// The length of a regular file or block device; anything else is no source of pages.
 pub(crate) fn length(file: BorrowedFd<'_>) -> Result<u64> {
-    let status = status(file).map_err(|errno| Error::os(errno as i32, "fstat"))?;
+    let status = status(file).map_err(|errno| Error::os(errno, "fstat"))?;
     let length = match kind_of(&status) {
         SFlag::S_IFREG => status.st_size as u64,
         SFlag::S_IFBLK => {
@@ -107,7 +107,7 @@ pub(crate) fn length(file: BorrowedFd<'_>) -> Result<u64> {
                 // SAFETY: the kernel writes 64 bits, whatever the request's number says, and there is room for them.
                 unsafe { block_device_length(file.as_raw_fd(), (&raw mut length).cast()) }
             });
-            asked.map_err(|errno| Error::os(errno as i32, "asking for the block device's size"))?;
+            asked.map_err(|errno| Error::os(errno, "asking for the block device's size"))?;
             length
         }
         other => {
@@ -134,40 +134,32 @@ pub(super) fn kind_name(kind: SFlag) -> &'static str {
     }
 }
 
-/// Reads up to `length` bytes at `offset`; fewer only where the file ends.
-///
-/// # Safety
-/// `to` is valid for writes of `length` bytes, and nothing else accesses them meanwhile.
-pub(crate) unsafe fn read_at(file: BorrowedFd<'_>, offset: u64, to: *mut u8, length: usize) -> nix::Result<usize> {
+/// Fills `to` with the bytes at `offset`; how many: fewer than there is room for only where the file ends.
+pub(crate) fn read_at(file: BorrowedFd<'_>, offset: u64, to: &mut [u8]) -> Result<usize, error::Errno> {
     let mut done = 0;
-    while done < length {
+    while done < to.len() {
         let position = offset.checked_add(done as u64).and_then(|at| off_t::try_from(at).ok());
         let position = position.ok_or(Errno::EOVERFLOW)?;
-        let left = length - done;
-        let read = before_bytes(Call::Pread, left, left.div_ceil(2)).and_then(|left| {
-            // SAFETY: `done` is below `length`, so what is left of the caller's buffer starts there.
-            Errno::result(unsafe { libc::pread(file.as_raw_fd(), to.add(done).cast(), left, position) })
-        });
-        match read {
+        let left = &mut to[done..];
+        let allowed = before_bytes(Call::Pread, left.len(), left.len().div_ceil(2));
+        match allowed.and_then(|allowed| nix::sys::uio::pread(file, &mut left[..allowed], position)) {
             Ok(0) => break,
-            Ok(read) => done += read as usize,
+            Ok(read) => done += read,
             Err(Errno::EINTR) => {}
-            Err(errno) => return Err(errno),
+            Err(errno) => return Err(errno.into()),
         }
     }
     Ok(done)
 }
 
-/// Reads up to `length` bytes at `offset`, as many as are in the page cache; none where that cannot be told. Never waits for a
-/// disk, but sets it to work on the rest, where the file system can.
-///
-/// # Safety
-/// `to` is valid for writes of `length` bytes, and nothing else accesses them meanwhile.
-pub(crate) unsafe fn read_cached(file: BorrowedFd<'_>, offset: u64, to: *mut u8, length: usize) -> usize {
+/// Fills `to` with as many of the bytes at `offset` as are in the page cache; how many, and none where that cannot be told. Never
+/// waits for a disk, but sets it to work on the rest, where the file system can.
+pub(crate) fn read_cached(file: BorrowedFd<'_>, offset: u64, to: &mut [u8]) -> usize {
     let Ok(offset) = off_t::try_from(offset) else { return 0 };
-    let Ok(allowed) = before_bytes(Call::Preadv2, length, length.div_ceil(2)) else { return 0 };
-    let buffer = libc::iovec { iov_base: to.cast(), iov_len: allowed };
-    // SAFETY: by this function's contract; the kernel reads just one iovec.
+    let Ok(allowed) = before_bytes(Call::Preadv2, to.len(), to.len().div_ceil(2)) else { return 0 };
+    let to = &mut to[..allowed];
+    let buffer = libc::iovec { iov_base: to.as_mut_ptr().cast(), iov_len: to.len() };
+    // SAFETY: the kernel writes to `to` only, which is borrowed for writing, and reads just one iovec.
     let read = unsafe { libc::preadv2(file.as_raw_fd(), &buffer, 1, offset, libc::RWF_NOWAIT) };
     usize::try_from(read).unwrap_or(0)
 }
@@ -214,7 +206,7 @@ pub(crate) fn settle_holes(file: BorrowedFd<'_>) -> Result<()> {
                 return Ok(());
             }
             Err(errno) => {
-                return Err(Error::os(errno as i32, "writing it back (fdatasync) before holes are looked for"));
+                return Err(Error::os(errno, "writing it back (fdatasync) before holes are looked for"));
             }
         }
     }

@@ -42,7 +42,7 @@ impl Mapping {
                 "mapping {length} bytes for {what}: ENOMEM: no memory, or the process has as many mappings as it may: see the \
                  sysctl vm.max_map_count"
             ),
-            errno => Error::os(errno as i32, format_args!("mapping {length} bytes for {what}")),
+            errno => Error::os(errno, format_args!("mapping {length} bytes for {what}")),
         })?;
         Ok(Self { start, length: bytes, usable: length })
     }
@@ -64,6 +64,13 @@ impl Mapping {
     pub fn as_ptr(&self) -> *mut u8 {
         let start: *mut u8 = self.start.as_ptr().cast();
         if self.usable == self.length.get() { start } else { start.wrapping_add(start.align_offset(HUGE_PAGE)) }
+    }
+
+    /// All of it.
+    pub fn bytes(&mut self) -> &mut [u8] {
+        // SAFETY: it is mapped for reading and writing as long as `self` lives, initialized (with zeros at first), and borrowed
+        // for writing here. The kernel may replace its pages (UFFDIO_MOVE) in a call that is given this slice, and no other.
+        unsafe { std::slice::from_raw_parts_mut(self.as_ptr(), self.usable) }
     }
 
     pub fn len(&self) -> usize {
@@ -127,10 +134,10 @@ pub(crate) unsafe fn empty_memory(start: usize, length: usize) -> Result<()> {
         Ok(()) => return Ok(()),
         // EINVAL: no object behind it. EACCES: a private mapping of a file.
         Err(Errno::EINVAL | Errno::EACCES) => {}
-        Err(errno) => return Err(Error::os(errno as i32, "punching a hole (MADV_REMOVE)")),
+        Err(errno) => return Err(Error::os(errno, "punching a hole (MADV_REMOVE)")),
     }
     advise(Call::MadviseDontNeed, MmapAdvise::MADV_DONTNEED)
-        .map_err(|errno| Error::os(errno as i32, "dropping its pages (MADV_DONTNEED)"))
+        .map_err(|errno| Error::os(errno, "dropping its pages (MADV_DONTNEED)"))
 }
 
 /// Whether the page at an address is in memory and mapped here: not missing, and not poisoned. Not told of one in swap space, and of

@@ -24,7 +24,7 @@ pub(crate) use eventfd::EventFd;
 pub(crate) use huge_pages::want_huge_pages;
 pub(crate) use limits::most_mappings;
 pub(crate) use mapping::{HUGE_PAGE, Mapping, empty_memory, is_locked, is_mapped, is_present};
-pub(crate) use maps::{FileRange, Maps};
+pub(crate) use maps::Maps;
 pub(crate) use numa::Numa;
 pub(crate) use poll::{Poll, Readiness};
 pub use probe::{Host, probe};

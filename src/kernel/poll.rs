@@ -54,7 +54,7 @@ impl Poll {
             match result {
                 Ok(ready) => return Ok(ready != 0),
                 Err(Errno::EINTR) => {}
-                Err(errno) => return Err(Error::os(errno as i32, "waiting for faults in poll()")),
+                Err(errno) => return Err(Error::os(errno, "waiting for faults in poll()")),
             }
         }
     }

@@ -140,5 +140,5 @@ fn look(directory: BorrowedFd<'_>, name: &OsStr, flags: AtFlags) -> nix::Result<
 }
 
 fn failed(errno: Errno, path: &Path, what: &str) -> Error {
-    Error::os(errno as i32, format_args!("{}: {what}", quoted(path)))
+    Error::os(errno, format_args!("{}: {what}", quoted(path)))
 }

@@ -12,9 +12,9 @@ use userfaultfd_sys as sys;
 
 use super::call::{Call, before, before_bytes};
 use super::{page_size, uapi};
-use crate::error::{Error, Result, error};
+use crate::error::{self, Error, Result, error};
 
-/// What every descriptor of ours is shaken hands for: all of Linux 4.14.
+/// The features that the UFFDIO_API handshake asks for: all of Linux 4.14.
 const FEATURES: u64 =
     sys::UFFD_FEATURE_MISSING_SHMEM | sys::UFFD_FEATURE_MISSING_HUGETLBFS | sys::UFFD_FEATURE_THREAD_ID;
 
@@ -48,7 +48,7 @@ pub(crate) struct Userfaultfd(OwnedFd);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Placed {
     pub bytes: usize,
-    pub stopped: Option<Errno>,
+    pub stopped: Option<error::Errno>,
 }
 
 /// What can be done in a registered range beside copying.
@@ -73,7 +73,7 @@ pub(crate) struct Message {
 pub(crate) const BATCH: usize = 64;
 
 impl Userfaultfd {
-    /// Opens a descriptor: /dev/userfaultfd first, then the system call. Not shaken hands with yet.
+    /// Opens a descriptor: /dev/userfaultfd first, then the system call. UFFDIO_API has not been called on it.
     pub fn open(opening: Opening) -> Result<Self> {
         let device = match Self::open_device(opening) {
             Ok(uffd) => return Ok(uffd),
@@ -119,7 +119,7 @@ impl Userfaultfd {
             let fd = unsafe { libc::syscall(libc::SYS_userfaultfd, open_flags(opening)) };
             Self::adopt_new(fd as RawFd)
         });
-        opened.map_err(|errno| Error::os(errno as i32, "By the system call userfaultfd"))
+        opened.map_err(|errno| Error::os(errno, "By the system call userfaultfd"))
     }
 
     fn adopt_new(fd: RawFd) -> nix::Result<Self> {
@@ -128,12 +128,12 @@ impl Userfaultfd {
         Ok(Self(unsafe { OwnedFd::from_raw_fd(fd) }))
     }
 
-    /// Takes a descriptor from somebody else; not shaken hands with yet.
+    /// Takes a descriptor that the caller has opened, on which UFFDIO_API has not been called.
     pub fn from_fd(fd: OwnedFd) -> Result<Self> {
         set_nonblocking(fd.as_fd())
             .and_then(|()| before(Call::Fcntl))
             .and_then(|()| fcntl(&fd, FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC)))
-            .map_err(|errno| Error::os(errno as i32, "the userfaultfd handed in cannot be used"))?;
+            .map_err(|errno| Error::os(errno, "the userfaultfd handed in cannot be used"))?;
         Ok(Self(fd))
     }
 
@@ -144,14 +144,14 @@ impl Userfaultfd {
             Errno::EINVAL => error!(
                 EINVAL,
                 "the userfaultfd handshake (UFFDIO_API) was refused: Linux 4.14 or newer is needed, and a descriptor \
-                 that nobody has shaken hands with"
+                 on which UFFDIO_API has not been called"
             ),
             Errno::EPERM => error!(EPERM, "the userfaultfd handshake (UFFDIO_API) was refused: EPERM"),
-            errno => Error::os(errno as i32, "the userfaultfd handshake (UFFDIO_API); is it a userfaultfd?"),
+            errno => Error::os(errno, "the userfaultfd handshake (UFFDIO_API); is it a userfaultfd?"),
         })
     }
 
-    /// Shakes hands for no feature in particular, and says which the kernel has.
+    /// The handshake for no feature in particular; which features the kernel has.
     pub(super) fn features(&self) -> nix::Result<u64> {
         self.api(0)
     }
@@ -165,7 +165,7 @@ impl Userfaultfd {
     }
 
     /// Registers a range for missing pages.
-    pub fn register(&self, start: usize, length: usize) -> nix::Result<Abilities> {
+    pub fn register(&self, start: usize, length: usize) -> Result<Abilities, error::Errno> {
         let range = sys::uffdio_range { start: start as u64, len: length as u64 };
         let mut register = sys::uffdio_register { range, mode: sys::UFFDIO_REGISTER_MODE_MISSING, ioctls: 0 };
         before(Call::Register)?;
@@ -180,7 +180,7 @@ impl Userfaultfd {
     }
 
     /// Unregisters a range, and wakes who waits in it: what is missing now reads as zeros.
-    pub fn unregister(&self, start: usize, length: usize) -> nix::Result<()> {
+    pub fn unregister(&self, start: usize, length: usize) -> Result<(), error::Errno> {
         let mut range = sys::uffdio_range { start: start as u64, len: length as u64 };
         before(Call::Unregister)?;
         // SAFETY: `range` lives through the call, which reads just it.
@@ -190,7 +190,7 @@ impl Userfaultfd {
     }
 
     /// Wakes who waits in a range.
-    pub fn wake(&self, start: usize, length: usize) -> nix::Result<()> {
+    pub fn wake(&self, start: usize, length: usize) -> Result<(), error::Errno> {
         wake(self.as_fd(), start as u64, length as u64)
     }
 
@@ -217,16 +217,14 @@ impl Userfaultfd {
         })
     }
 
-    /// Fills missing private anonymous pages with pages of ours, which are missing here afterwards: nothing is copied, and
-    /// a huge page stays one.
-    ///
-    /// # Safety
-    /// `from .. from + length` is private anonymous memory of our own that may become zeros, and nobody refers to it.
-    pub unsafe fn move_pages(&self, to: usize, from: *mut u8, length: usize) -> Placed {
-        place(Call::Move, length, |length| {
-            let (dst, src) = (to as u64, from.expose_provenance() as u64);
+    /// Fills missing private anonymous pages with the pages of `from`, which are missing there afterwards and read as zeros:
+    /// nothing is copied, and a huge page stays one. EINVAL, unless `from` is whole pages of private anonymous memory.
+    pub fn move_pages(&self, to: usize, from: &mut [u8]) -> Placed {
+        place(Call::Move, from.len(), |length| {
+            let (dst, src) = (to as u64, from.as_mut_ptr().expose_provenance() as u64);
             let mut request = uapi::uffdio_move { dst, src, len: length, mode: 0, moved: 0 };
-            // SAFETY: `request` lives through the call, which reads and writes just it; for the memory see above.
+            // SAFETY: `request` lives through the call, which reads and writes just it, and replaces pages of `from`, which is
+            // borrowed for writing.
             let result = unsafe { ioctls::move_pages(self.raw(), &mut request) };
             (result, request.moved)
         })
@@ -268,7 +266,7 @@ impl Userfaultfd {
                 Ok(bytes) => break bytes as usize,
                 Err(Errno::EINTR) => continue,
                 Err(Errno::EAGAIN) => return Ok(0),
-                Err(errno) => return Err(Error::os(errno as i32, "reading faults from the userfaultfd")),
+                Err(errno) => return Err(Error::os(errno, "reading faults from the userfaultfd")),
             }
         };
         let mut count = 0;
@@ -308,7 +306,7 @@ impl AsFd for Userfaultfd {
 }
 
 /// Wakes who waits in a range of the process whose userfaultfd it is.
-pub(crate) fn wake(uffd: BorrowedFd<'_>, start: u64, length: u64) -> nix::Result<()> {
+pub(crate) fn wake(uffd: BorrowedFd<'_>, start: u64, length: u64) -> Result<(), error::Errno> {
     let mut range = sys::uffdio_range { start, len: length };
     before(Call::Wake)?;
     // SAFETY: `range` lives through the call, which reads just it.
@@ -330,7 +328,7 @@ pub struct SharedMessage(sys::uffd_msg);
 
 impl SharedMessage {
     /// Reads a message, if there is one.
-    pub(crate) fn read(uffd: BorrowedFd<'_>) -> nix::Result<Option<Self>> {
+    pub(crate) fn read(uffd: BorrowedFd<'_>) -> Result<Option<Self>, error::Errno> {
         let mut raw = MaybeUninit::<sys::uffd_msg>::uninit();
         let read = before(Call::ReadMessage).and_then(|()| {
             // SAFETY: the kernel writes at most the size of `raw` into it.
@@ -339,9 +337,9 @@ impl SharedMessage {
         match read {
             // SAFETY: the kernel has filled it in.
             Ok(bytes) if bytes as usize == size_of_val(&raw) => Ok(Some(Self(unsafe { raw.assume_init() }))),
-            Ok(_) => Err(Errno::EBADMSG),
+            Ok(_) => Err(Errno::EBADMSG.into()),
             Err(Errno::EAGAIN | Errno::EINTR) => Ok(None),
-            Err(errno) => Err(errno),
+            Err(errno) => Err(errno.into()),
         }
     }
 
@@ -366,12 +364,12 @@ fn open_flags(opening: Opening) -> i32 {
 fn place(call: Call, length: usize, ioctl: impl FnOnce(u64) -> (nix::Result<i32>, i64)) -> Placed {
     let allowed = match before_bytes(call, length, page_size()) {
         Ok(allowed) => allowed,
-        Err(errno) => return Placed { bytes: 0, stopped: Some(errno) },
+        Err(errno) => return Placed { bytes: 0, stopped: Some(errno.into()) },
     };
     match ioctl(allowed as u64) {
         // The kernel stops like this where the memory changes meanwhile.
-        (Ok(_), _) if allowed < length => Placed { bytes: allowed, stopped: Some(Errno::EAGAIN) },
+        (Ok(_), _) if allowed < length => Placed { bytes: allowed, stopped: Some(error::Errno::EAGAIN) },
         (Ok(_), _) => Placed { bytes: length, stopped: None },
-        (Err(errno), done) => Placed { bytes: usize::try_from(done).unwrap_or(0), stopped: Some(errno) },
+        (Err(errno), done) => Placed { bytes: usize::try_from(done).unwrap_or(0), stopped: Some(errno.into()) },
     }
 }

@@ -49,10 +49,6 @@ impl AtomicBitmap {
         if word.load(SeqCst) & mask == 0 { 0 } else { word.fetch_and(!mask, SeqCst) & mask }
     }
 
-    pub fn clear(&self, bit: usize) {
-        self.take(bit - bit % BITS, 1 << (bit % BITS));
-    }
-
     pub fn clear_all(&self) {
         self.words.iter().for_each(|word| word.store(0, SeqCst));
     }

@@ -7,7 +7,7 @@ mod poisoned;
 mod table;
 mod temp_pages;
 
-pub(crate) use bitmap::{AtomicBitmap, bits, words};
+pub(crate) use bitmap::{bits, words};
 pub(crate) use block::RamBlock;
 pub use block::{BlockId, RamBlockSpec};
 pub(crate) use table::BlockTable;

@@ -42,6 +42,23 @@ impl BlockTable {
         &self.blocks
     }
 
+    /// The block with this index.
+    pub fn block(&self, index: usize) -> &RamBlock {
+        &self.blocks[index]
+    }
+
+    /// Where a block stands in the table, if it does.
+    pub fn index_of(&self, block: &Arc<RamBlock>) -> Option<usize> {
+        self.blocks.iter().position(|other| Arc::ptr_eq(other, block))
+    }
+
+    /// The block and page that a host address lies in.
+    pub fn locate(&self, address: usize) -> Option<(usize, usize)> {
+        let index = self.by_address(address)?;
+        let block = self.block(index);
+        Some((index, block.page_of(address - block.host())))
+    }
+
     /// Where a block stands, if it is known and has not been removed.
     pub fn by_id(&self, id: BlockId) -> Result<usize> {
         // A VM has a handful of blocks: looking at each is as fast as anything.

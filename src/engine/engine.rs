@@ -1,0 +1,173 @@
+//! What an armed mis consists of, apart from its threads: the account of its pages, the registered RAM, the temporary pages.
+//! Shared by the fault threads, the loader threads and the caller's threads.
+
+use std::num::NonZeroUsize;
+use std::ops::Range;
+use std::thread;
+use std::time::Duration;
+
+use super::account::Account;
+use super::discards::Discards;
+use super::gate::Seat;
+use super::registration::Registration;
+use super::wakers::Wakers;
+use crate::error::Result;
+use crate::kernel::{BATCH, Message, Userfaultfd};
+use crate::memory::{RamBlock, TempPages};
+use crate::sync::RwLockReadGuard;
+use crate::sync::atomic::{
+    AtomicUsize,
+    Ordering::{Relaxed, SeqCst},
+};
+
+pub(crate) struct Engine {
+    account: Account,
+    registration: Registration,
+    temp_pages: TempPages,
+    wakers: Wakers,
+    /// Where discards are tracked.
+    discards: Option<Discards>,
+    /// How many loader threads are at work.
+    loaders: AtomicUsize,
+    longest_spin: Duration,
+    /// How many CPUs there are to run on. Not for the fault threads to find out: that opens files.
+    cpus: usize,
+}
+
+/// A loader thread is at work until this is dropped.
+pub(crate) struct LoaderAtWork<'a>(&'a AtomicUsize);
+
+impl Engine {
+    /// The longest time that a fault thread spins is 0 at first.
+    pub fn new(
+        account: Account,
+        registration: Registration,
+        temp_pages: TempPages,
+        wakers: Wakers,
+        discards: Option<Discards>,
+    ) -> Self {
+        Self {
+            account,
+            registration,
+            temp_pages,
+            wakers,
+            discards,
+            loaders: AtomicUsize::new(0),
+            longest_spin: Duration::ZERO,
+            cpus: thread::available_parallelism().map_or(1, NonZeroUsize::get),
+        }
+    }
+
+    /// The same with fault threads that spin for so long at most.
+    pub fn spinning(self, longest: Duration) -> Self {
+        Self { longest_spin: longest, ..self }
+    }
+
+    pub fn account(&self) -> &Account {
+        &self.account
+    }
+
+    pub fn registration(&self) -> &Registration {
+        &self.registration
+    }
+
+    pub fn temp_pages(&self) -> &TempPages {
+        &self.temp_pages
+    }
+
+    pub fn wakers(&self) -> &Wakers {
+        &self.wakers
+    }
+
+    pub fn discards(&self) -> Option<&Discards> {
+        self.discards.as_ref()
+    }
+
+    pub fn block(&self, index: usize) -> &RamBlock {
+        self.account.block(index)
+    }
+
+    /// A loader thread begins to work.
+    pub fn loader_at_work(&self) -> LoaderAtWork<'_> {
+        self.loaders.fetch_add(1, SeqCst);
+        LoaderAtWork(&self.loaders)
+    }
+
+    /// How long a fault thread may spin for the next fault: not at all where fault threads and loader threads at work need all CPUs.
+    pub fn longest_spin(&self) -> Duration {
+        let busy = self.wakers.len() + self.loaders.load(Relaxed);
+        if busy < self.cpus { self.longest_spin } else { Duration::ZERO }
+    }
+
+    /// Reads the faults for a fault thread; how many.
+    pub fn read_faults(&self, thread: usize, messages: &mut [Message; BATCH]) -> Result<usize> {
+        match &self.discards {
+            Some(discards) => Ok(discards.take_faults(&self.wakers, thread, messages)),
+            None => self.registration.uffds()[thread].read(messages, &mut Vec::new()),
+        }
+    }
+
+    /// Reads the events of a userfaultfd, where discards are tracked; whether there were any.
+    pub fn read_events(&self, number: usize) -> bool {
+        let read = |discards: &Discards| discards.read(&self.account, &self.registration, &self.wakers, number);
+        self.discards.as_ref().and_then(|discards| read(discards).ok()).unwrap_or(false)
+    }
+
+    /// The body of the thread that reads events, where discards are tracked.
+    pub fn run_events_thread(&self, seat: &mut Seat) {
+        if let Some(discards) = &self.discards {
+            discards.run(&self.account, &self.registration, &self.wakers, seat);
+        }
+    }
+
+    /// Tells clients and the caller of what was discarded.
+    pub fn notify_discards(&self, seat: &mut Seat) {
+        self.discards.iter().for_each(|discards| discards.notify(&self.account, seat));
+    }
+
+    /// To hold while looking whether pages are received and placing them by a userfaultfd, where discards are tracked.
+    pub fn hold_placing(&self, number: usize) -> Option<RwLockReadGuard<'_, ()>> {
+        self.discards.as_ref().map(|discards| discards.placing(number))
+    }
+
+    /// The userfaultfd that places pages after so many refusals in a row, if it is not the one that serves them.
+    pub fn bystander(&self, refusals: u32) -> Option<&Userfaultfd> {
+        self.discards.as_ref().and_then(|discards| discards.bystander(refusals))
+    }
+
+    /// Pages that are zeros count as received and stay missing: a thread that waits for one faults again, and is given a page of
+    /// zeros as where a received page was discarded. Clients are not told: one that waits asks, and is answered in the same way.
+    pub fn leave_missing(&self, index: usize, pages: Range<usize>) -> Result<()> {
+        self.account.mark_received(index, pages.clone(), |_, _| ());
+        self.registration.try_wake_pages(index, &pages)
+    }
+
+    /// The caller has brought pages by other means, and they have been marked received: wakes the threads that wait for them.
+    pub fn mark_received_externally(&self, index: usize, pages: Range<usize>) -> Result<()> {
+        self.account.settle(index, pages.clone());
+        self.registration.try_wake_pages(index, &pages)?;
+        self.account.notify_shared(index, pages);
+        self.account.check_complete();
+        Ok(())
+    }
+
+    /// Unregisters a removed block in which no work is under way any more; threads that wait in it go on.
+    pub fn unregister_removed(&self, index: usize) {
+        if !self.registration.unregister(index) {
+            // They fault again, and get the zeros from us.
+            self.registration.wake_removed(index);
+        }
+        let all = 0..self.block(index).pages();
+        self.account.forget_waits(index, all.clone());
+        self.account.settle(index, all.clone());
+        // A load has nothing to bring there any more.
+        self.account.mark_received(index, all, |_, _| ());
+        self.account.check_complete();
+    }
+}
+
+impl Drop for LoaderAtWork<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, SeqCst);
+    }
+}

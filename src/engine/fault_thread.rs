@@ -1,0 +1,267 @@
+//! A fault thread: reads the faults of its userfaultfd and has each served. The first one serves the shared descriptors,
+//! too.
+
+use std::os::fd::AsFd;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::concurrency::Concurrency;
+use super::engine::Engine;
+use super::fault::{FaultServer, PageFault, serve_page};
+use super::following::Following;
+use super::gate::{Ending, NO_BLOCK, Seat};
+use super::hooks::LogLevel;
+use super::shared::{Asked, SharedFd};
+use super::spin::Spin;
+use crate::error::{Error, Result};
+use crate::kernel::{BATCH, Message, Poll, Readiness};
+use crate::stats::Stats;
+
+/// Why a step did not come to its end.
+enum Stop {
+    Ending,
+    Failed(Error),
+}
+
+impl From<Ending> for Stop {
+    fn from(_: Ending) -> Self {
+        Stop::Ending
+    }
+}
+
+impl From<Error> for Stop {
+    fn from(error: Error) -> Self {
+        Stop::Failed(error)
+    }
+}
+
+pub(crate) struct FaultThread<'a> {
+    engine: &'a Engine,
+    /// Its number among the fault threads, and its userfaultfd's.
+    number: usize,
+    server: Box<dyn FaultServer>,
+    messages: [Message; BATCH],
+    /// When there was nothing more to serve.
+    idle_since: Instant,
+    spin: Spin,
+    following: Following,
+    concurrency: Concurrency,
+    /// The waker, the userfaultfd if this thread reads it, and then the shared descriptors.
+    poll: Poll,
+    first_shared: usize,
+    shared: Arc<[Arc<SharedFd>]>,
+    /// Which version of the list of shared descriptors that is.
+    shared_version: u64,
+}
+
+const WAKER: usize = 0;
+const USERFAULTFD: usize = 1;
+
+impl<'a> FaultThread<'a> {
+    pub fn new(engine: &'a Engine, number: usize, server: Box<dyn FaultServer>) -> Self {
+        let mut poll = Poll::default();
+        poll.add(engine.wakers().descriptor(number));
+        // Where discards are tracked, another thread reads, and wakes this one.
+        if engine.discards().is_none() {
+            poll.add(engine.registration().uffds()[number].as_fd());
+        }
+        Self {
+            engine,
+            number,
+            server,
+            messages: [Message::default(); BATCH],
+            idle_since: Instant::now(),
+            spin: Spin::new(engine.longest_spin()),
+            following: Following::default(),
+            concurrency: Concurrency::default(),
+            first_shared: poll.len(),
+            poll,
+            shared: Arc::default(),
+            // An older version than any list has.
+            shared_version: u64::MAX,
+        }
+    }
+
+    /// Serves until all is ending.
+    pub fn run(&mut self, seat: &mut Seat) {
+        while !self.engine.account().gate().is_ending() {
+            let stopped = match self.step(seat) {
+                Ok(()) => continue,
+                // The userfaultfd itself failed: it must not be asked again and again.
+                Err(Stop::Failed(error)) => self.engine.account().pause_and_wait(seat, error),
+                Err(Stop::Ending) => Err(Ending),
+            };
+            if let Err(Ending) = stopped {
+                return;
+            }
+        }
+    }
+
+    /// Waits for something to do, and does it.
+    fn step(&mut self, seat: &mut Seat) -> Result<(), Stop> {
+        let engine = self.engine;
+        if self.number == 0 {
+            self.watch_shared();
+        }
+        let spun = self.spin()?;
+        if spun > 0 {
+            return Ok(self.serve(seat, spun, self.idle_since.elapsed())?);
+        }
+        if !self.poll.wait(self.following.idle_after())? {
+            self.following.idle();
+            return Ok(());
+        }
+        if self.poll.readiness(WAKER) != Readiness::Nothing {
+            engine.wakers().drain(self.number);
+        }
+        if engine.discards().is_some() || self.poll.readiness(USERFAULTFD) != Readiness::Nothing {
+            let count = engine.read_faults(self.number, &mut self.messages)?;
+            if count > 0 {
+                let idle = self.idle_since.elapsed();
+                self.spin.slept(idle);
+                self.serve(seat, count, idle)?;
+            }
+        }
+        if self.number == 0 {
+            engine.notify_discards(seat);
+            for number in 0..self.shared.len() {
+                self.serve_shared(seat, number)?;
+            }
+            while let Some(asked) = engine.account().shared().next_asked() {
+                serve_asked(engine, seat, &mut *self.server, &asked)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Waits for the shared descriptors that there are now.
+    fn watch_shared(&mut self) {
+        let fds = self.engine.account().shared();
+        let version = fds.version();
+        if version == self.shared_version {
+            return;
+        }
+        self.shared = fds.list().iter().filter(|shared| shared.is_alive()).cloned().collect();
+        self.shared_version = version;
+        self.poll.truncate(self.first_shared);
+        self.shared.iter().for_each(|shared| self.poll.add_raw(shared.fd()));
+    }
+
+    /// Looks for faults for a while without sleeping, where that pays: where a CPU is left for the threads that fault. How many
+    /// came. Not with shared descriptors: as long as there are faults of our own, these would have to wait.
+    fn spin(&mut self) -> Result<usize> {
+        let time = self.spin.time().min(self.engine.longest_spin());
+        if time.is_zero() || !self.shared.is_empty() || self.following.is_there() {
+            return Ok(0);
+        }
+        let start = Instant::now();
+        while start.elapsed() < time && !self.engine.account().gate().is_ending() {
+            let count = self.engine.read_faults(self.number, &mut self.messages)?;
+            if count > 0 {
+                self.spin.hit();
+                return Ok(count);
+            }
+            std::hint::spin_loop();
+        }
+        self.spin.missed();
+        Ok(0)
+    }
+
+    /// Serves a batch of faults, each page once; there was nothing to do for so long before.
+    fn serve(&mut self, seat: &mut Seat, count: usize, idle: Duration) -> Result<(), Ending> {
+        let engine = self.engine;
+        let messages = &mut self.messages[..count];
+        Stats::count(&engine.account().stats().faults, messages.len() as u64);
+        messages.sort_unstable_by_key(|message| message.address);
+        let mut pages = [None; BATCH];
+        for (page, message) in pages.iter_mut().zip(&*messages) {
+            *page = engine.account().table().locate(message.address);
+        }
+        begin_waits(engine, &pages, messages);
+        let concurrent = self.concurrency.update(messages.iter().map(|message| message.thread_id), idle);
+        if concurrent {
+            pages.iter().flatten().skip(1).for_each(|(index, page)| self.server.queued(*index, *page));
+        }
+        let mut before = None;
+        for (place, message) in pages.iter().zip(&*messages) {
+            if let (&Some((index, page)), true) = (place, *place != before) {
+                let fault = PageFault { index, page, address: message.address, concurrent };
+                serve_page(engine, seat, &mut *self.server, &fault)?;
+            }
+            before = *place;
+        }
+        self.following.faulted(messages.iter().map(|message| message.thread_id));
+        self.idle_since = Instant::now();
+        Ok(())
+    }
+
+    /// Has a message of a shared descriptor dealt with, if there is one; after a failure again, once resumed.
+    fn serve_shared(&mut self, seat: &mut Seat, number: usize) -> Result<(), Ending> {
+        let account = self.engine.account();
+        let shared = &self.shared[number];
+        match self.poll.readiness(self.first_shared + number) {
+            Readiness::Nothing => return Ok(()),
+            Readiness::Readable => {}
+            Readiness::Broken => {
+                shared.give_up(account.callbacks(), "its other end is gone");
+                // Not to be waited for again.
+                self.shared_version = u64::MAX;
+                return Ok(());
+            }
+        }
+        let mut pending = None;
+        loop {
+            let pass = seat.enter(NO_BLOCK)?;
+            match shared.serve(account.callbacks(), &mut pending) {
+                Ok(()) => break,
+                Err(error) => account.fail(pass, error),
+            }
+        }
+        if !shared.is_alive() {
+            self.shared_version = u64::MAX;
+        }
+        Ok(())
+    }
+}
+
+/// Notes which threads wait for which pages.
+fn begin_waits(engine: &Engine, pages: &[Option<(usize, usize)>], messages: &[Message]) {
+    let (account, mut vcpus) = (engine.account(), [None; BATCH]);
+    let now = account.waits().now();
+    if account.waits().has_vcpus() {
+        for (vcpu, message) in vcpus.iter_mut().zip(messages) {
+            *vcpu = account
+                .callbacks()
+                .infallible("the vcpu_index callback", None, |hooks| hooks.vcpu_index(message.thread_id));
+        }
+    }
+    let located = pages[..messages.len()].iter().zip(vcpus);
+    let faults =
+        located.filter_map(|(page, vcpu)| page.map(|(index, page)| (engine.block(index).address_of(page), vcpu)));
+    account.waits().begin(now, faults);
+}
+
+/// Serves a page that a client of a shared descriptor waits for, as a fault of our own.
+pub(super) fn serve_asked(
+    engine: &Engine,
+    seat: &mut Seat,
+    server: &mut dyn FaultServer,
+    asked: &Asked,
+) -> Result<(), Ending> {
+    let account = engine.account();
+    // Removed meanwhile: no client waits for it any more.
+    let (Ok(index), Ok(shared)) = (account.table().by_id(asked.block), account.shared().get(asked.fd)) else {
+        return Ok(());
+    };
+    let block = engine.block(index);
+    let page = asked.page;
+    let fault = PageFault { index, page, address: block.address_of(page), concurrent: false };
+    serve_page(engine, seat, server, &fault)?;
+    // In place: the client goes on. Otherwise its waker is called when it will be.
+    if block.received().get(page) {
+        if let Err(error) = shared.wake(block, asked.client_addr) {
+            account.log(LogLevel::Warning, error.message());
+        }
+    }
+    Ok(())
+}

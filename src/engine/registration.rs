@@ -1,0 +1,501 @@
+//! Registration: which userfaultfd serves which range of RAM. The only place that registers and unregisters.
+
+use std::ops;
+use std::sync::atomic::{
+    AtomicBool, AtomicUsize,
+    Ordering::{Relaxed, SeqCst},
+};
+
+use super::callbacks::Callbacks;
+use super::hooks::LogLevel;
+use super::stripes::Stripes;
+use crate::error::{Errno, Error, Result, ensure, error};
+use crate::kernel::{self, Abilities, Userfaultfd};
+use crate::memory::{BlockTable, RamBlock};
+
+/// RAM blocks registered with userfaultfds, striped over them. Dropped, it unregisters all, then closes the
+/// descriptors.
+pub(crate) struct Registration {
+    uffds: Box<[Userfaultfd]>,
+    table: BlockTable,
+    ranges: Vec<Range>,
+    callbacks: Callbacks,
+}
+
+/// What is special about a block.
+#[derive(Default)]
+pub(crate) struct Treatment {
+    /// Offsets that are not registered, in ascending order, in whole huge pages.
+    pub unregistered_zero_runs: Box<[ops::Range<usize>]>,
+    /// Unreadable pages are to be poisoned.
+    pub poison: bool,
+    /// All of it is a shared mapping.
+    pub shared: bool,
+    /// Pages may be moved there, where the kernel can.
+    pub moving: bool,
+}
+
+/// How much of each block is registered at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Extent {
+    /// In stripes, one fault thread after the other, without the runs of zeros that stay unregistered.
+    Parts,
+    /// All of it, for the first fault thread: that takes the fewest mappings.
+    Whole,
+}
+
+/// How a block is registered.
+struct Range {
+    stripes: Stripes,
+    unregistered_zero_runs: Box<[ops::Range<usize>]>,
+    /// The kernel's page size there.
+    unit: usize,
+    zeropage: bool,
+    /// All of it is known to be a shared mapping.
+    shared: bool,
+    /// Pages can be moved there, as far as is known.
+    moving: AtomicBool,
+    /// Unreadable pages are to be poisoned there, and can be, as far as is known.
+    poisoning: AtomicBool,
+    /// How many of its parts are registered, counted from the first.
+    registered: AtomicUsize,
+    /// It could not be unregistered.
+    stuck: AtomicBool,
+}
+
+/// Who serves a page, and to which offset on.
+pub(crate) enum Serving<'a> {
+    By {
+        uffd: &'a Userfaultfd,
+        number: usize,
+        end: usize,
+    },
+    /// The kernel: a load left it unregistered, as zeros.
+    Kernel(usize),
+}
+
+impl Registration {
+    /// Registers all of the RAM but runs of zeros that stay unregistered, with a treatment for each block.
+    pub fn new(
+        uffds: Box<[Userfaultfd]>,
+        table: BlockTable,
+        treatments: Vec<Treatment>,
+        callbacks: Callbacks,
+    ) -> Result<Self> {
+        let mut registration = Self { uffds, table, ranges: Vec::new(), callbacks };
+        let in_parts = registration.uffds.len() > 1
+            || treatments.iter().any(|treatment| !treatment.unregistered_zero_runs.is_empty());
+        match registration.register_all(&treatments, Extent::Parts) {
+            // Each part can take a mapping more.
+            Err(error) if in_parts && error.errno() == libc::ENOMEM => {
+                registration.unregister_all();
+                registration.ranges.clear();
+                registration.register_all(&treatments, Extent::Whole)?;
+                let message =
+                    format!("each RAM block is registered as a whole, and served by one fault thread: {error}");
+                registration.callbacks.log(LogLevel::Warning, &message);
+            }
+            registered => registered?,
+        }
+        Ok(registration)
+    }
+
+    fn register_all(&mut self, treatments: &[Treatment], extent: Extent) -> Result<()> {
+        treatments.iter().enumerate().try_for_each(|(index, treatment)| self.register(index, treatment, extent))
+    }
+
+    fn register(&mut self, index: usize, treatment: &Treatment, extent: Extent) -> Result<()> {
+        let &Treatment { ref unregistered_zero_runs, poison, shared, moving } = treatment;
+        let (unregistered_zero_runs, uffds) = match extent {
+            Extent::Parts => (unregistered_zero_runs.clone(), self.uffds.len()),
+            Extent::Whole => (Box::default(), 1),
+        };
+        let block = self.table.block(index);
+        // Linux registers what there is of a range, and passes over holes.
+        ensure!(
+            kernel::is_mapped(block.host(), block.length()),
+            EINVAL,
+            "{block}: not all of its {:#x} bytes are mapped",
+            block.length()
+        );
+        let stripes = Stripes::new(block, uffds);
+        // Entered before the first part is registered, so that dropping undoes those that were: and only those, since
+        // the memory may be registered with somebody else.
+        let registered = AtomicUsize::new(0);
+        let unit = kernel::page_size();
+        self.ranges.push(Range {
+            stripes,
+            unregistered_zero_runs,
+            unit,
+            zeropage: true,
+            shared,
+            moving: AtomicBool::new(false),
+            poisoning: AtomicBool::new(false),
+            registered,
+            stuck: AtomicBool::new(false),
+        });
+        let range = &mut self.ranges[index];
+        let (mut zeropage, mut moving, mut poisoning) = (true, moving, poison);
+        for (number, start, length) in range.parts(block) {
+            let can: Abilities = self.uffds[number].register(start, length).map_err(|errno| refusal(block, errno))?;
+            zeropage &= can.zeropage;
+            moving &= can.moving;
+            poisoning &= can.poisoning;
+            range.registered.fetch_add(1, SeqCst);
+        }
+        // Only hugetlbfs knows no zero page, and it registers nothing smaller than a huge page.
+        let registers = |length| self.uffds[0].register(block.host(), length).is_ok();
+        ensure!(
+            zeropage || (registers(block.page_size()) && !registers(block.page_size() / 2)),
+            EINVAL,
+            "{block} is hugetlbfs memory: its page size must be the huge page size, which {} is not",
+            block.page_size()
+        );
+        range.zeropage = zeropage;
+        *range.moving.get_mut() = zeropage && moving;
+        *range.poisoning.get_mut() = poisoning;
+        range.unit = if zeropage { kernel::page_size() } else { block.page_size() };
+        Ok(())
+    }
+
+    fn unregister_all(&self) {
+        for index in 0..self.ranges.len() {
+            self.unregister(index);
+        }
+    }
+
+    /// Unregisters a block: threads that wait in it go on, and what is missing reads as zeros. False when a part of it could
+    /// not be unregistered: it stays so until the descriptors are closed.
+    pub fn unregister(&self, index: usize) -> bool {
+        let Some(range) = self.ranges.get(index) else { return true };
+        let mut done = true;
+        let registered = range.registered.swap(0, SeqCst);
+        let block = self.table.block(index);
+        for (number, start, length) in range.parts(block).take(registered) {
+            if let Err(errno) = self.uffds[number].unregister(start, length) {
+                let error = Error::os(errno, format_args!("{block}: unregistering {length} bytes at {start:#x}"));
+                self.callbacks.log(LogLevel::Warning, error.message());
+                range.stuck.store(true, SeqCst);
+                done = false;
+            }
+        }
+        done
+    }
+
+    /// Whether a block, or a part of it, could not be unregistered.
+    pub fn is_stuck(&self, index: usize) -> bool {
+        self.ranges[index].stuck.load(SeqCst)
+    }
+
+    /// Wakes all threads that wait in the RAM: they fault again.
+    pub fn wake_all(&self) {
+        for (index, block) in self.table.blocks().iter().enumerate().filter(|(_, block)| !block.is_removed()) {
+            self.wake_or_log(index, 0..block.length());
+        }
+    }
+
+    /// Wakes the threads that wait in a range of addresses, all of it RAM: they fault again.
+    pub fn wake_addresses(&self, range: &ops::Range<usize>) {
+        for (index, offsets) in self.table.touched(range).filter(|(index, _)| !self.table.block(*index).is_removed()) {
+            self.wake_or_log(index, offsets);
+        }
+    }
+
+    /// Wakes the threads that wait for pages of a block: they fault again.
+    pub fn wake_pages(&self, index: usize, pages: &ops::Range<usize>) {
+        let block = self.table.block(index);
+        if !block.is_removed() {
+            self.wake_or_log(index, block.offset_of(pages.start)..block.offset_of(pages.end));
+        }
+    }
+
+    /// The same; an error says why they wait on.
+    pub fn try_wake_pages(&self, index: usize, pages: &ops::Range<usize>) -> Result<()> {
+        let block = self.table.block(index);
+        self.wake(index, block.offset_of(pages.start)..block.offset_of(pages.end))
+    }
+
+    /// Wakes the threads that wait in a removed block.
+    pub fn wake_removed(&self, index: usize) {
+        self.wake_or_log(index, 0..self.table.block(index).length());
+    }
+
+    fn wake_or_log(&self, index: usize, offsets: ops::Range<usize>) {
+        if let Err(error) = self.wake(index, offsets) {
+            self.callbacks.log(LogLevel::Error, error.message());
+        }
+    }
+
+    fn wake(&self, index: usize, offsets: ops::Range<usize>) -> Result<()> {
+        self.wake_range_of(index, offsets.start, offsets.end).map_err(|errno| {
+            let what = format_args!("{}: waking the threads that wait at {offsets:#x?}", self.table.block(index));
+            Error::os(errno, what).of_host()
+        })
+    }
+
+    fn wake_range_of(&self, index: usize, from: usize, to: usize) -> Result<(), Errno> {
+        let mut at = from;
+        while at < to {
+            at = match self.serving(index, at) {
+                Serving::By { uffd, end, .. } => {
+                    uffd.wake(self.table.block(index).host() + at, end.min(to) - at)?;
+                    end
+                }
+                Serving::Kernel(end) => end,
+            };
+        }
+        Ok(())
+    }
+
+    pub fn uffds(&self) -> &[Userfaultfd] {
+        &self.uffds
+    }
+
+    /// Who serves an offset of a block.
+    pub fn serving(&self, index: usize, offset: usize) -> Serving<'_> {
+        let range = &self.ranges[index];
+        let (number, end) = range.stripes.at(offset);
+        let uffd = &self.uffds[number];
+        match range.unregistered_from(offset) {
+            Some(unregistered_zero_runs) if unregistered_zero_runs.start <= offset => {
+                Serving::Kernel(unregistered_zero_runs.end)
+            }
+            Some(unregistered_zero_runs) => Serving::By { uffd, number, end: end.min(unregistered_zero_runs.start) },
+            None => Serving::By { uffd, number, end },
+        }
+    }
+
+    /// What is not registered of a block: offsets in ascending order.
+    pub fn unregistered_zero_runs(&self, index: usize) -> &[ops::Range<usize>] {
+        &self.ranges[index].unregistered_zero_runs
+    }
+
+    /// The size of the kernel's pages in a block: what is present or missing as one.
+    pub fn unit(&self, index: usize) -> usize {
+        self.ranges[index].unit
+    }
+
+    /// Whether pages can be moved into a block, as far as is known.
+    pub fn can_move(&self, index: usize) -> bool {
+        self.ranges[index].moving.load(Relaxed)
+    }
+
+    /// Pages cannot be moved into a block: it is not private anonymous memory.
+    pub fn cannot_move(&self, index: usize) {
+        self.ranges[index].moving.store(false, Relaxed);
+    }
+
+    /// Whether unreadable pages of a block are to be poisoned, and can be, as far as is known.
+    pub fn can_poison(&self, index: usize) -> bool {
+        self.ranges[index].poisoning.load(Relaxed)
+    }
+
+    /// The kernel does not poison pages.
+    pub fn cannot_poison(&self, index: usize) {
+        self.ranges[index].poisoning.store(false, Relaxed);
+    }
+
+    /// Whether pages of a block that are zeros need not be placed: missing, they read as zeros to every process that maps
+    /// the RAM. That is so in shared memory, where a page of zeros takes as much memory as any other, and in hugetlbfs.
+    pub fn holes_are_zeros(&self, index: usize) -> bool {
+        let range = &self.ranges[index];
+        range.shared || !range.zeropage
+    }
+
+    /// Whether a block is known to be a shared mapping.
+    pub fn is_shared(&self, index: usize) -> bool {
+        self.ranges[index].shared
+    }
+
+    /// Whether the kernel can place zero pages in a block.
+    pub fn has_zeropage(&self, index: usize) -> bool {
+        self.ranges[index].zeropage
+    }
+}
+
+impl Drop for Registration {
+    fn drop(&mut self) {
+        self.unregister_all();
+    }
+}
+
+impl Range {
+    /// The first unregistered run of zeros behind an offset, or at it.
+    fn unregistered_from(&self, offset: usize) -> Option<&ops::Range<usize>> {
+        self.unregistered_zero_runs.get(self.unregistered_zero_runs.partition_point(|range| range.end <= offset))
+    }
+
+    /// What is registered of a block: number of the descriptor, start, length.
+    fn parts<'a>(&'a self, block: &RamBlock) -> impl Iterator<Item = (usize, usize, usize)> + use<'a> {
+        let (host, length) = (block.host(), block.length());
+        let mut offset = 0;
+        std::iter::from_fn(move || {
+            let mut next = self.unregistered_from(offset);
+            if let Some(unregistered_zero_runs) =
+                next.filter(|unregistered_zero_runs| unregistered_zero_runs.start <= offset)
+            {
+                offset = unregistered_zero_runs.end;
+                next = self.unregistered_from(offset);
+            }
+            let start = offset;
+            let (number, end) = self.stripes.at(start);
+            offset = end.min(length).min(next.map_or(length, |unregistered_zero_runs| unregistered_zero_runs.start));
+            (start < length).then(|| (number, host + start, offset - start))
+        })
+    }
+}
+
+/// Why a block could not be registered.
+fn refusal(block: &RamBlock, errno: Errno) -> Error {
+    match errno {
+        Errno::EINVAL => error!(
+            EINVAL,
+            "{block}: userfaultfd cannot serve this memory (UFFDIO_REGISTER: EINVAL). It must be mapped, and be \
+             anonymous, shmem (memfd) or hugetlbfs, not a file on a disk, with whole huge pages of hugetlbfs"
+        ),
+        Errno::EPERM => {
+            error!(EPERM, "{block}: userfaultfd needs memory that may be written (UFFDIO_REGISTER: EPERM)")
+        }
+        Errno::EBUSY => {
+            error!(EBUSY, "{block} is registered with another userfaultfd already (UFFDIO_REGISTER: EBUSY)")
+        }
+        Errno::ENOMEM => error!(
+            ENOMEM,
+            "{block}: no memory for registering it, or the process has as many mappings as it may: see the sysctl \
+             vm.max_map_count (UFFDIO_REGISTER: ENOMEM)"
+        ),
+        errno => Error::os(errno, format_args!("{block}: registering it for missing pages (UFFDIO_REGISTER)")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::Arc;
+
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+
+    use super::super::callbacks::Owner;
+    use crate::kernel::Opening;
+    use crate::memory::{BlockId, RamBlockSpec};
+
+    const MIB: usize = 1 << 20;
+
+    /// What of a block of 64 MiB is registered, in MiB: number of the descriptor, from, to.
+    fn parts(uffds: usize, unregistered_zero_runs: &[ops::Range<usize>]) -> Vec<(usize, usize, usize)> {
+        let host = 0x4000_0000;
+        let spec = RamBlockSpec { idstr: "ram".to_owned(), host, length: 64 << 20, page_size: 4096 };
+        let block = RamBlock::new(BlockId(1), spec).unwrap();
+        let range = Range {
+            stripes: Stripes::new(&block, uffds),
+            unregistered_zero_runs: unregistered_zero_runs
+                .iter()
+                .map(|range| range.start * MIB..range.end * MIB)
+                .collect(),
+            unit: 4096,
+            zeropage: true,
+            shared: false,
+            moving: AtomicBool::new(true),
+            poisoning: AtomicBool::new(false),
+            registered: AtomicUsize::new(0),
+            stuck: AtomicBool::new(false),
+        };
+        let parts = range.parts(&block).map(|(number, start, length)| {
+            let from = start - host;
+            (number, from / MIB, (from + length) / MIB)
+        });
+        parts.collect()
+    }
+
+    #[test]
+    fn all_but_runs_of_zeros_is_registered() {
+        assert_eq!(parts(1, &[]), [(0, 0, 64)]);
+        let all = 0..64;
+        assert_eq!(parts(1, &[all]), []);
+        assert_eq!(parts(1, &[0..2, 10..12, 60..64]), [(0, 2, 10), (0, 12, 60)]);
+        assert_eq!(parts(1, &[2..6, 8..10]), [(0, 0, 2), (0, 6, 8), (0, 10, 64)]);
+    }
+
+    #[test]
+    fn stripes_go_on_behind_a_run_of_zeros() {
+        let striped = parts(2, &[3..12, 14..62]);
+        assert_eq!(striped, [(0, 0, 2), (1, 2, 3), (0, 12, 14), (1, 62, 64)]);
+    }
+
+    /// A block, and runs of zeros in it.
+    fn any_block() -> impl Strategy<Value = (RamBlock, Box<[ops::Range<usize>]>)> {
+        let page_size = prop_oneof![4 => Just(4096_usize), 1 => Just(65536), 1 => Just(2 * MIB), 1 => Just(4 * MIB)];
+        let ranges = vec((0..12_usize, 1..12_usize), 0..8);
+        (page_size, 0..1024_usize, 1..40_000_usize, ranges).prop_map(|(page_size, at, pages, ranges)| {
+            let host = (0x4000_0000 + at * 4096).next_multiple_of(page_size);
+            let length = page_size * (1 + pages % (160 * MIB / page_size));
+            let spec =
+                RamBlockSpec { idstr: "ram".to_owned(), host, length: length as u64, page_size: page_size as u64 };
+            // Whole huge pages in memory, as far as they are in the block.
+            let mut at = host.next_multiple_of(2 * MIB) - host;
+            let unregistered_zero_runs =
+                ranges.into_iter().filter(|_| page_size <= 2 * MIB).map_while(|(gap, count)| {
+                    let range = at + gap * 2 * MIB..at + (gap + count) * 2 * MIB;
+                    // They do not touch: a load has made one run of it.
+                    at = range.end + 2 * MIB;
+                    (range.end <= length).then_some(range)
+                });
+            (RamBlock::new(BlockId(1), spec).unwrap(), unregistered_zero_runs.collect())
+        })
+    }
+
+    struct Silent;
+    impl super::super::hooks::Hooks for Silent {}
+
+    proptest! {
+        /// Every offset is served by one descriptor or unregistered; what is registered is what is served; and no huge page
+        /// is shared out to two.
+        #[test]
+        fn any_block_is_registered_where_it_is_served((block, unregistered_zero_runs) in any_block(), uffds in 1..6_usize) {
+            let (host, length, page_size) = (block.host(), block.length(), block.page_size());
+            let mut table = BlockTable::default();
+            table.add(block).unwrap();
+            let range = Range {
+                stripes: Stripes::new(&table.blocks()[0], uffds),
+                unregistered_zero_runs: unregistered_zero_runs.clone(),
+                unit: 4096,
+                zeropage: true,
+                shared: false,
+                moving: AtomicBool::new(true),
+                poisoning: AtomicBool::new(false),
+                registered: AtomicUsize::new(0),
+                stuck: AtomicBool::new(false),
+            };
+            let parts: Vec<_> = range.parts(&table.blocks()[0]).collect();
+            let callbacks = Callbacks { hooks: Arc::new(Silent), owner: Owner::new() };
+            let uffds = (0..uffds).map(|_| Userfaultfd::open(Opening::UserModeOnly).unwrap()).collect();
+            let registration = Registration { uffds, table, ranges: vec![range], callbacks };
+
+            let (mut at, mut served, mut alone) = (0, Vec::new(), Vec::new());
+            while at < length {
+                let (kind, end) = match registration.serving(0, at) {
+                    Serving::By { number, end, .. } => (Some(number), end),
+                    Serving::Kernel(end) => (None, end),
+                };
+                prop_assert!(end > at);
+                let end = end.min(length);
+                // The same from anywhere in between.
+                let inside = match registration.serving(0, (at + end) / 2) {
+                    Serving::By { number, end, .. } => (Some(number), end.min(length)),
+                    Serving::Kernel(end) => (None, end),
+                };
+                prop_assert_eq!(inside, (kind, end));
+                match kind {
+                    Some(number) => served.push((number, host + at, end - at)),
+                    None => alone.push(at..end),
+                }
+                let border = (host + end) % (2 * MIB).max(page_size);
+                prop_assert!(end == length || border == 0, "a huge page is cut at {:#x}", end);
+                at = end;
+            }
+            prop_assert_eq!(served, parts);
+            prop_assert_eq!(alone, unregistered_zero_runs.into_vec());
+        }
+    }
+}

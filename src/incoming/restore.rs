@@ -1,0 +1,41 @@
+//! Restoring RAM from a snapshot.
+
+use std::sync::Arc;
+
+use super::config::Config;
+use super::incoming::Incoming;
+use super::setup::{Bringer, Plan};
+use crate::engine::LogLevel;
+use crate::error::{Result, ensure};
+use crate::loading::{LoadConfig, LoadRequest};
+use crate::source::{DirectSnapshot, PageSource, Snapshot};
+
+/// Empties the RAM, arms the incoming side with the snapshot as the source of pages, and starts loading. Returns before
+/// all is loaded: see [`Incoming::wait`].
+///
+/// The blocks are matched by name, and both sides must have the same ones with the same lengths, or nothing is changed.
+pub fn load(incoming: &Arc<Incoming>, snapshot: &Arc<Snapshot>, config: &LoadConfig) -> Result<()> {
+    let source: Arc<dyn PageSource> = if config.direct_io {
+        let (direct, warning) = DirectSnapshot::new(snapshot.clone())?;
+        warning.iter().for_each(|warning| incoming.log(LogLevel::Warning, warning));
+        Arc::new(direct)
+    } else {
+        snapshot.clone()
+    };
+    load_from(incoming, source, config)
+}
+
+/// The same from any source.
+pub(crate) fn load_from(incoming: &Incoming, source: Arc<dyn PageSource>, config: &LoadConfig) -> Result<()> {
+    ensure!(
+        config.loader_threads <= Config::MOST_THREADS,
+        EINVAL,
+        "{} loader threads are more than {}",
+        config.loader_threads,
+        Config::MOST_THREADS
+    );
+    let request = LoadRequest::new(source, config)?;
+    // Blocktime is kept if the configuration asks for it.
+    let plan = Plan { channels: request.channels(), bringer: Bringer::Load(request), preempt: false, blocktime: true };
+    incoming.arm(|_| Ok(plan))
+}

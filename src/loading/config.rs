@@ -1,0 +1,45 @@
+//! How to restore RAM from a snapshot.
+
+use std::path::PathBuf;
+
+/// How to restore RAM.
+#[derive(Clone, Debug)]
+pub struct LoadConfig {
+    /// Do not empty the RAM first: pages that are present win over the snapshot's.
+    pub keep_present: bool,
+    /// Load what no thread asks for, too.
+    pub background: bool,
+    /// Read what is not in the page cache past it, and leave it out of that: faster from a disk, for a snapshot that is not
+    /// restored again soon.
+    pub direct_io: bool,
+    /// Look for pages of zeros among what the snapshot holds as data: they are placed as zeros, which take no memory.
+    pub zero_scan: bool,
+    /// Make no huge pages, also where the RAM asks for them: pages are copied, and none is moved (UFFDIO_MOVE).
+    pub no_huge_pages: bool,
+    /// How many threads load in the background. 0: one.
+    pub loader_threads: u32,
+    /// How many temporary pages to allocate for the caller's own use. 0: one.
+    pub channels: u32,
+    /// The file in which to keep which pages were faulted on, in order: written by the clean-up, or abort. What was
+    /// replayed comes first in it.
+    pub working_set_record: Option<PathBuf>,
+    /// The file of an earlier restore of the same snapshot, whose pages are to be loaded first; without `background`,
+    /// nothing else is loaded in the background. A file that cannot be used is reported and ignored.
+    pub working_set_replay: Option<PathBuf>,
+}
+
+impl Default for LoadConfig {
+    fn default() -> Self {
+        Self {
+            keep_present: false,
+            background: true,
+            direct_io: false,
+            zero_scan: true,
+            no_huge_pages: false,
+            loader_threads: 0,
+            channels: 0,
+            working_set_record: None,
+            working_set_replay: None,
+        }
+    }
+}

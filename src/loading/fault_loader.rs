@@ -1,0 +1,128 @@
+//! Serves the faults of one fault thread from a source: the page, and what is worth placing with it.
+
+use std::ops::Range;
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::backoff::UnitBackoff;
+use super::notes::Notes;
+use super::page_loader::{CacheOutcome, PageLoader};
+use super::read_around::ReadAround;
+use super::snapshot_load::SnapshotLoad;
+use super::units::Extent;
+use crate::engine::{Engine, FaultServer, PageFault};
+use crate::error::Result;
+
+/// Owned by a fault thread.
+pub(crate) struct FaultLoader {
+    load: Arc<SnapshotLoad>,
+    pages: PageLoader,
+    read_around: ReadAround,
+    backoff: UnitBackoff,
+    /// Kept if the working set is recorded.
+    notes: Option<Notes>,
+    /// The unit that the last fault was in.
+    last_unit: Option<usize>,
+}
+
+impl FaultLoader {
+    pub fn new(load: &Arc<SnapshotLoad>) -> Result<Self> {
+        Ok(Self {
+            pages: load.page_loader()?,
+            read_around: ReadAround::default(),
+            backoff: UnitBackoff::default(),
+            notes: load.is_recording().then(Notes::default),
+            last_unit: None,
+            load: load.clone(),
+        })
+    }
+
+    /// Places the page, and along with it pages behind it where a guest goes through its RAM. What was placed.
+    fn serve_page(&mut self, engine: &Engine, fault: &PageFault) -> Result<Range<usize>> {
+        let &PageFault { index, page, concurrent, .. } = fault;
+        self.pages.place_for_fault(engine, index, page)?;
+        self.queued(index, page);
+        let along = self.read_around.faulted(index, page, engine.block(index).page_size());
+        let mut placed = page..page + 1;
+        if along > 0 && !concurrent {
+            placed.end += self.pages.place_cached(engine, index, placed.end..placed.end + along)?;
+        }
+        Ok(placed)
+    }
+
+    /// Several threads fault concurrently: all of them are better off with a unit for each fault than with a page. What was placed,
+    /// or is in flight.
+    fn serve_unit(&mut self, engine: &Engine, index: usize, page: usize) -> Result<Range<usize>> {
+        let load = self.load.clone();
+        let Some(mut unit) = load.units().claim_for_fault(load.units().map().number(index, page)) else {
+            return Ok(page..page + 1);
+        };
+        let placed = self.place_around(engine, index, page, &unit.piece.pages)?;
+        unit.is_placed = placed == unit.piece.pages;
+        if !unit.is_placed {
+            self.queued(index, page);
+        }
+        Ok(placed)
+    }
+
+    /// Places a page, and all else that is missing of its unit: as far as that takes no waiting for a disk, or all of it if the
+    /// page itself has to be waited for. What is then known to be in place: the unit, or just the page.
+    fn place_around(
+        &mut self,
+        engine: &Engine,
+        index: usize,
+        page: usize,
+        unit: &Range<usize>,
+    ) -> Result<Range<usize>> {
+        let cached = self.pages.place_huge(engine, index, unit)?;
+        if cached == CacheOutcome::All {
+            return Ok(unit.clone());
+        }
+        if self.pages.place_cached(engine, index, page..page + 1)? == 0 {
+            if cached != CacheOutcome::Pages && self.backoff.is_unit_next() {
+                let start = Instant::now();
+                let placed = self.pages.place_unit(engine, index, unit, cached);
+                self.backoff.waited(start.elapsed(), placed.is_err());
+                if placed.is_ok() {
+                    return Ok(unit.clone());
+                }
+            }
+            // Should something else of the unit be unreadable, this page still may be readable.
+            self.pages.place_for_fault(engine, index, page)?;
+        }
+        let all = self.pages.place_rest_cached(engine, index, unit)?;
+        Ok(if all { unit.clone() } else { page..page + 1 })
+    }
+}
+
+impl FaultServer for FaultLoader {
+    fn serve(&mut self, engine: &Engine, fault: &PageFault) -> Result<()> {
+        let &PageFault { index, page, concurrent, .. } = fault;
+        let placed = if concurrent && self.load.extent() == Some(Extent::All) {
+            self.serve_unit(engine, index, page)?
+        } else {
+            self.serve_page(engine, fault)?
+        };
+        if let Some(notes) = &mut self.notes {
+            notes.add(engine.account().waits().now(), index, &placed);
+        }
+        Ok(())
+    }
+
+    /// The loader threads go where the fault was.
+    fn queued(&mut self, index: usize, page: usize) {
+        let unit = self.load.units().map().number(index, page);
+        // One lock for each unit, not for each fault.
+        if self.last_unit.replace(unit) != Some(unit) {
+            self.load.units().faulted(unit);
+        }
+    }
+}
+
+impl Drop for FaultLoader {
+    fn drop(&mut self) {
+        if let Some(notes) = self.notes.take() {
+            self.load.hand_in(notes);
+        }
+    }
+}

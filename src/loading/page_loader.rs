@@ -1,0 +1,292 @@
+//! From a source into RAM: reads into a worker's own memory, and has the engine place that.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use super::buffers::Buffers;
+use super::matching::MatchedBlocks;
+use super::read_around;
+use super::unit_map::UNIT;
+use super::zero_pages;
+use crate::engine::{Engine, Filling};
+use crate::error::Result;
+use crate::kernel::HUGE_PAGE;
+use crate::memory::BlockTable;
+use crate::source::{GAP_CACHED, GAP_ON_DISK, Kind, PageSource, Run};
+
+/// What all workers read from.
+pub(super) struct Pages {
+    pub source: Arc<dyn PageSource>,
+    pub blocks: MatchedBlocks,
+    /// Pages of zeros are looked for among what is read.
+    pub scans_for_zeros: bool,
+    /// The source begins to fetch what it could not give at once.
+    pub fetches_ahead: bool,
+    /// How many bytes of pages a worker has room for.
+    pub room: usize,
+}
+
+/// One worker's part of it, which it owns.
+pub(super) struct PageLoader {
+    pages: Arc<Pages>,
+    buffers: Buffers,
+}
+
+/// What pages are placed for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Cause {
+    /// A thread waits for them: they are put in place.
+    Fault,
+    /// No thread is known to wait for them: where zeros can stay missing, they do.
+    Load,
+    /// As for [`Cause::Load`], with what is in the page cache only.
+    LoadCached,
+}
+
+/// What became of a unit, without waiting for a disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum CacheOutcome {
+    /// Nothing of it is missing any more.
+    All,
+    /// It goes as one huge page, and so many of its first bytes are in the worker's memory.
+    Part(usize),
+    /// Pages are missing, and each goes by itself.
+    Pages,
+}
+
+impl Cause {
+    /// Places pages that are zeros.
+    fn place_zeros(self, engine: &Engine, index: usize, pages: Range<usize>) -> Result<()> {
+        match self {
+            Cause::Fault => engine.place(index, pages, Filling::Zeros),
+            Cause::Load | Cause::LoadCached => engine.place_zeros(index, pages),
+        }
+    }
+
+    /// Zeros up to so many bytes are read along with data.
+    fn gap(self) -> u64 {
+        match self {
+            Cause::Fault | Cause::Load => GAP_ON_DISK,
+            Cause::LoadCached => GAP_CACHED,
+        }
+    }
+}
+
+impl Pages {
+    /// Bytes of the RAM block with this index that are zeros, in runs of a unit at least.
+    pub fn long_zero_runs(&self, index: usize) -> Vec<Range<usize>> {
+        let block = self.blocks.source_of(index);
+        let length = self.source.blocks()[block].length();
+        let (mut at, mut zeros) = (0, Vec::new());
+        while at < length {
+            let run = self.source.run(block, at, length - at);
+            if run.kind == Kind::Zero && run.length >= UNIT as u64 {
+                zeros.push(at as usize..(at + run.length) as usize);
+            }
+            at += run.length;
+        }
+        zeros
+    }
+
+    /// How much of a part of a source's block is data.
+    fn data_bytes(&self, block: usize, offset: u64, length: u64) -> u64 {
+        let (mut at, mut data) = (offset, 0);
+        while at < offset + length {
+            let run = self.source.run(block, at, offset + length - at);
+            data += if run.kind == Kind::Data { run.length } else { 0 };
+            at += run.length;
+        }
+        data
+    }
+
+    /// Places pages whose bytes were read: all but those that turn out to be zeros, which are placed as such.
+    fn place_data(&self, engine: &Engine, index: usize, pages: Range<usize>, bytes: &[u8], cause: Cause) -> Result<()> {
+        if !self.scans_for_zeros {
+            return engine.place(index, pages, Filling::Bytes(bytes.as_ptr()));
+        }
+        let block = engine.block(index);
+        let mut at = pages.start;
+        for (count, zeros) in zero_pages::runs(bytes, block.page_size()) {
+            let run = at..at + count;
+            if zeros {
+                cause.place_zeros(engine, index, run)?;
+            } else {
+                let from = &bytes[block.offset_of(at - pages.start)..];
+                engine.place(index, run, Filling::Bytes(from.as_ptr()))?;
+            }
+            at += count;
+        }
+        Ok(())
+    }
+}
+
+/// The room that each worker needs for pages.
+pub(super) fn room(table: &BlockTable) -> usize {
+    table.largest_page_size().max(UNIT)
+}
+
+/// How many whole pages a run begins with that are all zeros or not: a host page can hold target pages of both kinds.
+fn first_of(run: Run, page_size: usize) -> (usize, bool) {
+    let length = run.length as usize;
+    match length / page_size {
+        zeros if run.kind == Kind::Zero && zeros > 0 => (zeros, true),
+        _ => (length.div_ceil(page_size), false),
+    }
+}
+
+impl PageLoader {
+    pub fn new(pages: Arc<Pages>) -> Result<Self> {
+        let buffers = Buffers::new(pages.room)?;
+        Ok(Self { pages, buffers })
+    }
+
+    /// Places the page that a thread waits for; it was not received yet, as far as anyone knows.
+    pub fn place_for_fault(&mut self, engine: &Engine, index: usize, page: usize) -> Result<()> {
+        self.place_runs(engine, index, page..page + 1, Cause::Fault).map(drop)
+    }
+
+    /// Places pages of a block, none of which was received yet, as far as anyone knows.
+    pub fn place(&mut self, engine: &Engine, index: usize, pages: Range<usize>) -> Result<()> {
+        self.place_runs(engine, index, pages, Cause::Load).map(drop)
+    }
+
+    /// Places pages that no thread waits for, as long as they are missing and cost no time: where something is not in the page
+    /// cache, they end. How many were placed.
+    pub fn place_cached(&mut self, engine: &Engine, index: usize, pages: Range<usize>) -> Result<usize> {
+        let block = engine.block(index);
+        let end = pages.end.min(block.pages()).max(pages.start);
+        let end = block.received().find(pages.start..end, true).unwrap_or(end);
+        self.place_runs(engine, index, pages.start..end, Cause::LoadCached)
+    }
+
+    /// Places pages of a block: what is not zeros, or stands between few zeros, is read, until that fails or there is no more of
+    /// it in the page cache, if it is to be from there. How many pages were placed.
+    fn place_runs(&mut self, engine: &Engine, index: usize, pages: Range<usize>, cause: Cause) -> Result<usize> {
+        let Self { pages: shared, buffers } = self;
+        let (source, block) = (shared.blocks.source_of(index), engine.block(index));
+        let mut at = pages.start;
+        while at < pages.end {
+            let (offset, length) = (block.offset_of(at), block.offset_of(pages.end - at).min(buffers.room()));
+            let stretch = shared.source.stretch(source, offset as u64, length as u64, cause.gap());
+            let (count, zeros) = first_of(stretch, block.page_size());
+            let end = at + count;
+            if zeros {
+                cause.place_zeros(engine, index, at..end)?;
+                at = end;
+                continue;
+            }
+            let bytes = &mut buffers.pages()[..block.offset_of(count)];
+            if cause != Cause::LoadCached {
+                shared.source.read(source, offset as u64, bytes)?;
+            } else if shared.source.read_cached(source, offset as u64, bytes) < bytes.len() {
+                break;
+            }
+            while at < end {
+                let left = block.offset_of(end - at) as u64;
+                let run = shared.source.run(source, block.offset_of(at) as u64, left);
+                let (count, zeros) = first_of(run, block.page_size());
+                if zeros {
+                    cause.place_zeros(engine, index, at..at + count)?;
+                } else {
+                    let done = block.offset_of(at) - offset;
+                    let data = &bytes[done..done + block.offset_of(count)];
+                    shared.place_data(engine, index, at..at + count, data, cause)?;
+                }
+                at += count;
+            }
+        }
+        Ok(at - pages.start)
+    }
+
+    /// Whether a unit is to be placed as one huge page: that can be, and is worth the memory. Nothing of it was received yet,
+    /// and at least half of it is data.
+    fn goes_huge(&self, engine: &Engine, index: usize, unit: &Range<usize>) -> bool {
+        let (source, block) = (self.pages.blocks.source_of(index), engine.block(index));
+        let (offset, length) = (block.offset_of(unit.start), block.offset_of(unit.len()));
+        length == HUGE_PAGE
+            && (block.host() + offset) % HUGE_PAGE == 0
+            && engine.registration().can_move(index)
+            && block.received().find(unit.clone(), true).is_none()
+            && self.pages.data_bytes(source, offset as u64, length as u64) >= length as u64 / 2
+    }
+
+    /// Places a unit that goes as one huge page, if that takes no waiting for a disk.
+    pub fn place_huge(&mut self, engine: &Engine, index: usize, unit: &Range<usize>) -> Result<CacheOutcome> {
+        if !self.goes_huge(engine, index, unit) {
+            return Ok(CacheOutcome::Pages);
+        }
+        let (source, offset) = (self.pages.blocks.source_of(index), engine.block(index).offset_of(unit.start));
+        let fetched = self.pages.source.read_cached(source, offset as u64, self.buffers.unit());
+        if fetched < UNIT {
+            return Ok(CacheOutcome::Part(fetched));
+        }
+        self.move_unit(engine, index, unit).map(|()| CacheOutcome::All)
+    }
+
+    /// Places a unit that has been fetched.
+    fn move_unit(&mut self, engine: &Engine, index: usize, unit: &Range<usize>) -> Result<()> {
+        let (block, bytes) = (engine.block(index), self.buffers.unit());
+        if self.pages.scans_for_zeros && zero_pages::are_most(bytes, block.page_size()) {
+            return self.pages.place_data(engine, index, unit.clone(), bytes, Cause::Load);
+        }
+        engine.place_moving(index, unit.clone(), bytes)?;
+        self.buffers.unit_is_gone();
+        Ok(())
+    }
+
+    /// Places what is missing of a unit, as far as that takes no waiting for a disk.
+    pub fn place_unit_cached(&mut self, engine: &Engine, index: usize, unit: &Range<usize>) -> Result<CacheOutcome> {
+        let outcome = self.place_huge(engine, index, unit)?;
+        let all = outcome == CacheOutcome::Pages && self.place_rest_cached(engine, index, unit)?;
+        Ok(if all { CacheOutcome::All } else { outcome })
+    }
+
+    /// Places the rest of a unit, and waits for the disk.
+    pub fn place_unit(
+        &mut self,
+        engine: &Engine,
+        index: usize,
+        unit: &Range<usize>,
+        cached: CacheOutcome,
+    ) -> Result<()> {
+        let block = engine.block(index);
+        match cached {
+            CacheOutcome::All => return Ok(()),
+            CacheOutcome::Part(fetched) if block.received().find(unit.clone(), true).is_none() => {
+                // The disk is at work already: the memory is zeroed meanwhile.
+                if self.pages.fetches_ahead {
+                    self.buffers.prepare();
+                }
+                let source = self.pages.blocks.source_of(index);
+                let rest = &mut self.buffers.unit()[fetched..];
+                self.pages.source.read(source, (block.offset_of(unit.start) + fetched) as u64, rest)?;
+                // Another thread may have been faster.
+                if block.received().find(unit.clone(), true).is_none() {
+                    return self.move_unit(engine, index, unit);
+                }
+            }
+            CacheOutcome::Part(_) | CacheOutcome::Pages => {}
+        }
+        let mut from = unit.start;
+        while let Some(missing) = block.received().find(from..unit.end, false) {
+            from = block.received().find(missing..unit.end, true).unwrap_or(unit.end);
+            self.place(engine, index, missing..from)?;
+        }
+        Ok(())
+    }
+
+    /// Places what is missing of a unit page by page, up to where that would mean to wait for a disk. Whether it came to the end.
+    pub fn place_rest_cached(&mut self, engine: &Engine, index: usize, unit: &Range<usize>) -> Result<bool> {
+        let block = engine.block(index);
+        let most = block.page_of(read_around::MOST_BYTES).max(1);
+        let mut at = unit.start;
+        while let Some(missing) = block.received().find(at..unit.end, false) {
+            let placed = self.place_cached(engine, index, missing..unit.end.min(missing + most))?;
+            if placed == 0 && !block.received().get(missing) {
+                return Ok(false);
+            }
+            at = missing + placed;
+        }
+        Ok(true)
+    }
+}

@@ -1,0 +1,207 @@
+//! A snapshot load: what its workers share, from the request to the record of its working set.
+
+use std::ops::Range;
+use std::sync::{Arc, OnceLock};
+
+use super::config::LoadConfig;
+use super::matching::MatchedBlocks;
+use super::notes::Notes;
+use super::page_loader::{PageLoader, Pages, room};
+use super::pieces::by_units;
+use super::unit_map::{Piece, UnitMap};
+use super::units::{Extent, Units};
+use super::working_set::{self, Touched};
+use crate::engine::{Engine, LogLevel};
+use crate::error::{Error, Result, ensure, error};
+use crate::kernel::{Maps, Replacement};
+use crate::memory::{BlockTable, RamBlock};
+use crate::source::image::Image;
+use crate::source::{MappedImage, PageSource};
+use crate::sync::Mutex;
+
+/// What a caller asks for, before the RAM blocks are known. The files are open: the process may go to another directory.
+pub(crate) struct LoadRequest {
+    source: Arc<dyn PageSource>,
+    config: LoadConfig,
+    /// The file of a working set of an earlier restore, or why it could not be opened.
+    replay: Option<Result<Image>>,
+    record: Option<Replacement>,
+}
+
+/// A load under way, matched with the RAM blocks.
+pub(crate) struct SnapshotLoad {
+    pages: Arc<Pages>,
+    units: Units,
+    config: LoadConfig,
+    /// What to load in the background.
+    extent: Option<Extent>,
+    /// See [`LoadRequest`]; until it is read.
+    replay: Mutex<Option<Result<Image>>>,
+    /// The working set of an earlier restore, once it has been read.
+    replayed: OnceLock<Vec<Touched>>,
+    record: Mutex<Option<Replacement>>,
+    /// What fault threads that have ended have noted.
+    notes: Mutex<Notes>,
+}
+
+impl LoadRequest {
+    pub fn new(source: Arc<dyn PageSource>, config: &LoadConfig) -> Result<Self> {
+        let may_go = |file| {
+            let is_own = source.own_files().is_some_and(|files| files.has(file));
+            ensure!(!is_own, EINVAL, "it is a file of the snapshot {}", source.name());
+            Ok(())
+        };
+        let record = config.working_set_record.as_deref().map(|path| Replacement::new(path, may_go)).transpose();
+        let record = record.map_err(|error| error.context("recording the working set"))?;
+        let replay = config.working_set_replay.as_deref().map(Image::open);
+        Ok(Self { source, config: config.clone(), replay, record })
+    }
+
+    /// How many temporary pages to allocate.
+    pub fn channels(&self) -> u32 {
+        self.config.channels.max(1)
+    }
+
+    /// Checks that the RAM fits, before anything is changed.
+    pub fn prepare(self, table: &BlockTable) -> Result<Arc<SnapshotLoad>> {
+        let Self { source, config, replay, record } = self;
+        let blocks = MatchedBlocks::new(&*source, table)?;
+        let (scans_for_zeros, fetches_ahead, room) = (config.zero_scan, !config.direct_io, room(table));
+        let extent = match (config.background, &config.working_set_replay) {
+            (true, _) => Some(Extent::All),
+            (false, Some(_)) => Some(Extent::WorkingSet),
+            (false, None) => None,
+        };
+        Ok(Arc::new(SnapshotLoad {
+            pages: Arc::new(Pages { source, blocks, scans_for_zeros, fetches_ahead, room }),
+            units: Units::new(UnitMap::new(table))?,
+            config,
+            extent,
+            replay: Mutex::new(replay),
+            replayed: OnceLock::new(),
+            record: Mutex::new(record),
+            notes: Mutex::default(),
+        }))
+    }
+}
+
+impl SnapshotLoad {
+    /// Whether what is present in RAM stays.
+    pub fn keeps_present(&self) -> bool {
+        self.config.keep_present
+    }
+
+    /// Whether pages may be moved into RAM, which makes huge pages.
+    pub fn makes_huge_pages(&self) -> bool {
+        !self.config.no_huge_pages
+    }
+
+    /// Bytes of the RAM block with this index that are zeros, in ascending order: the long runs.
+    pub fn long_zero_runs(&self, index: usize) -> Vec<Range<usize>> {
+        self.pages.long_zero_runs(index)
+    }
+
+    /// The source's image as this process maps it, to be asked for before the list of mappings is read.
+    pub fn mapped_image(&self) -> Result<Option<MappedImage<'_>>> {
+        self.pages.source.own_files().map(|files| files.mapped_image()).transpose()
+    }
+
+    /// Refuses RAM that is mapped from where its pages are read: loading it would destroy them.
+    pub fn check_apart(&self, image: &MappedImage<'_>, table: &BlockTable, maps: &Maps) -> Result<()> {
+        table.blocks().iter().enumerate().try_for_each(|(index, block)| {
+            let source = self.pages.blocks.source_of(index);
+            let is_mapped = image.is_mapped_at(block.host(), block.length(), source, self.keeps_present(), maps);
+            ensure!(
+                !is_mapped,
+                EINVAL,
+                "{block} is a mapping of the snapshot {} itself, which loading would destroy: load into other memory",
+                self.pages.source.name()
+            );
+            Ok(())
+        })
+    }
+
+    pub(super) fn units(&self) -> &Units {
+        &self.units
+    }
+
+    pub(super) fn extent(&self) -> Option<Extent> {
+        self.extent
+    }
+
+    pub(super) fn page_loader(&self) -> Result<PageLoader> {
+        PageLoader::new(self.pages.clone())
+    }
+
+    /// How many threads are to load in the background.
+    pub(super) fn loader_threads(&self) -> u32 {
+        if self.extent.is_some() { self.config.loader_threads.max(1) } else { 0 }
+    }
+
+    /// Whether the working set is to be recorded.
+    pub(super) fn is_recording(&self) -> bool {
+        self.config.working_set_record.is_some()
+    }
+
+    /// A fault thread has ended, and this is what it has noted.
+    pub(super) fn hand_in(&self, notes: Notes) {
+        self.notes.lock().merge(notes);
+    }
+
+    /// Puts the working set of an earlier restore first, if there is one that can be used. Returns once that is done, whichever thread
+    /// does it.
+    pub(super) fn replay(&self, engine: &Engine) {
+        match by_units(self.units.map(), self.replayed_pieces(engine)) {
+            Ok(pieces) => self.units.put_first(pieces),
+            Err(error) => ignore_replay(engine, &error),
+        }
+    }
+
+    /// The working set of an earlier restore, as pages of our RAM blocks.
+    fn replayed_pieces<'a>(&'a self, engine: &'a Engine) -> impl Iterator<Item = Piece> {
+        let touched = self.replayed.get_or_init(|| {
+            let file = self.replay.lock().take();
+            let read = file.map(|file| file.and_then(|file| working_set::read(&file, &*self.pages.source)));
+            read.transpose().map(Option::unwrap_or_default).unwrap_or_else(|error| {
+                ignore_replay(engine, &error);
+                Vec::new()
+            })
+        });
+        touched.iter().map(|touched| {
+            let index = self.pages.blocks.index_of(touched.block);
+            Piece { index, pages: pages_of(engine.block(index), touched) }
+        })
+    }
+
+    /// All threads have ended, and the RAM is about to be unregistered: writes the record of the working set.
+    pub fn finish(&self, engine: &Engine) {
+        let Some(record) = self.record.lock().take() else { return };
+        if let Err(error) = self.write_record(engine, record) {
+            engine.account().log(LogLevel::Error, &format!("the working set was not recorded: {error}"));
+        }
+    }
+
+    fn write_record(&self, engine: &Engine, record: Replacement) -> Result<()> {
+        let notes = std::mem::take(&mut *self.notes.lock()).in_order();
+        let notes = notes.ok_or_else(|| error!(ENOMEM, "there was no memory to note all pages"))?;
+        let noted = notes.into_iter().map(|note| note.piece);
+        // Where much of a unit was touched, it is recorded whole: so is it loaded, and the next restore has less to read.
+        let all = by_units(self.units.map(), self.replayed_pieces(engine).chain(noted))?;
+        let all = all.iter().take(working_set::MOST_RUNS).map(|piece| {
+            let block = engine.block(piece.index);
+            let bytes = block.offset_of(piece.pages.start) as u64..block.offset_of(piece.pages.end) as u64;
+            Touched { block: self.pages.blocks.source_of(piece.index), bytes }
+        });
+        record.commit(&working_set::encode(self.pages.source.identity()?, all)?)
+    }
+}
+
+fn ignore_replay(engine: &Engine, error: &Error) {
+    let message = format!("the working set cannot be replayed, and is ignored: {error}");
+    engine.account().log(LogLevel::Warning, &message);
+}
+
+/// The pages of a block that hold these bytes.
+fn pages_of(block: &RamBlock, touched: &Touched) -> Range<usize> {
+    block.page_of(touched.bytes.start as usize)..block.page_of(touched.bytes.end as usize - 1) + 1
+}

@@ -1,0 +1,3 @@
+//! Working-set files, and a load from a source that is no file.
+
+mod working_set;

@@ -1,0 +1,68 @@
+//! A snapshot that is read past the page cache (O_DIRECT), where it is not in that already.
+
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Arc;
+
+use super::own_files::OwnFiles;
+use super::page_source::{PageSource, Run, SnapshotBlock};
+use super::snapshot::Snapshot;
+use crate::error::Result;
+
+/// The least that is read past the page cache: with less, pages that are read one after the other would all wait.
+const LEAST_DIRECT: usize = 64 << 10;
+
+/// The snapshot, and a descriptor of the same file for direct input.
+pub(crate) struct DirectSnapshot {
+    snapshot: Arc<Snapshot>,
+    direct: OwnedFd,
+}
+
+impl DirectSnapshot {
+    /// A warning, too, where all is going to be read from the disk, because the kernel does not tell what is in the page cache.
+    pub fn new(snapshot: Arc<Snapshot>) -> Result<(Self, Option<String>)> {
+        let warning = snapshot.hides_its_cache().then(|| {
+            format!(
+                "all of {} is read from its disk (UFFD_LOAD_DIRECT_IO), also what is in the page cache: the kernel tells \
+                 that only to the owner of a file, and to those who may write to it",
+                snapshot.name()
+            )
+        });
+        let direct = snapshot.open_direct()?;
+        Ok((Self { snapshot, direct }, warning))
+    }
+}
+
+impl PageSource for DirectSnapshot {
+    fn name(&self) -> &str {
+        self.snapshot.name()
+    }
+
+    fn blocks(&self) -> &[SnapshotBlock] {
+        self.snapshot.blocks()
+    }
+
+    fn run(&self, block: usize, offset: u64, max: u64) -> Run {
+        self.snapshot.run(block, offset, max)
+    }
+
+    fn read(&self, block: usize, offset: u64, to: &mut [u8]) -> Result<()> {
+        // Not every file system gives what is in the page cache to a reader that does not want to wait.
+        let is_direct = to.len() >= LEAST_DIRECT && !self.snapshot.is_cached(block, offset, to.len());
+        // What cannot be read directly is read as ever.
+        let done = if is_direct { self.snapshot.read_direct(self.direct.as_fd(), block, offset, to) } else { 0 };
+        self.snapshot.read(block, offset + done as u64, &mut to[done..])
+    }
+
+    fn read_cached(&self, block: usize, offset: u64, to: &mut [u8]) -> usize {
+        // What is not there would be read into the page cache for the next time.
+        if self.snapshot.is_cached(block, offset, to.len()) { self.snapshot.read_cached(block, offset, to) } else { 0 }
+    }
+
+    fn identity(&self) -> Result<u64> {
+        self.snapshot.identity()
+    }
+
+    fn own_files(&self) -> Option<&OwnFiles> {
+        self.snapshot.own_files()
+    }
+}

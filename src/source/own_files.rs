@@ -1,0 +1,66 @@
+//! The files that a source reads, and that a load must not destroy: neither by emptying RAM that maps one, nor by writing the
+//! record of a working set over one.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use super::image::Image;
+use crate::error::Result;
+use crate::kernel::file::FileId;
+use crate::kernel::{MappedFile, Maps};
+
+/// The files of a source, and which bytes of its image are its own.
+#[derive(Debug)]
+pub(crate) struct OwnFiles {
+    image: Arc<Image>,
+    bytes: Box<[Range<u64>]>,
+    ids: Box<[FileId]>,
+    /// For each block: where in the image its first byte is.
+    starts: Box<[u64]>,
+}
+
+/// The image among the mappings of this process.
+pub(crate) struct MappedImage<'a> {
+    files: &'a OwnFiles,
+    image: MappedFile,
+}
+
+impl OwnFiles {
+    /// Of these bytes of an image, whose blocks start there; `others` belong to the source, too.
+    pub(super) fn new(
+        image: Arc<Image>,
+        bytes: Box<[Range<u64>]>,
+        starts: Box<[u64]>,
+        others: impl IntoIterator<Item = FileId>,
+    ) -> Result<Self> {
+        let ids = [image.id()?].into_iter().chain(others).collect();
+        Ok(Self { image, bytes, ids, starts })
+    }
+
+    /// Whether a file is one of them.
+    pub fn has(&self, file: FileId) -> bool {
+        self.ids.contains(&file)
+    }
+
+    /// The image as it is mapped in this process. To be asked for before the list of mappings is read.
+    pub fn mapped_image(&self) -> Result<MappedImage<'_>> {
+        let image = MappedFile::new(self.image.descriptor()).map_err(|error| error.context(self.image.name()))?;
+        Ok(MappedImage { files: self, image })
+    }
+
+    fn owns(&self, bytes: &Range<u64>) -> bool {
+        self.bytes.iter().any(|own| own.start < bytes.end && bytes.start < own.end)
+    }
+}
+
+impl MappedImage<'_> {
+    /// Whether memory of `length` bytes at `host` maps bytes of the source. With `keep_present`, a block may map its own bytes:
+    /// each page is its own source then, and stays as it is.
+    pub fn is_mapped_at(&self, host: usize, length: usize, block: usize, keep_present: bool, maps: &Maps) -> bool {
+        let start = self.files.starts[block];
+        maps.files(host, length).any(|part| {
+            let in_place = keep_present && part.bytes.start == start + (part.address - host as u64);
+            self.image.is(part.file, maps) && self.files.owns(&part.bytes) && !in_place
+        })
+    }
+}

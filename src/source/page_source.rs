@@ -1,0 +1,110 @@
+//! What a source of pages has to answer: which RAM blocks it holds, which parts of them are data, and the bytes.
+
+use super::own_files::OwnFiles;
+use crate::error::Result;
+
+/// A source of pages: a snapshot's file, and later others (compressed, remote, in layers).
+///
+/// It knows nothing of faults, threads and placing. Many threads call it at once. Offsets and lengths are in bytes, and a caller
+/// stays inside of a block.
+pub(crate) trait PageSource: Send + Sync {
+    /// What messages call it.
+    fn name(&self) -> &str;
+
+    /// The RAM blocks that it holds; the other methods number them in this order.
+    fn blocks(&self) -> &[SnapshotBlock];
+
+    /// What lies at `offset`: at most `max` bytes, and no more than are of one kind. Empty only if `max` is 0.
+    fn run(&self, block: usize, offset: u64, max: u64) -> Run;
+
+    /// Fills `to` with the bytes from `offset` on, zeros included: all of it, or an error. May wait as long as it takes.
+    fn read(&self, block: usize, offset: u64, to: &mut [u8]) -> Result<()>;
+
+    /// Fills as much of `to`, from its start, as is there without waiting for a disk or a network; how many bytes. A source that
+    /// can, begins to fetch the rest.
+    fn read_cached(&self, block: usize, offset: u64, to: &mut [u8]) -> usize;
+
+    /// A number that differs for different contents: a working set holds for one content only.
+    fn identity(&self) -> Result<u64>;
+
+    /// The files of this host that it reads, which a load must not destroy.
+    fn own_files(&self) -> Option<&OwnFiles>;
+
+    /// What is worth reading in one go at `offset`: at most `max` bytes, in which no run of zeros is longer than `gap`; or
+    /// zeros, which need not be read.
+    fn stretch(&self, block: usize, offset: u64, max: u64, gap: u64) -> Run {
+        let end = offset.saturating_add(max).min(self.blocks()[block].length);
+        stretch(offset, end, gap, |at, max| self.run(block, at, max))
+    }
+}
+
+/// A RAM block as a source holds it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SnapshotBlock {
+    pub(crate) idstr: String,
+    /// Not 0, and a multiple of `page_size`.
+    pub(crate) length: u64,
+    pub(crate) page_size: u64,
+    pub(crate) data_bytes: u64,
+}
+
+impl SnapshotBlock {
+    /// The block's name.
+    pub fn idstr(&self) -> &str {
+        &self.idstr
+    }
+
+    /// Bytes of RAM.
+    pub fn length(&self) -> u64 {
+        self.length
+    }
+
+    /// The size of the pages in the file: the machine's target page size.
+    pub fn page_size(&self) -> u64 {
+        self.page_size
+    }
+
+    /// How many bytes of the block the file holds; the rest is zeros.
+    pub fn data_bytes(&self) -> u64 {
+        self.data_bytes
+    }
+}
+
+/// Bytes of a block that are all of one kind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Run {
+    pub length: u64,
+    pub kind: Kind,
+}
+
+/// What a run consists of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// Pages that the source holds.
+    Data,
+    /// Pages of zeros, which it does not hold.
+    Zero,
+}
+
+/// Runs of zeros up to this length are read along with data from the page cache: copying them costs less than one more call.
+pub(crate) const GAP_CACHED: u64 = 16 << 10;
+
+/// Runs of zeros up to this length are read along with data from a disk: they cost less than one more access to it.
+pub(crate) const GAP_ON_DISK: u64 = 256 << 10;
+
+/// See [`PageSource::stretch`]; `run` gives the runs of a block that ends at `end` or later.
+pub(super) fn stretch(offset: u64, end: u64, gap: u64, run: impl Fn(u64, u64) -> Run) -> Run {
+    let first = run(offset, end - offset);
+    let mut at = offset + first.length;
+    if first.kind == Kind::Zero && (first.length > gap || at == end) {
+        return first;
+    }
+    while at < end {
+        let next = run(at, end - at);
+        if next.kind == Kind::Zero && next.length > gap {
+            break;
+        }
+        at += next.length;
+    }
+    Run { length: at - offset, kind: Kind::Data }
+}

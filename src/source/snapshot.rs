@@ -1,0 +1,256 @@
+//! An open snapshot: a file of QEMU's mapped-ram, or a flat image with its description.
+
+use std::collections::HashSet;
+use std::ops::Range;
+use std::os::fd::{BorrowedFd, OwnedFd};
+use std::path::Path;
+use std::sync::Arc;
+
+use super::checksum::Checksum;
+use super::file_block::FileBlock;
+use super::image::Image;
+use super::own_files::OwnFiles;
+use super::page_source::{GAP_CACHED, GAP_ON_DISK, Kind, PageSource, Run, SnapshotBlock};
+use super::{flat, mapped_ram};
+use crate::error::{Result, ensure, error};
+use crate::kernel::file::{self, FileId};
+
+/// How many samples of a block its identity takes, and how many bytes each; the smallest target page has as many.
+const SAMPLES: u64 = 4;
+const SAMPLE: usize = 512;
+
+/// A snapshot of a machine's RAM: a mapped-ram file of QEMU, or a flat image with its description.
+///
+/// All of its structure is read and checked when it is opened and never changes; pages are read when they are needed.
+#[derive(Debug)]
+pub struct Snapshot {
+    image: Arc<Image>,
+    blocks: Vec<FileBlock>,
+    /// The same as others see them.
+    shown: Vec<SnapshotBlock>,
+    files: OwnFiles,
+}
+
+impl Snapshot {
+    /// Opens the mapped-ram file, or the description of a flat image, at `path`.
+    pub fn open(path: &Path) -> Result<Self> {
+        let file = Image::open(path)?;
+        let mut start = [0; flat::MAGIC.len()];
+        let known = start.len().min(usize::try_from(file.length()).unwrap_or(usize::MAX));
+        file.read(0, &mut start[..known]).map_err(|error| error.context(file.name()))?;
+        if start.starts_with(mapped_ram::MAGIC) {
+            Self::mapped_ram(file, 0)
+        } else if start == *flat::MAGIC {
+            let parsed = flat::parse(&file, path).and_then(|(image, blocks)| {
+                let own = blocks.iter().map(|block| block.pages_offset..block.pages_offset + block.length).collect();
+                Self::new(image, blocks, own, Some(file.id()?))
+            });
+            parsed.map_err(|error| error.context(file.name()))
+        } else {
+            Err(error!(
+                EINVAL,
+                "{}: neither a migration stream of QEMU nor the description of a flat image: it starts with '{}'",
+                file.name(),
+                start[..known].escape_ascii()
+            ))
+        }
+    }
+
+    /// Opens a mapped-ram file by a descriptor, which is duplicated; the stream starts at `offset`.
+    pub fn open_fd(descriptor: BorrowedFd<'_>, offset: u64) -> Result<Self> {
+        Self::mapped_ram(Image::duplicate(descriptor)?, offset)
+    }
+
+    fn mapped_ram(image: Image, offset: u64) -> Result<Self> {
+        let name = image.name().to_owned();
+        // The devices' state follows the RAM.
+        let own = std::iter::once(offset..u64::MAX).collect();
+        let parsed = mapped_ram::parse(&image, offset).and_then(|blocks| Self::new(image, blocks, own, None));
+        parsed.map_err(|error| error.context(name))
+    }
+
+    fn new(image: Image, blocks: Vec<FileBlock>, own: Box<[Range<u64>]>, description: Option<FileId>) -> Result<Self> {
+        ensure!(!blocks.is_empty(), EINVAL, "there is no RAM block in it");
+        let mut names = HashSet::new();
+        for idstr in blocks.iter().map(|block| block.idstr.as_str()) {
+            ensure!(names.insert(idstr), EINVAL, "there are two RAM blocks '{idstr}'");
+        }
+        let shown = blocks.iter().map(|block| SnapshotBlock {
+            idstr: block.idstr.clone(),
+            length: block.length,
+            page_size: block.page_size,
+            data_bytes: block.data.count() * block.page_size,
+        });
+        let (image, starts) = (Arc::new(image), blocks.iter().map(|block| block.pages_offset).collect());
+        let files = OwnFiles::new(image.clone(), own, starts, description)?;
+        Ok(Self { image, shown: shown.collect(), blocks, files })
+    }
+
+    /// The RAM blocks, in the file's order.
+    pub fn blocks(&self) -> &[SnapshotBlock] {
+        &self.shown
+    }
+
+    /// Its file once more, to be read past the page cache.
+    pub(super) fn open_direct(&self) -> Result<OwnedFd> {
+        file::open_direct(self.image.descriptor()).map_err(|error| error.context(self.name()))
+    }
+
+    /// Whether the kernel does not tell this process what is in the page cache.
+    pub(super) fn hides_its_cache(&self) -> bool {
+        file::hides_its_cache(self.image.descriptor())
+    }
+
+    /// Whether all that the file holds of `length` bytes of a block is known to be in the page cache.
+    pub(super) fn is_cached(&self, block: usize, offset: u64, length: usize) -> bool {
+        let (source, end) = (&self.blocks[block], offset + length as u64);
+        let mut at = offset;
+        while at < end {
+            let Run { length, kind } = source.stretch(at, end - at, GAP_CACHED);
+            if kind == Kind::Data
+                && !file::is_cached(self.image.descriptor(), source.pages_offset + at, length as usize)
+            {
+                return false;
+            }
+            at += length;
+        }
+        true
+    }
+
+    /// As [`PageSource::read_cached`], with what can be read past the page cache by this descriptor. Nothing, where addresses do
+    /// not suit the disk.
+    pub(super) fn read_direct(&self, direct: BorrowedFd<'_>, block: usize, offset: u64, to: &mut [u8]) -> usize {
+        self.read_prefix(block, offset, to, GAP_ON_DISK, |at, to| file::read_at(direct, at, to).unwrap_or(0))
+    }
+
+    /// Fills as much of `to`, from its start, as `read` gives, which is called with offsets in the file; how many bytes. Zeros up
+    /// to `gap` are read along.
+    fn read_prefix(
+        &self,
+        block: usize,
+        offset: u64,
+        to: &mut [u8],
+        gap: u64,
+        read: impl Fn(u64, &mut [u8]) -> usize,
+    ) -> usize {
+        let source = &self.blocks[block];
+        if !source.contains(offset, to.len()) {
+            return 0;
+        }
+        let mut done = 0;
+        while done < to.len() {
+            let at = offset + done as u64;
+            let stretch = source.stretch(at, (to.len() - done) as u64, gap);
+            let length = stretch.length as usize;
+            let part = &mut to[done..done + length];
+            let read = if stretch.kind == Kind::Data { read(source.pages_offset + at, part) } else { length };
+            clear_zeros(source, at, &mut part[..read]);
+            done += read;
+            if read < length {
+                break;
+            }
+        }
+        done
+    }
+}
+
+impl PageSource for Snapshot {
+    /// Its path in quotes, or "descriptor N".
+    fn name(&self) -> &str {
+        self.image.name()
+    }
+
+    fn blocks(&self) -> &[SnapshotBlock] {
+        &self.shown
+    }
+
+    /// A run ends at a target page's end, or where `max` or the block end it.
+    fn run(&self, block: usize, offset: u64, max: u64) -> Run {
+        self.blocks[block].run(offset, max)
+    }
+
+    /// What the file does not hold is zeros; its bytes there are stale, and never seen.
+    fn read(&self, block: usize, offset: u64, to: &mut [u8]) -> Result<()> {
+        let source = &self.blocks[block];
+        ensure!(
+            source.contains(offset, to.len()),
+            EINVAL,
+            "{}: RAM block '{}' has {:#x} bytes, {:#x} at {offset:#x} are not inside",
+            self.name(),
+            source.idstr,
+            source.length,
+            to.len()
+        );
+        let is_one_run = to.is_empty() || source.run(offset, to.len() as u64).length == to.len() as u64;
+        let mut done = if is_one_run {
+            0
+        } else {
+            let read = |at, to: &mut [u8]| file::read_at(self.image.descriptor(), at, to).unwrap_or(0);
+            self.read_prefix(block, offset, to, GAP_ON_DISK, read)
+        };
+        // What is wrong with the file where it holds nothing of ours does not matter: now just what it holds, to see.
+        while done < to.len() {
+            let at = offset + done as u64;
+            let run = source.run(at, (to.len() - done) as u64);
+            let part = &mut to[done..done + run.length as usize];
+            match run.kind {
+                Kind::Zero => part.fill(0),
+                Kind::Data => self.image.read(source.pages_offset + at, part).map_err(|error| {
+                    error.context(format_args!("{}: RAM block '{}', offset {at:#x}", self.name(), source.idstr))
+                })?,
+            }
+            done += run.length as usize;
+        }
+        Ok(())
+    }
+
+    fn read_cached(&self, block: usize, offset: u64, to: &mut [u8]) -> usize {
+        let read = |at, to: &mut [u8]| file::read_cached(self.image.descriptor(), at, to);
+        self.read_prefix(block, offset, to, GAP_CACHED, read)
+    }
+
+    /// A checksum of its blocks, of which pages it holds of them, of samples of those, and of what lies behind them (where
+    /// QEMU's file has the devices' state). It does not depend on where the file lies.
+    fn identity(&self) -> Result<u64> {
+        let mut checksum = Checksum::new();
+        let sample = |at: u64, end: u64| {
+            let mut bytes = [0; SAMPLE];
+            let bytes = &mut bytes[..end.saturating_sub(at).min(SAMPLE as u64) as usize];
+            self.image.read(at, bytes).map(|()| Checksum::of(bytes)).map_err(|error| error.context(self.name()))
+        };
+        for block in &self.blocks {
+            checksum.add(block.idstr.as_bytes());
+            [block.length, block.page_size].into_iter().for_each(|number| checksum.add_number(number));
+            block.data.words().iter().for_each(|word| checksum.add_number(*word));
+            for number in 0..SAMPLES {
+                let start = block.length / SAMPLES * number / block.page_size * block.page_size;
+                let run = block.run(start, u64::MAX);
+                let at = start + if run.kind == Kind::Data { 0 } else { run.length };
+                if at < block.length {
+                    let at = block.pages_offset + at;
+                    checksum.add_number(sample(at, at + SAMPLE as u64)?);
+                }
+            }
+        }
+        let end = self.blocks.iter().map(|block| block.pages_offset + block.length).max().unwrap_or(0);
+        checksum.add_number(sample(end, self.image.length())?);
+        Ok(checksum.get())
+    }
+
+    fn own_files(&self) -> Option<&OwnFiles> {
+        Some(&self.files)
+    }
+}
+
+/// Clears what is zeros among these bytes, which are those of a block from `offset` on.
+fn clear_zeros(source: &FileBlock, offset: u64, bytes: &mut [u8]) {
+    let mut done = 0;
+    while done < bytes.len() {
+        let run = source.run(offset + done as u64, (bytes.len() - done) as u64);
+        let end = done + run.length as usize;
+        if run.kind == Kind::Zero {
+            bytes[done..end].fill(0);
+        }
+        done = end;
+    }
+}
