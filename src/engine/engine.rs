@@ -93,10 +93,14 @@ impl Engine {
         LoaderAtWork(&self.loaders)
     }
 
-    /// How long a fault thread may spin for the next fault: not at all where fault threads and loader threads at work need all CPUs.
+    /// How long a fault thread may spin for the next fault, where it may.
     pub fn longest_spin(&self) -> Duration {
-        let busy = self.wakers.len() + self.loaders.load(Relaxed);
-        if busy < self.cpus { self.longest_spin } else { Duration::ZERO }
+        self.longest_spin
+    }
+
+    /// Whether a fault thread may spin: not where fault threads and loader threads at work need all CPUs.
+    pub fn may_spin(&self) -> bool {
+        self.wakers.len() + self.loaders.load(Relaxed) < self.cpus
     }
 
     /// Reads the faults for a fault thread; how many.

@@ -150,8 +150,8 @@ impl<'a> FaultThread<'a> {
     /// Looks for faults for a while without sleeping, where that pays: where a CPU is left for the threads that fault. How many
     /// came. Not with shared descriptors: as long as there are faults of our own, these would have to wait.
     fn spin(&mut self) -> Result<usize> {
-        let time = self.spin.time().min(self.engine.longest_spin());
-        if time.is_zero() || !self.shared.is_empty() || self.following.is_there() {
+        let time = self.spin.time();
+        if time.is_zero() || !self.engine.may_spin() || !self.shared.is_empty() || self.following.is_there() {
             return Ok(0);
         }
         let start = Instant::now();
