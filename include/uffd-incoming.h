@@ -2,27 +2,42 @@
 /*
  * uffd-incoming.h - lazy RAM for virtual machine monitors: postcopy setup and fast snapshot load.
  *
- * A VMM gives the library its RAM blocks and a callback; every missing page of that RAM then arrives on demand.
- * Valid C11 and C++17. May be included after a program's own declarations of MigrationIncomingState, RAMBlock,
- * PostcopyPageHandler and ram_addr_t (define UFFD_INCOMING_HAVE_RAM_ADDR_T for the last one).
+ * A VMM registers its RAM blocks with the library. Each missing page of that RAM then arrives when a thread first touches it,
+ * either through the VMM's page handler (postcopy) or from a snapshot file.
+ *
+ * Valid C11 and C++17. A program that declares MigrationIncomingState, RAMBlock or PostcopyPageHandler itself may include this
+ * file after its own declarations. If it declares ram_addr_t, it defines UFFD_INCOMING_HAVE_RAM_ADDR_T first.
  *
  * Generated from the documented Rust sources by cbindgen. Do not edit: run `make header`.
  *
- * Conventions, for every function that does not say otherwise:
- *  - Returns 0, or a negative errno value (a pointer: NULL, and errno is set); uffd_incoming_error() then tells in words
- *    what failed, where, and what to do. Outputs are written only on success. Lengths and offsets are in bytes.
- *  - May be called from any thread and from every callback. Only these are -EDEADLK from within a callback of the same
- *    mis, since they wait for callbacks: uffd_setup_incoming(), postcopy_ram_incoming_setup(),
- *    uffd_incoming_load_snapshot(), _cleanup(), _abort(), _detach(), _pause(), _wait(), and _remove_ram_block() while armed.
- *  - A NULL handle or pointer, a misaligned struct or an unknown flag is -EINVAL; a mis, RAM block, snapshot or shared
- *    descriptor the library does not know is -ENOENT.
- *  - Structs but UffdSharedFd start with `size`, which the caller sets to sizeof: less than in the first version is -EINVAL;
- *    one passed in is -E2BIG if it is not 0 beyond what this version knows of it, or has more than 4096 bytes.
+ * Terms:
+ *  - A mis is the caller's handle for one incoming VM (MigrationIncomingState). uffd_incoming_attach() makes it known.
+ *  - A setup arms a mis: the RAM is registered with userfaultfd, and faults are served. uffd_setup_incoming(),
+ *    postcopy_ram_incoming_setup() and uffd_incoming_load_snapshot() are setups. Cleanup and abort undo a setup.
+ *  - A page of armed RAM is missing until it is placed. A thread that touches a missing page waits for it.
+ *  - A page is present if its mapping has content for it, however the content came there. Placing skips present pages.
+ *  - A page is received once it has been placed, or marked received. It is not requested or loaded again.
+ *  - A channel is a stream of pages into the caller. Each has a temporary page, to receive a page before it is placed.
+ *
+ * Conventions, unless a function says otherwise:
+ *  - A function returns 0 or a negative errno value. One that returns a pointer returns NULL and sets errno.
+ *    uffd_incoming_error() then tells in words what failed, where, and what to do. Outputs are written only on success.
+ *    Lengths and offsets are in bytes.
+ *  - A function may be called from any thread, and from every callback. The following wait for callbacks, so they fail with
+ *    -EDEADLK within a callback of the same mis: uffd_setup_incoming(), postcopy_ram_incoming_setup(),
+ *    uffd_incoming_load_snapshot(), uffd_incoming_cleanup(), uffd_incoming_abort(), uffd_incoming_detach(),
+ *    uffd_incoming_pause(), uffd_incoming_wait(), and, while armed, uffd_incoming_remove_ram_block() and
+ *    uffd_incoming_drop_ram_block().
+ *  - -EINVAL: a NULL handle or pointer, a misaligned struct, or an unknown flag.
+ *  - -ENOENT: a mis, RAM block, snapshot or shared descriptor that the library does not know.
  *  - -ENOMEM: no memory. -ENOTRECOVERABLE: an error in the library itself; please report it.
- *  - No call is a cancellation point: a pthread_cancel() of a thread during a call, its callbacks included, waits until the call
- *    has returned. A thread with PTHREAD_CANCEL_ASYNCHRONOUS must not call.
+ *  - Every struct but UffdSharedFd starts with `size`, which the caller sets to sizeof. A size below that of the first version
+ *    is -EINVAL. An input struct may be larger than the library's: its additional bytes must be 0, and it may have at most
+ *    4096 bytes, otherwise -E2BIG.
+ *  - No function is a cancellation point. pthread_cancel() during a call, or during its callbacks, takes effect after the
+ *    call has returned. A thread with PTHREAD_CANCEL_ASYNCHRONOUS must not call the library.
  *  - Paths may be any bytes. Names are UTF-8.
- *  - Needs Linux 4.14 or newer; what needs more says so.
+ *  - Linux 4.14 or newer is enough, unless a description names a newer version.
  */
 
 #ifndef UFFD_INCOMING_H
@@ -40,70 +55,89 @@ _Static_assert(sizeof(ram_addr_t) == sizeof(uintptr_t), "ram_addr_t must have th
 #endif
 
 /**
- * UffdIncomingConfig.flags: postcopy_ram_incoming_setup() and uffd_incoming_load_snapshot() keep account of how long
- * the vCPUs wait (`vcpu_index` tells which thread is one): uffd_incoming_get_blocktime().
+ * UffdIncomingConfig.flags: measure how long the vCPUs wait for pages. postcopy_ram_incoming_setup() and
+ * uffd_incoming_load_snapshot() start the measurement; uffd_incoming_get_blocktime() reads it. `vcpu_index`
+ * tells which thread runs which vCPU.
  */
 #define UFFD_INCOMING_BLOCKTIME (1 << 0)
 
 /**
- * UffdIncomingConfig.flags: postcopy_ram_incoming_setup() allocates a second channel and runs `preempt_run` on a
- * thread of its own for urgent pages.
+ * UffdIncomingConfig.flags: postcopy_ram_incoming_setup() allocates a second channel, and starts a thread that
+ * runs `preempt_run` for urgent pages.
  */
 #define UFFD_INCOMING_PREEMPT (1 << 1)
 
 /**
- * UffdIncomingConfig.flags: open a userfaultfd that serves faults of user mode only. Any user may (Linux 5.11);
- * accesses that the kernel makes (KVM's own, or a read() into missing RAM) then fail with EFAULT instead of waiting. It is not for
- * KVM: KVM_RUN fails with EFAULT when the guest touches a missing page; with KVM's own interrupt controller KVM tries again and
- * again, and KVM_RUN does not return until a signal comes.
+ * UffdIncomingConfig.flags: open a userfaultfd that serves faults of user mode only. It needs no privilege. An
+ * access by the kernel, such as a read() into a missing page, then fails with EFAULT and does not wait.
+ *
+ * Do not set it with KVM: KVM_RUN fails with EFAULT when the guest touches a missing page. With KVM's
+ * in-kernel interrupt controller, KVM retries without end, and KVM_RUN returns only when a signal arrives.
+ *
+ * Needs Linux 5.11.
  */
 #define UFFD_INCOMING_USER_MODE_ONLY (1 << 2)
 
 /**
- * UffdIncomingConfig.flags: track what the VMM discards while armed (a balloon's madvise with MADV_DONTNEED, MADV_REMOVE or
- * MADV_FREE). Any thread may discard, also in a handler or another callback; but not in `log`, and not in a callback on the
- * thread `uffd/events`, which is the one that reads of it. Whatever moment that comes at, the pages are zeros afterwards
- * and never what the source has for them, in shared RAM too (where MADV_DONTNEED by itself empties only what has not
- * arrived). After MADV_FREE that holds for pages that had not arrived; the others keep what they held until they are
- * written to, or the kernel takes them, which makes them zeros at any moment.
+ * UffdIncomingConfig.flags: track the VMM's discards while armed. A discard is madvise() with MADV_DONTNEED,
+ * MADV_REMOVE or MADV_FREE, by a balloon for example. Discarded pages read as zeros from then on, at whatever
+ * moment the discard comes, and never as the source's data. This holds for shared RAM, too, where
+ * MADV_DONTNEED alone drops only pages that have not arrived. After MADV_FREE it holds for pages that had not
+ * arrived. Other pages keep their content until they are written to, or until the kernel reclaims them; the
+ * kernel may do so at any moment, and they then read as zeros.
  *
- * The discard returns when a thread of the library has read of it, which neither a pause nor a running handler delays.
- * Without the flag a discard can lose against the placing of the same page. Each fault goes through one thread more, so
- * it takes longer. Block page sizes must be the kernel's. fallocate() and discards of other processes are not seen.
+ * Without this flag, a discard that races with the placing of the same page can lose: the page then holds its
+ * data.
+ *
+ * Any thread may discard, also in a page handler or another callback, with two exceptions: in `log`, and in
+ * callbacks on the thread `uffd/events`, which reads the kernel's messages about discards. The discard returns
+ * once a thread of the library has read its message. Neither a pause nor a running handler delays that.
+ *
+ * The page size of every block must be the kernel's page size for its memory: otherwise the setup fails with
+ * -EINVAL. Each fault takes longer, since it passes through one more thread. fallocate(), and discards by
+ * other processes, are not tracked.
  */
 #define UFFD_INCOMING_TRACK_DISCARDS (1 << 3)
 
 /**
- * UffdIncomingConfig.flags: pages of private anonymous RAM that cannot be had (the handler fails, or the snapshot cannot be
- * read) are poisoned (Linux 6.6): whoever touches one, or waits for it, gets SIGBUS at its address, and all else goes on.
- * Placing the page heals it; discarding it makes it missing again. Other RAM, older kernels, and failures of the host (no
- * memory for a page: -ENOMEM and -ENOSPC of a handler, too) pause as without this flag. A read() into a poisoned page fails
- * with EFAULT.
+ * UffdIncomingConfig.flags: poison an unreadable page of private anonymous RAM and go on with all other pages.
+ * A page is unreadable if the page handler fails, or if the snapshot cannot be read. A thread that touches a
+ * poisoned page, or already waits for it, gets SIGBUS at its address. A read() into a poisoned page fails with
+ * EFAULT. Placing the page removes the poison; discarding the page makes it missing again.
  *
- * When a KVM guest touches a poisoned page, the kernel sends SIGBUS to the vCPU's thread: si_code is BUS_MCEERR_AR, si_addr the
- * page's address in this process. KVM_RUN fails with EINTR, and each later KVM_RUN does the same until the page is placed. An
- * access that KVM emulates leaves KVM_RUN with KVM_EXIT_MMIO instead, at the page's guest-physical address. A VMM with KVM
- * must handle both: a SIGBUS that is not handled kills it; if SIGBUS is blocked or ignored, KVM_RUN does not return until the
- * page is placed or another signal comes. docs/kvm.md says what to do.
+ * The library still pauses for other kinds of RAM, on older kernels, and after failures of the host (no memory
+ * for a page). -ENOMEM and -ENOSPC from a page handler count as failures of the host.
+ *
+ * When a KVM guest touches a poisoned page, the kernel sends SIGBUS to the vCPU's thread: si_code is
+ * BUS_MCEERR_AR, and si_addr is the page's address in this process. KVM_RUN fails with EINTR, again and again
+ * until the page is placed. If KVM emulates the access, KVM_RUN returns KVM_EXIT_MMIO instead, with the page's
+ * guest-physical address. A VMM that uses KVM must handle both. An unhandled SIGBUS kills it. If SIGBUS is
+ * blocked or ignored, KVM_RUN does not return until the page is placed or another signal arrives. docs/kvm.md
+ * describes a handler.
+ *
+ * Needs Linux 6.6.
  */
 #define UFFD_INCOMING_POISON (1 << 4)
 
 /**
- * `event`: a pause begins: faults queue until uffd_incoming_resume(). No fault or loader thread begins anything new; what is
- * running may go on for a while (uffd_incoming_pause() waits for it, this event does not). `error` says why: a negative
- * errno value, or 0 for uffd_incoming_pause(). A failure during a pause that was asked for sends one more, with the reason.
+ * `event`: a pause begins. Faults queue until uffd_incoming_resume(). The fault and loader threads start
+ * nothing new. Work that they have started may go on after this event; uffd_incoming_pause() waits for its
+ * end. `error` is the reason: a negative errno value, or 0 for uffd_incoming_pause(). If something fails
+ * during a pause by uffd_incoming_pause(), a second event tells the reason.
  */
 #define UFFD_INCOMING_EVENT_PAUSED 1
 
 /**
- * `event`: uffd_incoming_resume() is about to end a pause. Cleanup and abort end one without this event. Events of threads
- * that pause and resume at the same time may cross: `paused` of the statistics tells how things stand.
+ * `event`: uffd_incoming_resume() is about to end a pause. Cleanup and abort end a pause without this event.
+ * If threads pause and resume concurrently, their events may come in another order than the pauses;
+ * UffdIncomingStats.paused tells the current state.
  */
 #define UFFD_INCOMING_EVENT_RESUMED 2
 
 /**
- * `event`: pages could not be had from their source; `error` is the negative errno value. They stay missing and are asked
- * for again after uffd_incoming_resume(), or are poisoned (UFFD_INCOMING_POISON).
+ * `event`: the page handler failed, or a read of the snapshot did. `error` is the negative errno value. The
+ * pages stay missing and are requested or read again after uffd_incoming_resume(), or they are poisoned
+ * (UFFD_INCOMING_POISON).
  */
 #define UFFD_INCOMING_EVENT_SOURCE_ERROR 3
 
@@ -113,91 +147,101 @@ _Static_assert(sizeof(ram_addr_t) == sizeof(uintptr_t), "ram_addr_t must have th
 #define UFFD_INCOMING_EVENT_COMPLETE 4
 
 /**
- * `event`: a snapshot load has nothing left to load, and is not complete: it has poisoned pages (UFFD_INCOMING_POISON).
- * `error` is -EIO. Cleanup is allowed; poisoned pages stay poisoned. Should all of them be placed, the load is complete.
+ * `event`: a snapshot load has nothing left to load, but is not complete, because it has poisoned pages
+ * (UFFD_INCOMING_POISON). `error` is -EIO. Cleanup is allowed, and poisoned pages stay poisoned after it. Once
+ * all of them have been placed, the load is complete.
  */
 #define UFFD_INCOMING_EVENT_POISONED 5
 
 /**
- * `log`: something failed, and the message says what and where.
+ * `log`: something failed; the message says what and where.
  */
 #define UFFD_INCOMING_LOG_ERROR 0
 
 /**
- * `log`: something is worse than it could be, and nothing is lost.
+ * `log`: something works worse than it could, but nothing is lost.
  */
 #define UFFD_INCOMING_LOG_WARNING 1
 
 /**
- * `log`: worth knowing.
+ * `log`: information.
  */
 #define UFFD_INCOMING_LOG_INFO 2
 
 /**
- * UffdIncomingHost.ways: /dev/userfaultfd can be opened (Linux 6.1); it serves the kernel's accesses too.
+ * UffdIncomingHost.ways: /dev/userfaultfd can be opened (Linux 6.1). Its descriptors serve faults of the
+ * kernel, too.
  */
 #define UFFD_INCOMING_HOST_DEVICE (1 << 0)
 
 /**
- * UffdIncomingHost.ways: the userfaultfd system call is permitted; it serves the kernel's accesses too.
+ * UffdIncomingHost.ways: the userfaultfd system call is permitted. Its descriptors serve faults of the kernel,
+ * too.
  */
 #define UFFD_INCOMING_HOST_SYSCALL (1 << 1)
 
 /**
- * UffdIncomingHost.ways: the userfaultfd system call is permitted for faults of user mode only.
+ * UffdIncomingHost.ways: the userfaultfd system call is permitted, for faults of user mode only.
  */
 #define UFFD_INCOMING_HOST_USER_MODE_ONLY (1 << 2)
 
 /**
- * UffdLoadConfig.flags: do not empty the RAM first. Pages that are present win over the snapshot's, and pages marked
+ * UffdLoadConfig.flags: do not empty the RAM first. Pages that are present keep their content. Pages marked
  * received (uffd_incoming_mark_received()) are not loaded.
  */
 #define UFFD_LOAD_KEEP_PRESENT (1 << 0)
 
 /**
- * UffdLoadConfig.flags: no background loader; pages come on demand only, but for a replayed working set. With
- * UFFD_LOAD_KEEP_PRESENT, pages that are present never fault, and so the load is complete only if they are marked
- * received.
+ * UffdLoadConfig.flags: start no background loader. Pages arrive on demand; only those of a replayed working
+ * set are loaded ahead. With UFFD_LOAD_KEEP_PRESENT, present pages never fault, so the load is complete only
+ * if they are marked received.
  */
 #define UFFD_LOAD_NO_BACKGROUND (1 << 1)
 
 /**
- * UffdLoadConfig.flags: read what is not in the page cache past it (O_DIRECT), 64 KiB or more at once; single pages that are
- * faulted on still go by it. From a disk that is faster, and takes no memory beside the RAM; but the next restore finds little
- * in the page cache. What that holds is used where the kernel tells: Linux 6.5 or newer, not on overlayfs, and only to
- * processes that own the file or may write to it; others get a warning (`log`) that all is read from the disk. The file is opened
- * once more, by way of /proc: where that cannot be (a descriptor whose file this process may not open itself), or the file
- * system has no such reading, uffd_incoming_load_snapshot() fails with what open() said (-EOPNOTSUPP: without /proc), and has
- * changed nothing. What
- * has no place in the file that suits its disk is read by the page cache all the same. The VMM's own POSIX record locks on the
- * file are dropped by the clean-up, and by a load that fails (locks of open file descriptions stay).
+ * UffdLoadConfig.flags: read data that is not in the page cache with O_DIRECT, at least 64 KiB at once. A
+ * fault on a single page still reads through the page cache. From a disk this is faster, and it takes no
+ * memory beside the RAM. But the next restore finds little in the page cache.
+ *
+ * Data in the page cache is used if the kernel reports it: Linux 6.5 or newer, not on overlayfs, and only to a
+ * process that owns the file or may write to it. Otherwise a warning (`log`) says that everything is read from
+ * the disk. Data that is not aligned as the disk needs it is read through the page cache.
+ *
+ * uffd_incoming_load_snapshot() opens the file again, through /proc. It fails with open()'s error if this
+ * process may not open the file, or if the file system has no direct reads; without /proc it fails with
+ * -EOPNOTSUPP. Nothing has been changed then. Cleanup and a failed load close that descriptor, and Linux then
+ * drops the process's POSIX record locks on the file. Open file description locks stay.
  */
 #define UFFD_LOAD_DIRECT_IO (1 << 2)
 
 /**
- * UffdLoadConfig.flags: make no huge pages. Without it, a unit of 2 MiB of private anonymous RAM is moved into place as one huge page
- * (UFFDIO_MOVE, Linux 6.8) where the RAM wants huge pages (madvise(MADV_HUGEPAGE), or "always" in
- * /sys/kernel/mm/transparent_hugepage/enabled and no MADV_NOHUGEPAGE) and no policy (mbind()) says from which nodes its memory
- * comes; that is faster than copying. With it, or where any of that is not so or cannot be told (no /proc), and with
- * UFFD_LOAD_KEEP_PRESENT, pages are copied. For a kernel whose UFFDIO_MOVE is not trusted, too: it has been mended for pages in swap
- * space in 2025.
+ * UffdLoadConfig.flags: make no huge pages. Without this flag, a 2 MiB unit of private anonymous RAM is moved
+ * into place as one huge page (UFFDIO_MOVE, Linux 6.8), which is faster than copying. The RAM must ask for
+ * huge pages: with MADV_HUGEPAGE, or by "always" in /sys/kernel/mm/transparent_hugepage/enabled and no
+ * MADV_NOHUGEPAGE. It must have no policy (mbind()) that names its NUMA nodes. With this flag, with
+ * UFFD_LOAD_KEEP_PRESENT, if one of these conditions does not hold, or if the library cannot check them (no
+ * /proc), pages are copied.
+ *
+ * Set this flag also on a kernel whose UFFDIO_MOVE is not trusted. Linux fixed it for pages in swap space in
+ * 2025.
  */
 #define UFFD_LOAD_NO_HUGE_PAGES (1 << 3)
 
 /**
- * UffdLoadConfig.flags: do not look for pages of zeros among what the snapshot holds as data. Without it, such a page is placed as
- * zeros, which take no memory: a flat dump is full of them. The scan ends at a page's first byte that is not zero.
+ * UffdLoadConfig.flags: do not look for pages of zeros in the snapshot's data. Without this flag, such a page
+ * is placed as zeros, which take no memory. A flat image holds many. The scan of a page ends at its first byte
+ * that is not zero.
  */
 #define UFFD_LOAD_NO_ZERO_SCAN (1 << 5)
 
 /**
- * The caller's state of an incoming migration or restore: a handle. The library never looks inside; it knows a mis
- * by its address and hands it back to every callback. QEMU's own struct fits; so does any struct of yours, cast.
+ * The caller's state of one incoming migration or restore. The library uses only its address, as a handle, and
+ * passes it to every callback. It may be QEMU's struct, or any struct of the caller's, cast to this type.
  */
 typedef struct MigrationIncomingState MigrationIncomingState;
 
 /**
- * The caller's RAM block: a handle, known by its address only and handed back to callbacks.
+ * The caller's RAM block. The library uses only its address, as a handle, and passes it to callbacks.
  */
 typedef struct RAMBlock RAMBlock;
 
@@ -207,18 +251,21 @@ typedef struct RAMBlock RAMBlock;
 typedef struct UffdSnapshot UffdSnapshot;
 
 /**
- * The caller's page handler, called on a fault thread for each page that a thread waits for and that was not
- * received yet. `offset` is the fault's offset into `rb`, aligned down to the block's page size; `fault_address` is
- * the host address that was touched, aligned down to the kernel's page size there.
+ * The caller's page handler. A fault thread calls it for each page that a thread waits for and that has not
+ * been received. `offset` is the fault's offset into `rb`, rounded down to the block's page size.
+ * `fault_address` is the host address of the fault, rounded down to the kernel's page size for that memory.
  *
- * It places the page now (uffd_incoming_place_page() and its kin), or sets out to: asks the source, and some thread
- * places the page later. Returns 0 when done or on its way. Anything else (a negative errno value says it best; what
- * is none counts as -EIO) means it could not: the page is poisoned where UFFD_INCOMING_POISON says so; otherwise fault and
- * loader threads pause until uffd_incoming_resume(), then it is asked again, or at once if a resume came during the call.
+ * The handler either places the page (uffd_incoming_place_page() and its variants), or requests it from the
+ * source. A requested page may be placed later, by any thread. The handler may block for long, since no lock
+ * is held during the call. It must not touch guest RAM that may be missing.
  *
- * With one fault thread (the default) calls of one mis never run concurrently. It may block for long, and no lock
- * is held meanwhile, but it must not touch guest RAM that may be missing. It may be called again for a page that
- * is on its way, when another thread touches that page.
+ * Return 0 if the page has been placed or requested. Any other value reports a failure, and should be a
+ * negative errno value; a value that is none counts as -EIO. If UFFD_INCOMING_POISON applies, the page is then
+ * poisoned. Otherwise the fault and loader threads pause. After uffd_incoming_resume() the handler is called
+ * for the page again, or at once if the resume came during the failed call.
+ *
+ * With one fault thread (the default), the calls for one mis never overlap. The handler may be called again
+ * for a page that it has requested already, when another thread touches that page.
  */
 typedef int (*PostcopyPageHandler)(struct MigrationIncomingState *mis,
                                    struct RAMBlock *rb,
@@ -226,18 +273,23 @@ typedef int (*PostcopyPageHandler)(struct MigrationIncomingState *mis,
                                    void *fault_address);
 
 /**
- * Describes a mis: uffd_incoming_attach(), uffd_incoming_configure(). Copied. Every callback may be NULL and is given
- * the mis; 0 in a number means a sensible default.
+ * Describes a mis, for uffd_incoming_attach() and uffd_incoming_configure(). The struct is copied. Every
+ * callback may be NULL, and is passed the mis. 0 in a number selects the default.
  *
- * Callbacks run on threads of the library unless they say otherwise. Those threads have all signals blocked but SIGSEGV, SIGBUS,
- * SIGFPE, SIGILL, SIGTRAP and SIGSYS, which are as on the thread that sets up: a crash handler of the VMM runs there, too. Their
- * stacks have the size that pthread_create() gives by default: pthread_setattr_default_np() or RLIMIT_STACK change it. They inherit
- * the CPU affinity and scheduling policy of the thread that sets up: `thread_start` is the place to change those. A fault thread
- * may move within its affinity. It moves to the CPU of a pinned thread of this process that faults alone, unless that thread has
- * a real-time or deadline policy, and moves back after 10 ms without a fault.
+ * A callback runs on a thread of the library, unless its description says otherwise. Such a thread:
+ * - blocks all signals but SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP and SIGSYS. Those are blocked or not as on
+ *   the thread that sets up, so a crash handler of the VMM runs here, too;
+ * - has the default stack size of pthread_create(), which pthread_setattr_default_np() and RLIMIT_STACK
+ *   change;
+ * - inherits the CPU affinity and the scheduling policy of the thread that sets up. `thread_start` may change
+ *   both.
  *
- * Callbacks must return: no longjmp(), no C++ exception, no pthread_exit(). pthread_cancel() has no effect on threads of the
- * library.
+ * A fault thread may move between the CPUs of its affinity. If only one thread of this process faults, and it
+ * is pinned, the fault thread moves to that thread's CPU. It does not follow a thread with a real-time or
+ * deadline policy. It moves back after 10 ms without a fault.
+ *
+ * A callback must return: no longjmp(), C++ exception or pthread_exit() may leave it. pthread_cancel() has no
+ * effect on threads of the library.
  */
 typedef struct UffdIncomingConfig {
     /**
@@ -245,87 +297,95 @@ typedef struct UffdIncomingConfig {
      */
     size_t size;
     /**
-     * UFFD_INCOMING_BLOCKTIME, _PREEMPT, _USER_MODE_ONLY, _TRACK_DISCARDS, _POISON, or'ed. Any other bit is -EINVAL.
+     * UFFD_INCOMING_BLOCKTIME, _PREEMPT, _USER_MODE_ONLY, _TRACK_DISCARDS and _POISON, combined with OR. Any
+     * other bit is -EINVAL.
      */
     uint64_t flags;
     /**
-     * The handler that postcopy_ram_incoming_setup() installs.
+     * The page handler that postcopy_ram_incoming_setup() installs.
      */
     PostcopyPageHandler page_handler;
     /**
-     * Called by every set-up, on the caller's thread, with an empty table: adds the RAM blocks as they are now with
-     * uffd_incoming_add_ram_block(). They are forgotten when the set-up fails or is undone. Non-zero fails the
-     * set-up: with that value if it is a negative errno value, else with -EIO. Blocks that were added before play no part:
-     * they are back after a set-up that fails, and forgotten by one that does not. NULL: they are the ones.
+     * Adds the current RAM blocks with uffd_incoming_add_ram_block(). Every setup calls it on the caller's
+     * thread, with an empty block table. These blocks are forgotten when the setup fails or is undone. Blocks
+     * that were added before the setup are not used: a failed setup restores them, and a successful one
+     * forgets them. If the callback returns a negative errno value, the setup fails with that value; any other
+     * value but 0 makes it fail with -EIO. NULL: the setup uses the blocks that were added before.
      */
     int (*ram_blocks)(struct MigrationIncomingState *mis);
     /**
-     * Called at the end of every set-up, on the caller's thread: all exists, faults are served, the preempt thread
-     * has not started yet. Non-zero undoes the set-up, which fails like with ram_blocks.
+     * The last step of every setup, on the caller's thread: everything exists and faults are served, but the
+     * preempt thread has not started. Any value but 0 undoes the setup, which then fails as with `ram_blocks`.
      */
     int (*setup_done)(struct MigrationIncomingState *mis);
     /**
-     * The body of the preempt thread; returns when told to quit or done. Needed with UFFD_INCOMING_PREEMPT.
+     * The body of the preempt thread. It returns when its work is done, or when `preempt_quit` asks it to.
+     * Required with UFFD_INCOMING_PREEMPT.
      */
     void (*preempt_run)(struct MigrationIncomingState *mis);
     /**
-     * Makes preempt_run return. Called by cleanup and abort, on the caller's thread. Needed with UFFD_INCOMING_PREEMPT.
+     * Makes `preempt_run` return. Cleanup and abort call it on the caller's thread. Required with
+     * UFFD_INCOMING_PREEMPT.
      */
     void (*preempt_quit)(struct MigrationIncomingState *mis);
     /**
-     * The first thing on each thread of the library; `name` is the thread's name.
+     * Runs first on each thread of the library. `name` is the thread's name.
      */
     void (*thread_start)(struct MigrationIncomingState *mis, const char *name);
     /**
-     * The last thing on each thread of the library.
+     * Runs last on each thread of the library.
      */
     void (*thread_stop)(struct MigrationIncomingState *mis, const char *name);
     /**
-     * Which vCPU a thread (its kernel thread id) runs: 0 .. vcpus - 1; any other number: none. Called for each fault while
-     * blocktime is kept. NULL: no thread is a vCPU. With KVM's own interrupt controller (KVM_CREATE_IRQCHIP), a worker thread
-     * of the kernel waits for the page in the vCPU's place: such a fault is no vCPU's.
+     * Returns which vCPU a thread runs: 0 to vcpus - 1, or any other number for none. `thread_id` is the
+     * kernel's thread id. Called for each fault while blocktime is measured. NULL: no thread runs a vCPU. With
+     * KVM's in-kernel interrupt controller (KVM_CREATE_IRQCHIP), a kernel worker thread waits for the page in
+     * the vCPU's place: such a fault belongs to no vCPU.
      */
     int (*vcpu_index)(struct MigrationIncomingState *mis, uint32_t thread_id);
     /**
-     * Gives a fresh userfaultfd (not yet shaken hands with) of this process from a privileged helper, or a negative
-     * errno value. The library owns what it is given. Called by every set-up, once for each fault thread, on the
-     * caller's thread. NULL: the library opens its own. With UFFD_INCOMING_TRACK_DISCARDS it opens one more by itself, for
-     * user mode only, which any user may.
+     * Returns a new userfaultfd of this process, from a privileged helper for example, or a negative errno
+     * value. UFFDIO_API must not have been called on it. The library takes ownership of the descriptor. Every
+     * setup calls this on the caller's thread, once for each fault thread. NULL: the library opens the
+     * descriptors itself. With UFFD_INCOMING_TRACK_DISCARDS, the library always opens one more itself, for
+     * user mode only, which needs no privilege.
      */
     int (*open_userfaultfd)(struct MigrationIncomingState *mis);
     /**
-     * Something happened: UFFD_INCOMING_EVENT_*. For a main loop that cannot sit in uffd_incoming_wait(). Runs on the
-     * thread that made it happen, which may be one of the caller's.
+     * Reports UFFD_INCOMING_EVENT_*, for a main loop that cannot block in uffd_incoming_wait(). Runs on the
+     * thread that causes the event, which may be one of the caller's.
      */
     void (*event)(struct MigrationIncomingState *mis, int what, int error);
     /**
-     * A message, without a newline; `level` is UFFD_INCOMING_LOG_*. Runs on whichever thread is in the library, the
-     * caller's too: within uffd_incoming_cleanup() or _place_page(), say. What fails on a thread of the library is told in
-     * words here (and by uffd_incoming_wait()): uffd_incoming_error() is about calls. NULL: stderr.
+     * Receives a message, without a newline. `level` is UFFD_INCOMING_LOG_*. Runs on the thread that logs,
+     * which may be one of the caller's, within uffd_incoming_cleanup() or uffd_incoming_place_page() for
+     * example. Failures on threads of the library are described here, and by uffd_incoming_wait();
+     * uffd_incoming_error() describes failed calls of the caller. NULL: messages go to stderr.
      */
     void (*log)(struct MigrationIncomingState *mis, int level, const char *message);
     /**
-     * How many vCPUs blocktime is kept for, at most 65536. 0 with UFFD_INCOMING_BLOCKTIME is -EINVAL.
+     * The number of vCPUs to measure blocktime for, at most 65536. 0 with UFFD_INCOMING_BLOCKTIME is -EINVAL.
      */
     uint32_t vcpus;
     /**
-     * How many fault threads serve; the RAM is striped over them. 0 and 1: one. At most 64.
+     * The number of fault threads. The RAM is striped over them. 0 and 1: one thread. At most 64.
      */
     uint32_t fault_threads;
     /**
-     * At most how many microseconds a fault thread looks for the next fault before it sleeps: less where that finds
-     * nothing, and not at all where fault and loader threads would take all CPUs, beside a pinned thread that faults alone,
-     * or, for the first one, while it serves shared descriptors. 0: never. At most 1000.
+     * The longest time, in microseconds, that a fault thread spins for the next fault before it sleeps. It
+     * spins for less if that finds no faults. It does not spin if the fault and loader threads would then
+     * occupy all CPUs, or on the CPU of a pinned thread that faults alone. The first fault thread does not
+     * spin while it serves shared descriptors. 0: never. At most 1000.
      */
     uint32_t spin_us;
     /**
-     * 0.
+     * Must be 0.
      */
     uint32_t reserved;
 } UffdIncomingConfig;
 
 /**
- * A RAM block: uffd_incoming_add_ram_block(). Copied.
+ * A RAM block, for uffd_incoming_add_ram_block(). The struct is copied.
  */
 typedef struct UffdRamBlock {
     /**
@@ -333,79 +393,81 @@ typedef struct UffdRamBlock {
      */
     size_t size;
     /**
-     * The block's name, 1 to 255 bytes of UTF-8: what messages call it and what a snapshot knows it by.
+     * The block's name, 1 to 255 bytes of UTF-8. Messages use it, and snapshots identify the block by it.
      */
     const char *idstr;
     /**
-     * Where the block is mapped, aligned to page_size: private anonymous memory, shmem (memfd) or hugetlbfs, private
-     * or shared. It stays the caller's, and must stay mapped while the block is known here. Before Linux 6.4, shmem with
-     * transparent huge pages needs MADV_NOHUGEPAGE while armed: khugepaged may turn missing pages into zeros there, unseen.
+     * The address of the block's mapping, aligned to page_size. The memory is private anonymous, shmem (memfd)
+     * or hugetlbfs, mapped private or shared. It stays the caller's, and must stay mapped until the block is
+     * removed. Before Linux 6.4, shmem with transparent huge pages needs MADV_NOHUGEPAGE while armed:
+     * otherwise khugepaged may turn missing pages into zeros, unnoticed.
      */
     void *host;
     /**
-     * Bytes, a multiple of page_size, not 0.
+     * The length in bytes: a multiple of page_size, not 0.
      */
     uint64_t length;
     /**
-     * The size in which pages are asked for and placed: a power of two, at least the host's page size. For hugetlbfs:
-     * its huge page size.
+     * The size in which pages are requested and placed: a power of two, at least the host's page size. For
+     * hugetlbfs it is the huge page size.
      */
     uint64_t page_size;
 } UffdRamBlock;
 
 /**
- * A userfaultfd of another process, e.g. a vhost-user back end: uffd_incoming_add_shared_fd(). This struct never changes:
- * it is laid out like QEMU's PostCopyFD.
+ * The userfaultfd of a client, which is another process that maps the same RAM, such as a vhost-user back end:
+ * uffd_incoming_add_shared_fd(). This struct never changes. It has the layout of QEMU's PostCopyFD.
  */
 typedef struct UffdSharedFd {
     /**
-     * The descriptor; shaken hands with, by its process.
+     * The descriptor, on which the client has called UFFDIO_API.
      */
     int fd;
     /**
-     * The caller's.
+     * For the caller's use.
      */
     void *data;
     /**
-     * Called on a fault thread with each message (a `struct uffd_msg`) of the descriptor: finds out which page is meant,
-     * and calls uffd_incoming_request_shared_page(). It is given the library's copy of this struct. Non-zero: it could
-     * not; all pauses, with UFFD_INCOMING_POISON, too, until uffd_incoming_resume(), then it is called with the same
-     * message again. Never concurrently with the page handler as long as there is one fault thread.
+     * Called on a fault thread for each message (a `struct uffd_msg`) of the descriptor. It finds out which
+     * page the client touched, and calls uffd_incoming_request_shared_page(). `shared` is the library's copy
+     * of this struct. Any value but 0 reports a failure: the fault and loader threads pause, also with
+     * UFFD_INCOMING_POISON. After uffd_incoming_resume() the handler is called with the same message again.
+     * With one fault thread, the handler never runs concurrently with the page handler.
      */
     int (*handler)(struct UffdSharedFd *shared, void *uffd_msg);
     /**
-     * Called for each page that has been placed, on the thread that placed it: wakes the client, if it maps the page
-     * (uffd_incoming_wake_shared()). Non-zero is logged.
+     * Called for each page that has been placed, on the thread that placed it. It wakes the client with
+     * uffd_incoming_wake_shared() if the client maps the page. Any value but 0 is logged.
      */
     int (*waker)(struct UffdSharedFd *shared, struct RAMBlock *rb, uint64_t offset);
     /**
-     * What messages call it, or NULL.
+     * The client's name in messages, or NULL.
      */
     const char *idstr;
 } UffdSharedFd;
 
 /**
- * A RAM block as a snapshot holds it: uffd_snapshot_block().
+ * A RAM block in a snapshot: uffd_snapshot_block().
  */
 typedef struct UffdSnapshotBlock {
     /**
-     * In: sizeof(UffdSnapshotBlock). That many bytes are written at most.
+     * In: sizeof(UffdSnapshotBlock). At most that many bytes are written.
      */
     size_t size;
     /**
-     * The block's name; valid until the snapshot is closed.
+     * The block's name. Valid until the snapshot is closed.
      */
     const char *idstr;
     /**
-     * Bytes of RAM.
+     * The block's length in bytes.
      */
     uint64_t length;
     /**
-     * The size of the pages in the file: the machine's target page size.
+     * The size of the pages in the file, which is the target page size of the saved machine.
      */
     uint64_t page_size;
     /**
-     * How many bytes of the block the file holds; the rest is zeros.
+     * How many bytes of the block the file holds. The rest is zeros.
      */
     uint64_t data_bytes;
 } UffdSnapshotBlock;
@@ -419,42 +481,45 @@ typedef struct UffdLoadConfig {
      */
     size_t size;
     /**
-     * UFFD_LOAD_KEEP_PRESENT, UFFD_LOAD_NO_BACKGROUND, UFFD_LOAD_DIRECT_IO,
-     * UFFD_LOAD_NO_HUGE_PAGES, UFFD_LOAD_NO_ZERO_SCAN, or'ed. Any other bit is -EINVAL.
+     * UFFD_LOAD_KEEP_PRESENT, UFFD_LOAD_NO_BACKGROUND, UFFD_LOAD_DIRECT_IO, UFFD_LOAD_NO_HUGE_PAGES and
+     * UFFD_LOAD_NO_ZERO_SCAN, combined with OR. Any other bit is -EINVAL.
      */
     uint64_t flags;
     /**
-     * How many threads load in the background. 0: one. At most 64. Each takes up to 10 MiB of memory of its own, more with
-     * host pages of more than 2 MiB, until the clean-up; and so does a fault thread.
+     * The number of threads that load in the background. 0: one. At most 64. Until the cleanup, each loader
+     * thread and each fault thread uses up to 10 MiB of memory for its buffers, or more if host pages are
+     * larger than 2 MiB.
      */
     uint32_t loader_threads;
     /**
-     * How many temporary pages to allocate for the caller's own use. 0: one.
+     * The number of temporary pages to allocate for the caller. 0: one.
      */
     uint32_t channels;
     /**
-     * The path of a file, or NULL: keeps there which pages were faulted on, in order. It is written by
-     * uffd_incoming_cleanup() or _abort(), and replaces the file that is there; a failure of that is logged. Symbolic links
-     * are followed, and stay. The load fails with -EINVAL, and changes nothing, where the path names anything but a regular
-     * file, or a file of the snapshot itself; and with what creating a file there said. A relative path is one of the
-     * directory in which uffd_incoming_load_snapshot() was called. What was replayed comes first in the record, so that one
-     * file can be both.
+     * The path of a file to record the working set in, or NULL. The file lists the pages that were faulted on,
+     * in order. Cleanup or abort writes it, and replaces an existing file; a failure to do so is logged.
+     * Symbolic links are followed and kept. Replayed pages come first in the record, so record and replay may
+     * name the same file. A relative path is resolved in the working directory of the call of
+     * uffd_incoming_load_snapshot().
+     *
+     * The load fails with -EINVAL and changes nothing if the path names a file of the snapshot, or anything
+     * but a regular file. If no file can be created there, it fails with the error of that.
      */
     const char *working_set_record;
     /**
-     * The path of a file that was recorded in an earlier restore of the same snapshot, or NULL: its pages are loaded
-     * first. uffd_incoming_load_snapshot() opens it, and a loader thread reads it. A file that cannot be opened, is damaged or
-     * belongs to another snapshot is logged and ignored.
+     * The path of a working set that an earlier restore of the same snapshot recorded, or NULL. Its pages are
+     * loaded first. uffd_incoming_load_snapshot() opens the file, and a loader thread reads it. A file that
+     * cannot be opened, is damaged, or belongs to another snapshot is logged and ignored.
      */
     const char *working_set_replay;
 } UffdLoadConfig;
 
 /**
- * Counters of the current set-up, or the last one: uffd_incoming_get_stats().
+ * Counters of the current setup, or of the last one: uffd_incoming_get_stats().
  */
 typedef struct UffdIncomingStats {
     /**
-     * In: sizeof(UffdIncomingStats). That many bytes are written at most.
+     * In: sizeof(UffdIncomingStats). At most that many bytes are written.
      */
     size_t size;
     /**
@@ -466,40 +531,42 @@ typedef struct UffdIncomingStats {
      */
     uint64_t pages_placed;
     /**
-     * Pages placed as zeros, those included that the guest had discarded.
+     * Pages placed as zeros, including pages that the guest had discarded.
      */
     uint64_t zero_pages_placed;
     /**
-     * Pages that the handler was asked for.
+     * Pages that the page handler was called for.
      */
     uint64_t pages_requested;
     /**
-     * Calls of the handler, and reads of the snapshot, that failed.
+     * Failed calls of the page handler, and failed reads of the snapshot.
      */
     uint64_t source_errors;
     /**
-     * Pages that have been poisoned (UFFD_INCOMING_POISON); those that have been placed later are still counted.
+     * Pages that have been poisoned (UFFD_INCOMING_POISON). Placing a poisoned page later does not lower the
+     * count.
      */
     uint64_t pages_poisoned;
     /**
-     * Bytes of RAM a snapshot load is to place; 0 without one.
+     * Bytes of RAM that a snapshot load has to place. 0 without a load.
      */
     uint64_t bytes_total;
     /**
-     * How many of them have been placed.
+     * The part of bytes_total that has been placed.
      */
     uint64_t bytes_loaded;
     /**
-     * Sum of the times from reading a fault to its page being placed, in nanoseconds.
+     * The sum of all fault latencies in nanoseconds. A latency is the time from reading a fault to placing its
+     * page.
      */
     uint64_t fault_latency_ns_sum;
     /**
-     * How many faults took less than 1 us, and then, in bucket i, 2^(i-1) us to less than 2^i us; the last bucket has no
-     * upper end.
+     * A histogram of the fault latencies. Bucket 0 counts those below 1 us. Bucket i counts those from 2^(i-1)
+     * us to below 2^i us. The last bucket has no upper end.
      */
     uint64_t fault_latency_buckets[24];
     /**
-     * How many fault threads serve now; 0 when not armed.
+     * The number of fault threads now; 0 when not armed.
      */
     uint32_t fault_threads;
     /**
@@ -507,7 +574,7 @@ typedef struct UffdIncomingStats {
      */
     uint32_t paused;
     /**
-     * 1 once a snapshot load has placed every page.
+     * 1 after a snapshot load has placed every page.
      */
     uint32_t complete;
     /**
@@ -517,7 +584,7 @@ typedef struct UffdIncomingStats {
 } UffdIncomingStats;
 
 /**
- * How long the vCPUs waited for pages: uffd_incoming_get_blocktime(). A vCPU that waits now is not counted yet.
+ * How long the vCPUs waited for pages: uffd_incoming_get_blocktime(). A wait counts once it has ended.
  */
 typedef struct UffdIncomingBlocktime {
     /**
@@ -525,7 +592,7 @@ typedef struct UffdIncomingBlocktime {
      */
     size_t size;
     /**
-     * Nanoseconds in which all vCPUs waited at once.
+     * Nanoseconds during which all vCPUs waited at the same time.
      */
     uint64_t total_ns;
     /**
@@ -533,19 +600,19 @@ typedef struct UffdIncomingBlocktime {
      */
     uint64_t faults_vcpu;
     /**
-     * The same of other threads.
+     * Faults of other threads whose page has been placed.
      */
     uint64_t faults_other;
     /**
-     * Mean nanoseconds that a vCPU's fault took.
+     * Mean latency of the faults of vCPUs, in nanoseconds.
      */
     uint64_t latency_ns_vcpu;
     /**
-     * The same of other threads.
+     * Mean latency of the faults of other threads, in nanoseconds.
      */
     uint64_t latency_ns_other;
     /**
-     * In: how many elements the arrays have. Out: how many vCPUs are known.
+     * In: the number of elements of each array. Out: the number of vCPUs measured.
      */
     uint32_t vcpus;
     /**
@@ -553,33 +620,33 @@ typedef struct UffdIncomingBlocktime {
      */
     uint32_t reserved;
     /**
-     * The caller's array, or NULL: nanoseconds each vCPU waited.
+     * An array of the caller's, or NULL: nanoseconds that each vCPU waited.
      */
     uint64_t *vcpu_ns;
     /**
-     * The caller's array, or NULL: faults of each vCPU.
+     * An array of the caller's, or NULL: the number of faults of each vCPU.
      */
     uint64_t *vcpu_faults;
     /**
-     * The caller's array, or NULL: mean nanoseconds a fault of each vCPU took.
+     * An array of the caller's, or NULL: mean latency of the faults of each vCPU, in nanoseconds.
      */
     uint64_t *vcpu_latency_ns;
 } UffdIncomingBlocktime;
 
 /**
- * What this host can do, for this process: uffd_incoming_probe().
+ * What this host supports for this process: uffd_incoming_probe().
  */
 typedef struct UffdIncomingHost {
     /**
-     * In: sizeof(UffdIncomingHost). That many bytes are written at most.
+     * In: sizeof(UffdIncomingHost). At most that many bytes are written.
      */
     size_t size;
     /**
-     * The ways to a userfaultfd that are open: UFFD_INCOMING_HOST_*. 0: none.
+     * The available ways to open a userfaultfd: UFFD_INCOMING_HOST_*. 0: none.
      */
     uint64_t ways;
     /**
-     * The kernel's UFFD_FEATURE_* bits, see linux/userfaultfd.h; 0 when no way is open.
+     * The kernel's UFFD_FEATURE_* bits, see linux/userfaultfd.h. 0 if `ways` is 0.
      */
     uint64_t features;
     /**
@@ -587,19 +654,19 @@ typedef struct UffdIncomingHost {
      */
     uint32_t page_size;
     /**
-     * Why /dev/userfaultfd cannot be opened: a negative errno value, or 0.
+     * Why /dev/userfaultfd cannot be opened: a negative errno value. 0 if it can.
      */
     int32_t device_error;
     /**
-     * Why the full system call is not permitted: a negative errno value, or 0.
+     * Why the system call is not permitted for all faults: a negative errno value. 0 if it is.
      */
     int32_t syscall_error;
     /**
-     * Why the system call is not permitted even for user mode only: a negative errno value, or 0.
+     * Why the system call is not permitted even for user mode only: a negative errno value. 0 if it is.
      */
     int32_t user_mode_error;
     /**
-     * What to do when a way is closed, in words; empty when there is nothing to do.
+     * How to make an unavailable way available, in words. Empty if there is nothing to do.
      */
     char advice[512];
 } UffdIncomingHost;
@@ -609,116 +676,161 @@ extern "C" {
 #endif // __cplusplus
 
 /**
- * Makes a mis known and describes it. `config` NULL stands for the defaults: no callbacks, one fault thread, messages
- * on stderr. -EBUSY when it is attached already.
+ * Makes a mis known to the library and describes it. `config` NULL selects the defaults: no callbacks, one
+ * fault thread, messages on stderr.
+ *
+ * Errors:
+ * - -EBUSY: the mis is attached already.
  */
-int uffd_incoming_attach(struct MigrationIncomingState *mis,
-                         const struct UffdIncomingConfig *config);
+int uffd_incoming_attach(struct MigrationIncomingState *mis, const struct UffdIncomingConfig *config);
 
 /**
- * Changes the description of a mis: all of it, the RAM blocks stay. `config` NULL stands for the defaults. -EBUSY
- * while armed.
+ * Replaces the whole description of a mis. The RAM blocks stay. `config` NULL selects the defaults.
+ *
+ * Errors:
+ * - -EBUSY: the mis is armed, or another thread sets it up or cleans it up.
  */
-int uffd_incoming_configure(struct MigrationIncomingState *mis,
-                            const struct UffdIncomingConfig *config);
+int uffd_incoming_configure(struct MigrationIncomingState *mis, const struct UffdIncomingConfig *config);
 
 /**
- * Adds a RAM block under the handle `rb`: while not armed, or from the `ram_blocks` callback. -EEXIST when `rb` or
- * the name is taken, -EINVAL when the block is misaligned, empty or overlaps another one, -EBUSY while armed.
+ * Adds a RAM block under the handle `rb`. May be called while the mis is not armed, and from the `ram_blocks`
+ * callback.
+ *
+ * Errors:
+ * - -EEXIST: `rb` or the name is taken.
+ * - -EINVAL: the block is misaligned, empty, or overlaps another one.
+ * - -EBUSY: the mis is armed, or another thread sets it up or cleans it up.
  */
 int uffd_incoming_add_ram_block(struct MigrationIncomingState *mis,
                                 struct RAMBlock *rb,
                                 const struct UffdRamBlock *block);
 
 /**
- * Forgets a RAM block, also while armed: its range is unregistered, so what is missing in it reads as zeros, and
- * threads that wait for it go on. Afterwards no callback sees `rb`. Waits for a running handler. -EBUSY while a snapshot
- * load is incomplete (see uffd_incoming_drop_ram_block()), or while another thread sets the mis up or cleans it up.
+ * Removes a RAM block, also while armed. Its range is then unregistered: missing pages in it read as zeros,
+ * and threads that wait for them go on. Waits for a running page handler. No callback sees `rb` after the
+ * return.
+ *
+ * Errors:
+ * - -EBUSY: a snapshot load is incomplete (see uffd_incoming_drop_ram_block()), or another thread sets the mis
+ *   up or cleans it up.
  */
 int uffd_incoming_remove_ram_block(struct MigrationIncomingState *mis,
                                    struct RAMBlock *rb);
 
 /**
- * Forgets a RAM block whose memory goes away for good: RAM that is unplugged, the ROM of a device that is removed. Does what
- * uffd_incoming_remove_ram_block() does, and also while a snapshot load is incomplete: the load goes on with the other
- * blocks, and is complete without this one, whose bytes count as loaded. Call it before the memory is unmapped: a load
- * pauses at pages that are no longer there (-ENOENT). Waits for a running handler, and for reads of the snapshot for this
- * block. -EBUSY while another thread sets the mis up or cleans it up.
+ * Removes a RAM block whose memory goes away for good, such as unplugged RAM, or the ROM of a removed device.
+ * Does what uffd_incoming_remove_ram_block() does, but also while a snapshot load is incomplete. The load goes
+ * on with the other blocks; the bytes of this block count as loaded.
+ *
+ * Call it before the memory is unmapped: a load pauses at pages that are no longer mapped (-ENOENT). Waits for
+ * a running page handler, and for reads of the snapshot for this block.
+ *
+ * Errors:
+ * - -EBUSY: another thread sets the mis up or cleans it up.
  */
 int uffd_incoming_drop_ram_block(struct MigrationIncomingState *mis,
                                  struct RAMBlock *rb);
 
 /**
- * Arms a mis: opens the userfaultfd and shakes hands with it, makes the eventfd that ends the fault threads, installs
- * `handler`, allocates `channels` temporary pages (each of the largest block page size) and one zero page, starts the
- * fault threads and registers every RAM block for missing pages. It never discards: what is present stays.
+ * Arms a mis: opens a userfaultfd and calls UFFDIO_API on it, creates the eventfd that ends the fault threads,
+ * installs `handler`, and allocates `channels` temporary pages (each of the largest block page size) and one
+ * zero page. Then starts the fault threads, and registers every RAM block for missing pages. Never discards:
+ * present pages stay.
  *
- * Missing pages arrive only in the mappings that were added as RAM blocks, and in those of clients (uffd_incoming_add_shared_fd()).
- * Nobody else may touch missing pages of shared RAM meanwhile, neither by another mapping of the same memfd nor by read() or
- * write() of its descriptor: Linux makes a page of zeros there for good, which then counts as present. The library cannot know:
- * such an access is told to no one. A child of fork() has no registration: missing private pages are zeros to it, and missing
- * shared ones become zeros for the parent, too. Set MADV_DONTFORK on the RAM before (QEMU does): the child then has none of it.
+ * The caller must guarantee the following, since the kernel does not tell the library about violations:
+ * - Missing pages of shared RAM are accessed only through the mappings of RAM blocks and of clients
+ *   (uffd_incoming_add_shared_fd()). An access through another mapping of the memfd, or read() or write() on
+ *   its descriptor, makes a permanent page of zeros, which counts as present.
+ * - A child of fork() does not touch the RAM. In the child, missing private pages read as zeros; missing
+ *   shared pages that it touches become zeros for the parent, too. Set MADV_DONTFORK on the RAM first, as QEMU
+ *   does: the child then has no mapping of it.
+ * - RAM that asks for huge pages has MADV_NOHUGEPAGE from the time that its pages are discarded until it is
+ *   armed, as QEMU does it. Otherwise khugepaged may turn missing pages into present zeros. A snapshot load
+ *   that empties the RAM needs no such care: it empties the RAM while it is armed.
  *
- * RAM that asks for huge pages needs MADV_NOHUGEPAGE from when pages of it are discarded until it is armed (QEMU sets it):
- * khugepaged may turn missing pages into present zeros before. A snapshot load that empties the RAM does so while it is armed.
+ * Returns 0 once every thread that it starts is running, and `thread_start` has returned on each. After a
+ * failure no descriptor, thread, mapping or registration is left, and the caller may try again.
  *
- * All or nothing: after a failure no descriptor, thread, mapping or registration is left, and it may be tried again.
- * -EINVAL: no handler, no channel, no RAM block, or RAM that userfaultfd cannot serve (a file on a disk); -EPERM:
- * userfaultfd is not permitted, or the RAM may not be written to; -ENOSYS: this kernel has no userfaultfd; -EBUSY: armed
- * already, being set up or cleaned up by another thread, or the RAM is registered with another userfaultfd; what
- * `ram_blocks`, `open_userfaultfd` or `setup_done` returned; otherwise what Linux said. Returns once every thread that it
- * starts runs, and `thread_start` has returned on it.
+ * Errors:
+ * - -EINVAL: no handler, no channel, no RAM block, or RAM that userfaultfd cannot serve (such as a file on a
+ *   disk).
+ * - -EPERM: userfaultfd is not permitted, or the RAM is not writable.
+ * - -ENOSYS: this kernel has no userfaultfd.
+ * - -EBUSY: the mis is armed, another thread sets it up or cleans it up, or another userfaultfd has registered
+ *   the RAM.
+ * - Also: what `ram_blocks`, `open_userfaultfd` or `setup_done` returned, and any error of the system calls.
  */
 int uffd_setup_incoming(struct MigrationIncomingState *mis,
                         PostcopyPageHandler handler,
                         unsigned int channels);
 
 /**
- * Arms a mis for postcopy: keeps blocktime if asked for, calls uffd_setup_incoming() with the configuration's
- * `page_handler` and one channel (two with UFFD_INCOMING_PREEMPT), then starts the preempt thread if asked for. Fails
- * like uffd_setup_incoming(), and as completely.
+ * Arms a mis for postcopy. Starts to measure blocktime (with UFFD_INCOMING_BLOCKTIME), and calls
+ * uffd_setup_incoming() with the configured `page_handler` and one channel. With UFFD_INCOMING_PREEMPT there
+ * are two channels, and the preempt thread starts last. Fails as uffd_setup_incoming() does, and leaves
+ * nothing behind.
  */
 int postcopy_ram_incoming_setup(struct MigrationIncomingState *mis);
 
 /**
- * Undoes a set-up. First lets requested urgent pages arrive, however long that takes, while `preempt_run` has not returned
- * and nothing is paused: uffd_incoming_pause() or _abort() on another thread ends that wait. Then ends a pause, ends and
- * joins the threads, unregisters the RAM and closes everything. Waits for running callbacks: unblock your handler first;
- * and to record a working set, for some reads of the snapshot.
- * While another thread cleans up, waits for its end. 0 also when not armed.
+ * Undoes a setup. Ends a pause, ends and joins the threads, unregisters the RAM, and closes every descriptor.
  *
- * -EBUSY, and nothing has changed: a snapshot load is incomplete, or a page that the handler was asked for has not been
- * placed: closing would turn what is missing into silent zeros, see uffd_incoming_abort(). Also while another thread sets
- * the mis up.
+ * With UFFD_INCOMING_PREEMPT, it first waits for the requested pages to arrive, without a time limit. That
+ * wait ends early when `preempt_run` returns or a pause begins, so uffd_incoming_pause() or
+ * uffd_incoming_abort() on another thread ends it. Cleanup also waits for running callbacks (unblock your page
+ * handler first) and, to record a working set, for some reads of the snapshot. If another thread cleans up
+ * already, the call waits for the end of that cleanup.
  *
- * After a postcopy it is up to the caller to know that every page has been placed: a missing page that no thread waits for
- * reads as zeros.
+ * After a postcopy, the caller must know that every page has been placed: a missing page that no thread waits
+ * for reads as zeros.
+ *
+ * Returns 0 also when the mis is not armed.
+ *
+ * Errors:
+ * - -EBUSY: a snapshot load is incomplete, a page that the handler was asked for has not been placed, or
+ *   another thread sets the mis up. Nothing has changed. Closing would turn the missing pages into zeros: see
+ *   uffd_incoming_abort().
  */
 int uffd_incoming_cleanup(struct MigrationIncomingState *mis);
 
 /**
- * Undoes a set-up whatever is missing: RAM THAT HAS NOT BEEN LOADED THEN READS AS ZEROS. For a VM that will not run
- * on. Waits for nothing but running callbacks and, in a load, reads of the snapshot, for as long as its storage takes to
- * answer or to fail; ends the wait for urgent pages of a cleanup on another thread, and threads in uffd_incoming_wait()
- * return with -ECANCELED at once. 0 also when not armed. -EBUSY while another thread sets it up.
+ * Undoes a setup even if pages are missing: RAM THAT HAS NOT BEEN LOADED READS AS ZEROS AFTERWARDS. It is for
+ * a VM that will not run on.
+ *
+ * Waits only for running callbacks and, during a load, for reads of the snapshot, for as long as the storage
+ * takes to answer or to fail. Ends the wait for urgent pages of a cleanup on another thread. Threads in
+ * uffd_incoming_wait() return -ECANCELED at once.
+ *
+ * Returns 0 also when the mis is not armed.
+ *
+ * Errors:
+ * - -EBUSY: another thread sets the mis up.
  */
 int uffd_incoming_abort(struct MigrationIncomingState *mis);
 
 /**
- * Forgets a mis, its RAM blocks, shared descriptors and statistics. -EBUSY while armed, or while another thread sets it up
- * or cleans it up.
+ * Makes the library forget a mis, with its RAM blocks, shared descriptors and statistics.
+ *
+ * Errors:
+ * - -EBUSY: the mis is armed, or another thread sets it up or cleans it up.
  */
 int uffd_incoming_detach(struct MigrationIncomingState *mis);
 
 /**
- * Places one page of `rb`, of its block's page size, at the host address `host` (aligned to the page size) with the
- * bytes at `from`, and wakes who waits for it. A page that is present already stays as it is, which is success. Also while
- * paused. `from` may be a temporary page, but not guest RAM that may be missing: the kernel would wait for that. Calls the
- * wakers of shared descriptors, and `event` when that completes a load, on this thread.
+ * Places one page of `rb` at the host address `host` with the bytes at `from`, and wakes the threads that wait
+ * for it. The page has the block's page size. A page that is present keeps its content, and the call succeeds.
+ * May be called during a pause. Calls the wakers of shared descriptors on this thread, and `event` if this
+ * page completes a load.
  *
- * -EINVAL: `host` is misaligned or outside the block, or the mis is not armed; -ENOENT, too: the memory is no longer
- * mapped; -EFAULT: `from` cannot be read; -ENOMEM, -ENOSPC: the host has no memory for it, which pauses nothing: place it
- * again later; otherwise what Linux said. The page is still missing then.
+ * `host` must be aligned to the page size. `from` may be a temporary page. It must not be guest RAM that may
+ * be missing, since the kernel would wait for that.
+ *
+ * On failure the page is still missing:
+ * - -EINVAL: `host` is misaligned or outside the block, or the mis is not armed.
+ * - -ENOENT: the memory is no longer mapped, or the block is unknown.
+ * - -EFAULT: `from` cannot be read.
+ * - -ENOMEM, -ENOSPC: the host has no memory for the page. Nothing pauses; place the page again later.
+ * - Also: any other error of the system call.
  */
 int uffd_incoming_place_page(struct MigrationIncomingState *mis,
                              struct RAMBlock *rb,
@@ -726,14 +838,14 @@ int uffd_incoming_place_page(struct MigrationIncomingState *mis,
                              const void *from);
 
 /**
- * Places one page of zeros, like uffd_incoming_place_page().
+ * Places one page of zeros, otherwise like uffd_incoming_place_page().
  */
 int uffd_incoming_place_zero_page(struct MigrationIncomingState *mis, struct RAMBlock *rb, void *host);
 
 /**
- * Places `length` bytes (a multiple of the block's page size, not 0) like uffd_incoming_place_page(), with as few system
- * calls as can be. Pages in the range that are present already stay as they are. After a failure the pages before
- * the one that failed have been placed.
+ * Places `length` bytes like uffd_incoming_place_page(), with as few system calls as possible. `length` must
+ * be a multiple of the block's page size, and not 0. Present pages in the range keep their content. After a
+ * failure, all pages before the failed one have been placed.
  */
 int uffd_incoming_place_range(struct MigrationIncomingState *mis,
                               struct RAMBlock *rb,
@@ -742,25 +854,27 @@ int uffd_incoming_place_range(struct MigrationIncomingState *mis,
                               size_t length);
 
 /**
- * The temporary page of a channel (0 .. channels - 1): room for one page of the largest block page size, to receive
- * data into before it is placed. The library owns it; it lives until cleanup or abort. NULL when not armed, and
- * beyond the channels.
+ * Returns the temporary page of a channel (0 to channels - 1). It is a buffer for one page of the largest
+ * block page size, to receive data before placing it. The library owns it, and frees it in cleanup or abort.
+ * NULL if the mis is not armed, or if there is no such channel.
  */
-void *uffd_incoming_temp_page(struct MigrationIncomingState *mis,
-                              unsigned int channel);
+void *uffd_incoming_temp_page(struct MigrationIncomingState *mis, unsigned int channel);
 
 /**
- * Whether the page at `offset` has been placed or marked received: 1, 0, or a negative errno value. An offset within
- * a page stands for the page. -EINVAL: `offset` is beyond the block.
+ * Tells whether the page at `offset` has been placed or marked received. Returns 1 or 0, or a negative errno
+ * value. `offset` may point to any byte of the page.
+ *
+ * Errors:
+ * - -EINVAL: `offset` is beyond the block.
  */
-int uffd_incoming_page_received(struct MigrationIncomingState *mis,
-                                struct RAMBlock *rb,
-                                ram_addr_t offset);
+int uffd_incoming_page_received(struct MigrationIncomingState *mis, struct RAMBlock *rb, ram_addr_t offset);
 
 /**
- * Marks pages received that are in place by other means, e.g. what precopy brought: who waits for one of them goes on,
- * and a fault on one of them gets a zero page and never goes to the handler. `offset` and `length` are multiples of the
- * block's page size, `length` is not 0. Before the set-up (from `ram_blocks`, say) or while armed; cleanup forgets the marks.
+ * Marks pages received that are in place by other means, for example from precopy. Threads that wait for one
+ * of these pages go on. A fault on one of them gets a zero page and never reaches the page handler. May be
+ * called before the setup, in `ram_blocks` for example, and while armed. Cleanup forgets the marks.
+ *
+ * `offset` and `length` must be multiples of the block's page size, and `length` must not be 0.
  */
 int uffd_incoming_mark_received(struct MigrationIncomingState *mis,
                                 struct RAMBlock *rb,
@@ -768,27 +882,42 @@ int uffd_incoming_mark_received(struct MigrationIncomingState *mis,
                                 size_t length);
 
 /**
- * Pauses: returns once no handler runs and the background loader stands still (no read of the snapshot is under way), or
- * somebody has resumed. Faults queue. 0 also when paused already. -EINVAL when not armed.
+ * Pauses the fault and loader threads. Faults queue. Returns 0 once no page handler runs and no read of the
+ * snapshot is in progress, or once another thread has resumed. Returns 0 also when paused already.
+ *
+ * Errors:
+ * - -EINVAL: the mis is not armed.
  */
 int uffd_incoming_pause(struct MigrationIncomingState *mis);
 
 /**
- * Ends a pause, whether uffd_incoming_pause() or a failed handler began it; what failed is asked for again. 0 also
- * when not paused: a handler call that is running meanwhile is then, if it fails, repeated at once. -EINVAL when not armed.
+ * Ends a pause, whether uffd_incoming_pause() or a failure began it. Failed requests and reads are repeated.
+ * Returns 0 also when not paused: if a handler call that runs at this moment fails, it is then repeated at
+ * once.
+ *
+ * Errors:
+ * - -EINVAL: the mis is not armed.
  */
 int uffd_incoming_resume(struct MigrationIncomingState *mis);
 
 /**
- * Wakes the fault threads to look again. Harmless at any time. -EINVAL when not armed.
+ * Wakes the fault threads, which then look for work. Harmless at any time.
+ *
+ * Errors:
+ * - -EINVAL: the mis is not armed.
  */
 int uffd_incoming_notify(struct MigrationIncomingState *mis);
 
 /**
- * Calls `each` for every page that the handler was asked for and that has not been placed yet, on this thread: what
- * to ask a source for again after a connection was lost. Pause first for a picture that stands still. A non-zero value
- * of `each` ends it and is returned. `opaque` is passed on. The list is made first: a block that is removed meanwhile may
- * still be in it. -EINVAL when not armed.
+ * Calls `each`, on this thread, for every page that the page handler was asked for and that has not been
+ * placed. These are the pages to request again after a lost connection. `opaque` is passed on. A value other
+ * than 0 from `each` ends the iteration and is returned.
+ *
+ * The list is made before the first call, so a block that is removed meanwhile may still be in it. For a list
+ * that stays valid, pause first.
+ *
+ * Errors:
+ * - -EINVAL: the mis is not armed.
  */
 int uffd_incoming_foreach_requested(struct MigrationIncomingState *mis,
                                     int (*each)(struct MigrationIncomingState *mis,
@@ -798,37 +927,54 @@ int uffd_incoming_foreach_requested(struct MigrationIncomingState *mis,
                                     void *opaque);
 
 /**
- * Waits until a snapshot load has placed every page of RAM. 0 when it has, -ETIMEDOUT after `timeout_ms` milliseconds
- * (0: looks once; negative: never), the reason as a negative errno value as soon as the load stands paused because of a
- * failure (uffd_incoming_resume() goes on), -ECANCELED when it is aborted, -EIO when nothing is left to load and pages have
- * been poisoned (UFFD_INCOMING_POISON). A pause by uffd_incoming_pause() does not end it. -EINVAL when no snapshot is being
- * loaded.
+ * Waits until a snapshot load has placed every page. `timeout_ms` is in milliseconds. 0: do not block;
+ * negative: no timeout. A pause by uffd_incoming_pause() does not end the wait.
+ *
+ * Returns 0 when every page is in place, or:
+ * - -ETIMEDOUT: the time is over.
+ * - -ECANCELED: the load was aborted.
+ * - -EIO: nothing is left to load, but pages have been poisoned (UFFD_INCOMING_POISON).
+ * - -EINVAL: no snapshot is being loaded.
+ * - Also: the reason of a pause after a failure, as soon as that pause begins. uffd_incoming_resume()
+ *   continues the load.
  */
-int uffd_incoming_wait(struct MigrationIncomingState *mis,
-                       int timeout_ms);
+int uffd_incoming_wait(struct MigrationIncomingState *mis, int timeout_ms);
 
 /**
- * Serves the userfaultfd of another process that maps the same RAM (a vhost-user back end), from now on and in every
- * set-up, until it is removed. The struct is copied; the descriptor (which is made non-blocking) and the name stay the
- * caller's, and stay as they are until uffd_incoming_remove_shared_fd() or _detach() has returned. The RAM blocks it maps
- * must be shared memory. -EINVAL: no handler or no waker; -EBADF: not an open descriptor; -EEXIST: it is served already.
+ * Serves the userfaultfd of a client, from now on and in every setup, until it is removed. A client is another
+ * process that maps the same RAM, such as a vhost-user back end. The struct is copied, and the descriptor
+ * becomes non-blocking.
+ *
+ * The caller keeps the descriptor and the name, and must not close or change them until
+ * uffd_incoming_remove_shared_fd() or uffd_incoming_detach() has returned. The RAM blocks that the client maps
+ * must be shared memory.
+ *
+ * Errors:
+ * - -EINVAL: no handler or no waker.
+ * - -EBADF: the descriptor is not open.
+ * - -EEXIST: the descriptor is served already.
  */
 int uffd_incoming_add_shared_fd(struct MigrationIncomingState *mis,
                                 const struct UffdSharedFd *shared);
 
 /**
- * Stops serving a shared descriptor, at any time: afterwards none of its callbacks runs, and it may be closed. Waits for
- * a running one, never for a pause. From within a callback it cannot wait: there, a callback on another thread may still
- * run, so close the descriptor later.
+ * Stops serving a shared descriptor, at any time. Waits for its running callbacks, never for a pause. After
+ * the return none of its callbacks runs, and the caller may close it.
+ *
+ * Within a callback this function does not wait: a callback may still run on another thread, so close the
+ * descriptor later.
  */
-int uffd_incoming_remove_shared_fd(struct MigrationIncomingState *mis,
-                                   int fd);
+int uffd_incoming_remove_shared_fd(struct MigrationIncomingState *mis, int fd);
 
 /**
- * For the handler of a shared descriptor: its client touched, at its own address `client_addr`, the page that holds the
- * byte at `offset` of `rb`. Only notes it: a fault thread, so not during a pause, wakes the client if the page is in place,
- * and otherwise asks for it like any other; the `waker`s are called once it is placed. -EINVAL: `offset` is beyond the
- * block, or the mis is not armed.
+ * For the handler of a shared descriptor: tells the library that the client touched, at its own address
+ * `client_addr`, the page at `offset` of `rb`. `offset` may point to any byte of the page. The call only
+ * queues the request. A fault thread then wakes the client if the page is in place, and requests the page like
+ * any other if it is not. Once the page is placed, the wakers are called. During a pause the request stays
+ * queued.
+ *
+ * Errors:
+ * - -EINVAL: `offset` is beyond the block, or the mis is not armed.
  */
 int uffd_incoming_request_shared_page(struct MigrationIncomingState *mis,
                                       int fd,
@@ -837,17 +983,22 @@ int uffd_incoming_request_shared_page(struct MigrationIncomingState *mis,
                                       uint64_t offset);
 
 /**
- * Calls the waker of every shared descriptor for the page at `offset` of `rb`. Whoever places a page need not: every
- * placing does so by itself. Also while not armed. Returns the first failure of a waker, after all have been called.
- * -EINVAL: `offset` is beyond the block.
+ * Calls the waker of every shared descriptor for the page at `offset` of `rb`. Code that places pages need not
+ * call it, since each placing function does so. May be called while not armed.
+ *
+ * Returns 0, or the first failure of a waker, after all wakers have been called.
+ *
+ * Errors:
+ * - -EINVAL: `offset` is beyond the block.
  */
 int uffd_incoming_notify_shared_wake(struct MigrationIncomingState *mis,
                                      struct RAMBlock *rb,
                                      uint64_t offset);
 
 /**
- * Wakes the client of a shared descriptor where it waits, at its own address `client_addr`, for a page of `rb`: for a
- * `waker`, and for who takes a client over. Also while not armed. Fails with what UFFDIO_WAKE said.
+ * Wakes the client of a shared descriptor that waits, at its own address `client_addr`, for a page of `rb`. It
+ * is for wakers, and for a VMM that takes over a client. May be called while not armed. Fails with the error
+ * of UFFDIO_WAKE.
  */
 int uffd_incoming_wake_shared(struct MigrationIncomingState *mis,
                               int fd,
@@ -855,98 +1006,118 @@ int uffd_incoming_wake_shared(struct MigrationIncomingState *mis,
                               uint64_t client_addr);
 
 /**
- * Opens a snapshot: a file of QEMU's mapped-ram migration (QEMU 9.0 or newer), or the description of a flat image. All
- * of its structure is read and checked; its pages are read when they are needed.
+ * Opens a snapshot: a file of QEMU's mapped-ram migration (QEMU 9.0 or newer), or the description of a flat
+ * image. Reads and checks all of its structure. Its pages are read when they are needed.
  *
- * errno: what opening or reading it said; EINVAL: it is neither of them, damaged, or no regular file or block device;
- * EOPNOTSUPP: it was taken with x-ignore-shared, and so has not all of the RAM.
+ * The description of a flat image is a text file: the line "uffd-incoming flat 1", the line "image PATH"
+ * (relative to the description), then for each RAM block a line "block OFFSET LENGTH IDSTR". OFFSET and LENGTH
+ * are in bytes, decimal or 0x hex, and multiples of 4096. HOLES IN THE IMAGE ARE ZEROS. A diff snapshot of
+ * Firecracker is a sparse file, too, but its holes are pages of an earlier snapshot: merge the two first. The
+ * library cannot tell such a file from a flat image.
  *
- * The description of a flat image is a text file: the line "uffd-incoming flat 1", the line "image PATH" (relative to
- * the description), then for each RAM block a line "block OFFSET LENGTH IDSTR", numbers in bytes, decimal or 0x hex,
- * multiples of 4096. HOLES IN THE IMAGE ARE ZEROS: a file that is sparse for another reason, such as a diff snapshot of
- * Firecracker, whose holes are the pages of an earlier snapshot, has to be merged with that first. The library cannot tell the
- * two apart.
+ * errno on failure:
+ * - EINVAL: the file is neither of the two, is damaged, or is not a regular file or block device.
+ * - EOPNOTSUPP: it was taken with x-ignore-shared, so it lacks part of the RAM.
+ * - Also: any error of opening or reading it.
  */
 struct UffdSnapshot *uffd_snapshot_open(const char *path);
 
 /**
- * Opens a mapped-ram snapshot from a descriptor, which is duplicated; `offset` is where the stream starts in the file
- * (QEMU's file:...,offset=N). One that was opened with O_DIRECT is opened once more without, by way of /proc: EINVAL where
- * that cannot be. errno as by uffd_snapshot_open(), and EBADF: not an open descriptor. When the snapshot is let go
- * of, the duplicate is closed, and so Linux drops the record locks (F_SETLK) that the process holds on the file.
+ * Opens a mapped-ram snapshot from a descriptor, which is duplicated. `offset` is where the stream starts in
+ * the file (QEMU's file:...,offset=N). If the descriptor was opened with O_DIRECT, the file is opened again
+ * without it, through /proc.
+ *
+ * When the snapshot is closed, and no load uses it any more, the duplicate is closed, and Linux then drops the
+ * record locks (F_SETLK) that this process holds on the file.
+ *
+ * errno on failure is that of uffd_snapshot_open(), or:
+ * - EBADF: the descriptor is not open.
+ * - EINVAL: a descriptor with O_DIRECT, whose file cannot be opened again.
  */
 struct UffdSnapshot *uffd_snapshot_open_fd(int fd,
                                            uint64_t offset);
 
 /**
- * Describes the RAM block with this index (0, 1, ...) in a snapshot. -ENOENT beyond the last one.
+ * Describes the RAM block with index 0, 1, ... in a snapshot.
+ *
+ * Errors:
+ * - -ENOENT: there are not that many RAM blocks.
  */
 int uffd_snapshot_block(struct UffdSnapshot *snap, size_t index, struct UffdSnapshotBlock *block);
 
 /**
- * Closes a snapshot. A load under way keeps what it needs. NULL is fine.
+ * Closes a snapshot. A load in progress keeps what it needs. NULL is allowed.
  */
 void uffd_snapshot_close(struct UffdSnapshot *snap);
 
 /**
- * Restores RAM from a snapshot: empties every RAM block, arms the mis (as uffd_setup_incoming() does, with the snapshot
- * as the source of pages) and starts loading in the background. Returns before the RAM is loaded: from then on it may
- * be touched, and each page arrives when it is needed. `config` NULL stands for the defaults.
+ * Restores RAM from a snapshot. Empties every RAM block, arms the mis as uffd_setup_incoming() does, with the
+ * snapshot as the source of pages, and starts to load in the background. Returns before the RAM is loaded:
+ * from then on threads may touch the RAM, and each page arrives when it is needed. `config` NULL selects the
+ * defaults. `page_handler` and UFFD_INCOMING_PREEMPT are for postcopy and are ignored.
  *
- * Blocks are matched by name, and both sides must have the same ones with the same lengths: otherwise -EINVAL. Memory that
- * cannot be emptied gives -EINVAL, too: locked memory (mlock), or a private mapping of a file that holds data or is not open
- * in this process. So does RAM that is a mapping of the snapshot's own file: loading would destroy the snapshot. (With
- * UFFD_LOAD_KEEP_PRESENT, a block may map its own bytes of a flat image: they are present.) -EPERM: a memfd behind a block is
- * sealed (F_SEAL_FUTURE_WRITE) and cannot be emptied. -EOPNOTSUPP: emptying needs /proc/thread-self/maps; without /proc, use
- * UFFD_LOAD_KEEP_PRESENT and RAM that is empty. All of these come before anything is changed.
+ * Blocks are matched by name. Zeros take no memory if possible: in shared RAM (memfd, tmpfs) and in hugetlbfs
+ * they stay holes. A thread or a client that touches one gets a page of zeros. Long runs of zeros count as
+ * received when the load begins, others when the load reaches them.
  *
- * A later failure is as complete as that of a set-up, but has emptied the RAM. Fails like uffd_setup_incoming(), with -EINVAL
- * for more than 64 loader threads, too, and with what creating a file beside `working_set_record` said. `page_handler` and
- * UFFD_INCOMING_PREEMPT are for postcopy, and play no part.
+ * An unreadable page pauses the fault and loader threads until uffd_incoming_resume(); `event` and
+ * uffd_incoming_wait() tell the reason. With UFFD_INCOMING_POISON it is poisoned. It never becomes zeros.
+ * uffd_incoming_cleanup() is refused until every page is in place or poisoned.
  *
- * Zeros take no memory where that can be: in shared RAM (memfd, tmpfs) and in hugetlbfs they stay holes. They count as received
- * when the load has begun (long runs), or has come to them; a thread or a client that touches one gets a page of zeros.
+ * The caller must guarantee what uffd_setup_incoming() says about other accesses to the RAM. No device may
+ * have pinned the RAM (VFIO, vDPA, io_uring's registered buffers): emptying detaches pinned pages, and the
+ * device would go on using those. Pin the RAM after the load, or use UFFD_LOAD_KEEP_PRESENT. Linux does not
+ * tell which pages are pinned.
  *
- * Pin RAM for a device after the load (VFIO, vDPA, io_uring's fixed buffers), or use UFFD_LOAD_KEEP_PRESENT: emptying detaches
- * pages that are pinned, and the device goes on with those, unseen by the guest. The library cannot know: Linux does not tell
- * which pages are pinned. What uffd_setup_incoming() says about other mappings of the RAM holds here, too.
+ * These failures come before anything has changed:
+ * - -EINVAL: the snapshot and the mis differ in the names or lengths of their blocks; or more than 64 loader
+ *   threads.
+ * - -EINVAL: RAM that cannot be emptied: locked memory (mlock), or a private mapping of a file that holds data
+ *   or is not open in this process.
+ * - -EINVAL: RAM that maps the snapshot's own file, since loading would destroy the snapshot. With
+ *   UFFD_LOAD_KEEP_PRESENT, a block may map its own bytes of a flat image: they are present.
+ * - -EPERM: the memfd of a block is sealed (F_SEAL_FUTURE_WRITE) and cannot be emptied.
+ * - -EOPNOTSUPP: emptying needs /proc/thread-self/maps. Without /proc, use UFFD_LOAD_KEEP_PRESENT and RAM that
+ *   is empty.
  *
- * A page that cannot be read pauses all (`event`, uffd_incoming_wait() say why) until uffd_incoming_resume(), or is poisoned
- * (UFFD_INCOMING_POISON): it is never taken for zeros. uffd_incoming_cleanup() is refused until every page is in place,
- * or poisoned.
+ * Other failures are those of uffd_setup_incoming(), and the error of creating a file beside
+ * `working_set_record`. They leave nothing behind, as those of a setup, but the RAM may have been emptied.
  */
 int uffd_incoming_load_snapshot(struct MigrationIncomingState *mis,
                                 struct UffdSnapshot *snap,
                                 const struct UffdLoadConfig *config);
 
 /**
- * Reads the counters of the current set-up, or the last one: they survive cleanup until the next set-up or detach. The
- * counters are read one by one while others count on.
+ * Reads the counters of the current setup, or of the last one. They survive cleanup until the next setup or
+ * detach. The counters are read one after the other while they may change.
  */
-int uffd_incoming_get_stats(struct MigrationIncomingState *mis,
-                            struct UffdIncomingStats *stats);
+int uffd_incoming_get_stats(struct MigrationIncomingState *mis, struct UffdIncomingStats *stats);
 
 /**
- * Reads how long the vCPUs waited, in the current set-up or the last one: it survives cleanup until the next set-up or
- * detach. Arrays get as many elements as both they and the vCPUs have. -EINVAL when no blocktime was asked for.
+ * Reads how long the vCPUs waited in the current setup, or in the last one. The values survive cleanup until
+ * the next setup or detach. An array that is shorter than the number of vCPUs gets the first elements only; in
+ * a longer one, the rest stays unchanged.
+ *
+ * Errors:
+ * - -EINVAL: blocktime was not asked for.
  */
 int uffd_incoming_get_blocktime(struct MigrationIncomingState *mis,
                                 struct UffdIncomingBlocktime *blocktime);
 
 /**
- * Finds out what this host can do for this process, and what to do if it can't. Needs no mis. 0 also when no
- * userfaultfd can be had: `ways` is 0 then.
+ * Finds out what this host supports for this process, and what to do if something is missing. Needs no mis.
+ * Returns 0 also when no userfaultfd can be opened: `ways` is 0 then.
  */
 int uffd_incoming_probe(struct UffdIncomingHost *host);
 
 /**
- * This thread's last failure, in words: what failed, where, and what to do. Never NULL; empty when nothing failed yet.
- * Valid until the next failure on this thread.
+ * Returns this thread's last failure in words: what failed, where, and what to do. Never NULL; empty if
+ * nothing has failed yet. Valid until the next failure on this thread.
  */
 const char *uffd_incoming_error(void);
 
 /**
- * The library's version, "MAJOR.MINOR.PATCH".
+ * Returns the library's version, "MAJOR.MINOR.PATCH".
  */
 const char *uffd_incoming_version(void);
 

@@ -47,7 +47,7 @@ fn from_panic(panic: &(dyn Any + Send)) -> Error {
 
 fn remember(error: &Error) {
     let words: Vec<u8> = error.message().bytes().filter(|byte| *byte != 0).collect();
-    // The bytes hold no NUL, and a thread that is ending has nobody left to ask.
+    // The bytes hold no NUL. try_with fails only on a thread that is ending, which asks for no error any more.
     if let Ok(words) = CString::new(words) {
         let _ = LAST_ERROR.try_with(|last| last.replace(words));
     }

@@ -8,8 +8,11 @@ use crate::abi::handles::incoming;
 use crate::abi::types::*;
 use crate::error::error;
 
-/// Pauses: returns once no handler runs and the background loader stands still (no read of the snapshot is under way), or
-/// somebody has resumed. Faults queue. 0 also when paused already. -EINVAL when not armed.
+/// Pauses the fault and loader threads. Faults queue. Returns 0 once no page handler runs and no read of the
+/// snapshot is in progress, or once another thread has resumed. Returns 0 also when paused already.
+///
+/// Errors:
+/// - -EINVAL: the mis is not armed.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn uffd_incoming_pause(mis: *mut MigrationIncomingState) -> c_int {
     status(|| {
@@ -18,8 +21,12 @@ pub unsafe extern "C" fn uffd_incoming_pause(mis: *mut MigrationIncomingState) -
     })
 }
 
-/// Ends a pause, whether uffd_incoming_pause() or a failed handler began it; what failed is asked for again. 0 also
-/// when not paused: a handler call that is running meanwhile is then, if it fails, repeated at once. -EINVAL when not armed.
+/// Ends a pause, whether uffd_incoming_pause() or a failure began it. Failed requests and reads are repeated.
+/// Returns 0 also when not paused: if a handler call that runs at this moment fails, it is then repeated at
+/// once.
+///
+/// Errors:
+/// - -EINVAL: the mis is not armed.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn uffd_incoming_resume(mis: *mut MigrationIncomingState) -> c_int {
     status(|| {
@@ -28,7 +35,10 @@ pub unsafe extern "C" fn uffd_incoming_resume(mis: *mut MigrationIncomingState) 
     })
 }
 
-/// Wakes the fault threads to look again. Harmless at any time. -EINVAL when not armed.
+/// Wakes the fault threads, which then look for work. Harmless at any time.
+///
+/// Errors:
+/// - -EINVAL: the mis is not armed.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn uffd_incoming_notify(mis: *mut MigrationIncomingState) -> c_int {
     status(|| {
@@ -37,10 +47,15 @@ pub unsafe extern "C" fn uffd_incoming_notify(mis: *mut MigrationIncomingState) 
     })
 }
 
-/// Calls `each` for every page that the handler was asked for and that has not been placed yet, on this thread: what
-/// to ask a source for again after a connection was lost. Pause first for a picture that stands still. A non-zero value
-/// of `each` ends it and is returned. `opaque` is passed on. The list is made first: a block that is removed meanwhile may
-/// still be in it. -EINVAL when not armed.
+/// Calls `each`, on this thread, for every page that the page handler was asked for and that has not been
+/// placed. These are the pages to request again after a lost connection. `opaque` is passed on. A value other
+/// than 0 from `each` ends the iteration and is returned.
+///
+/// The list is made before the first call, so a block that is removed meanwhile may still be in it. For a list
+/// that stays valid, pause first.
+///
+/// Errors:
+/// - -EINVAL: the mis is not armed.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn uffd_incoming_foreach_requested(
     mis: *mut MigrationIncomingState,
@@ -68,11 +83,16 @@ pub unsafe extern "C" fn uffd_incoming_foreach_requested(
     })
 }
 
-/// Waits until a snapshot load has placed every page of RAM. 0 when it has, -ETIMEDOUT after `timeout_ms` milliseconds
-/// (0: looks once; negative: never), the reason as a negative errno value as soon as the load stands paused because of a
-/// failure (uffd_incoming_resume() goes on), -ECANCELED when it is aborted, -EIO when nothing is left to load and pages have
-/// been poisoned (UFFD_INCOMING_POISON). A pause by uffd_incoming_pause() does not end it. -EINVAL when no snapshot is being
-/// loaded.
+/// Waits until a snapshot load has placed every page. `timeout_ms` is in milliseconds. 0: do not block;
+/// negative: no timeout. A pause by uffd_incoming_pause() does not end the wait.
+///
+/// Returns 0 when every page is in place, or:
+/// - -ETIMEDOUT: the time is over.
+/// - -ECANCELED: the load was aborted.
+/// - -EIO: nothing is left to load, but pages have been poisoned (UFFD_INCOMING_POISON).
+/// - -EINVAL: no snapshot is being loaded.
+/// - Also: the reason of a pause after a failure, as soon as that pause begins. uffd_incoming_resume()
+///   continues the load.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn uffd_incoming_wait(mis: *mut MigrationIncomingState, timeout_ms: c_int) -> c_int {
     status(|| {

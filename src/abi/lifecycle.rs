@@ -13,8 +13,11 @@ use crate::incoming::{Config, Incoming};
 use crate::memory::RamBlockSpec;
 use crate::source::PageHandler;
 
-/// Makes a mis known and describes it. `config` NULL stands for the defaults: no callbacks, one fault thread, messages
-/// on stderr. -EBUSY when it is attached already.
+/// Makes a mis known to the library and describes it. `config` NULL selects the defaults: no callbacks, one
+/// fault thread, messages on stderr.
+///
+/// Errors:
+/// - -EBUSY: the mis is attached already.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn uffd_incoming_attach(
     mis: *mut MigrationIncomingState,
@@ -28,8 +31,10 @@ pub unsafe extern "C" fn uffd_incoming_attach(
     })
 }
 
-/// Changes the description of a mis: all of it, the RAM blocks stay. `config` NULL stands for the defaults. -EBUSY
-/// while armed.
+/// Replaces the whole description of a mis. The RAM blocks stay. `config` NULL selects the defaults.
+///
+/// Errors:
+/// - -EBUSY: the mis is armed, or another thread sets it up or cleans it up.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn uffd_incoming_configure(
     mis: *mut MigrationIncomingState,
@@ -43,8 +48,13 @@ pub unsafe extern "C" fn uffd_incoming_configure(
     })
 }
 
-/// Adds a RAM block under the handle `rb`: while not armed, or from the `ram_blocks` callback. -EEXIST when `rb` or
-/// the name is taken, -EINVAL when the block is misaligned, empty or overlaps another one, -EBUSY while armed.
+/// Adds a RAM block under the handle `rb`. May be called while the mis is not armed, and from the `ram_blocks`
+/// callback.
+///
+/// Errors:
+/// - -EEXIST: `rb` or the name is taken.
+/// - -EINVAL: the block is misaligned, empty, or overlaps another one.
+/// - -EBUSY: the mis is armed, or another thread sets it up or cleans it up.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn uffd_incoming_add_ram_block(
     mis: *mut MigrationIncomingState,
@@ -70,9 +80,13 @@ pub unsafe extern "C" fn uffd_incoming_add_ram_block(
     })
 }
 
-/// Forgets a RAM block, also while armed: its range is unregistered, so what is missing in it reads as zeros, and
-/// threads that wait for it go on. Afterwards no callback sees `rb`. Waits for a running handler. -EBUSY while a snapshot
-/// load is incomplete (see uffd_incoming_drop_ram_block()), or while another thread sets the mis up or cleans it up.
+/// Removes a RAM block, also while armed. Its range is then unregistered: missing pages in it read as zeros,
+/// and threads that wait for them go on. Waits for a running page handler. No callback sees `rb` after the
+/// return.
+///
+/// Errors:
+/// - -EBUSY: a snapshot load is incomplete (see uffd_incoming_drop_ram_block()), or another thread sets the mis
+///   up or cleans it up.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn uffd_incoming_remove_ram_block(mis: *mut MigrationIncomingState, rb: *mut RAMBlock) -> c_int {
     status(|| {
@@ -81,11 +95,15 @@ pub unsafe extern "C" fn uffd_incoming_remove_ram_block(mis: *mut MigrationIncom
     })
 }
 
-/// Forgets a RAM block whose memory goes away for good: RAM that is unplugged, the ROM of a device that is removed. Does what
-/// uffd_incoming_remove_ram_block() does, and also while a snapshot load is incomplete: the load goes on with the other
-/// blocks, and is complete without this one, whose bytes count as loaded. Call it before the memory is unmapped: a load
-/// pauses at pages that are no longer there (-ENOENT). Waits for a running handler, and for reads of the snapshot for this
-/// block. -EBUSY while another thread sets the mis up or cleans it up.
+/// Removes a RAM block whose memory goes away for good, such as unplugged RAM, or the ROM of a removed device.
+/// Does what uffd_incoming_remove_ram_block() does, but also while a snapshot load is incomplete. The load goes
+/// on with the other blocks; the bytes of this block count as loaded.
+///
+/// Call it before the memory is unmapped: a load pauses at pages that are no longer mapped (-ENOENT). Waits for
+/// a running page handler, and for reads of the snapshot for this block.
+///
+/// Errors:
+/// - -EBUSY: another thread sets the mis up or cleans it up.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn uffd_incoming_drop_ram_block(mis: *mut MigrationIncomingState, rb: *mut RAMBlock) -> c_int {
     status(|| {
@@ -94,25 +112,33 @@ pub unsafe extern "C" fn uffd_incoming_drop_ram_block(mis: *mut MigrationIncomin
     })
 }
 
-/// Arms a mis: opens the userfaultfd and shakes hands with it, makes the eventfd that ends the fault threads, installs
-/// `handler`, allocates `channels` temporary pages (each of the largest block page size) and one zero page, starts the
-/// fault threads and registers every RAM block for missing pages. It never discards: what is present stays.
+/// Arms a mis: opens a userfaultfd and calls UFFDIO_API on it, creates the eventfd that ends the fault threads,
+/// installs `handler`, and allocates `channels` temporary pages (each of the largest block page size) and one
+/// zero page. Then starts the fault threads, and registers every RAM block for missing pages. Never discards:
+/// present pages stay.
 ///
-/// Missing pages arrive only in the mappings that were added as RAM blocks, and in those of clients (uffd_incoming_add_shared_fd()).
-/// Nobody else may touch missing pages of shared RAM meanwhile, neither by another mapping of the same memfd nor by read() or
-/// write() of its descriptor: Linux makes a page of zeros there for good, which then counts as present. The library cannot know:
-/// such an access is told to no one. A child of fork() has no registration: missing private pages are zeros to it, and missing
-/// shared ones become zeros for the parent, too. Set MADV_DONTFORK on the RAM before (QEMU does): the child then has none of it.
+/// The caller must guarantee the following, since the kernel does not tell the library about violations:
+/// - Missing pages of shared RAM are accessed only through the mappings of RAM blocks and of clients
+///   (uffd_incoming_add_shared_fd()). An access through another mapping of the memfd, or read() or write() on
+///   its descriptor, makes a permanent page of zeros, which counts as present.
+/// - A child of fork() does not touch the RAM. In the child, missing private pages read as zeros; missing
+///   shared pages that it touches become zeros for the parent, too. Set MADV_DONTFORK on the RAM first, as QEMU
+///   does: the child then has no mapping of it.
+/// - RAM that asks for huge pages has MADV_NOHUGEPAGE from the time that its pages are discarded until it is
+///   armed, as QEMU does it. Otherwise khugepaged may turn missing pages into present zeros. A snapshot load
+///   that empties the RAM needs no such care: it empties the RAM while it is armed.
 ///
-/// RAM that asks for huge pages needs MADV_NOHUGEPAGE from when pages of it are discarded until it is armed (QEMU sets it):
-/// khugepaged may turn missing pages into present zeros before. A snapshot load that empties the RAM does so while it is armed.
+/// Returns 0 once every thread that it starts is running, and `thread_start` has returned on each. After a
+/// failure no descriptor, thread, mapping or registration is left, and the caller may try again.
 ///
-/// All or nothing: after a failure no descriptor, thread, mapping or registration is left, and it may be tried again.
-/// -EINVAL: no handler, no channel, no RAM block, or RAM that userfaultfd cannot serve (a file on a disk); -EPERM:
-/// userfaultfd is not permitted, or the RAM may not be written to; -ENOSYS: this kernel has no userfaultfd; -EBUSY: armed
-/// already, being set up or cleaned up by another thread, or the RAM is registered with another userfaultfd; what
-/// `ram_blocks`, `open_userfaultfd` or `setup_done` returned; otherwise what Linux said. Returns once every thread that it
-/// starts runs, and `thread_start` has returned on it.
+/// Errors:
+/// - -EINVAL: no handler, no channel, no RAM block, or RAM that userfaultfd cannot serve (such as a file on a
+///   disk).
+/// - -EPERM: userfaultfd is not permitted, or the RAM is not writable.
+/// - -ENOSYS: this kernel has no userfaultfd.
+/// - -EBUSY: the mis is armed, another thread sets it up or cleans it up, or another userfaultfd has registered
+///   the RAM.
+/// - Also: what `ram_blocks`, `open_userfaultfd` or `setup_done` returned, and any error of the system calls.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn uffd_setup_incoming(
     mis: *mut MigrationIncomingState,
@@ -127,9 +153,10 @@ pub unsafe extern "C" fn uffd_setup_incoming(
     })
 }
 
-/// Arms a mis for postcopy: keeps blocktime if asked for, calls uffd_setup_incoming() with the configuration's
-/// `page_handler` and one channel (two with UFFD_INCOMING_PREEMPT), then starts the preempt thread if asked for. Fails
-/// like uffd_setup_incoming(), and as completely.
+/// Arms a mis for postcopy. Starts to measure blocktime (with UFFD_INCOMING_BLOCKTIME), and calls
+/// uffd_setup_incoming() with the configured `page_handler` and one channel. With UFFD_INCOMING_PREEMPT there
+/// are two channels, and the preempt thread starts last. Fails as uffd_setup_incoming() does, and leaves
+/// nothing behind.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn postcopy_ram_incoming_setup(mis: *mut MigrationIncomingState) -> c_int {
     status(|| {
@@ -138,18 +165,23 @@ pub unsafe extern "C" fn postcopy_ram_incoming_setup(mis: *mut MigrationIncoming
     })
 }
 
-/// Undoes a set-up. First lets requested urgent pages arrive, however long that takes, while `preempt_run` has not returned
-/// and nothing is paused: uffd_incoming_pause() or _abort() on another thread ends that wait. Then ends a pause, ends and
-/// joins the threads, unregisters the RAM and closes everything. Waits for running callbacks: unblock your handler first;
-/// and to record a working set, for some reads of the snapshot.
-/// While another thread cleans up, waits for its end. 0 also when not armed.
+/// Undoes a setup. Ends a pause, ends and joins the threads, unregisters the RAM, and closes every descriptor.
 ///
-/// -EBUSY, and nothing has changed: a snapshot load is incomplete, or a page that the handler was asked for has not been
-/// placed: closing would turn what is missing into silent zeros, see uffd_incoming_abort(). Also while another thread sets
-/// the mis up.
+/// With UFFD_INCOMING_PREEMPT, it first waits for the requested pages to arrive, without a time limit. That
+/// wait ends early when `preempt_run` returns or a pause begins, so uffd_incoming_pause() or
+/// uffd_incoming_abort() on another thread ends it. Cleanup also waits for running callbacks (unblock your page
+/// handler first) and, to record a working set, for some reads of the snapshot. If another thread cleans up
+/// already, the call waits for the end of that cleanup.
 ///
-/// After a postcopy it is up to the caller to know that every page has been placed: a missing page that no thread waits for
-/// reads as zeros.
+/// After a postcopy, the caller must know that every page has been placed: a missing page that no thread waits
+/// for reads as zeros.
+///
+/// Returns 0 also when the mis is not armed.
+///
+/// Errors:
+/// - -EBUSY: a snapshot load is incomplete, a page that the handler was asked for has not been placed, or
+///   another thread sets the mis up. Nothing has changed. Closing would turn the missing pages into zeros: see
+///   uffd_incoming_abort().
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn uffd_incoming_cleanup(mis: *mut MigrationIncomingState) -> c_int {
     status(|| {
@@ -158,10 +190,17 @@ pub unsafe extern "C" fn uffd_incoming_cleanup(mis: *mut MigrationIncomingState)
     })
 }
 
-/// Undoes a set-up whatever is missing: RAM THAT HAS NOT BEEN LOADED THEN READS AS ZEROS. For a VM that will not run
-/// on. Waits for nothing but running callbacks and, in a load, reads of the snapshot, for as long as its storage takes to
-/// answer or to fail; ends the wait for urgent pages of a cleanup on another thread, and threads in uffd_incoming_wait()
-/// return with -ECANCELED at once. 0 also when not armed. -EBUSY while another thread sets it up.
+/// Undoes a setup even if pages are missing: RAM THAT HAS NOT BEEN LOADED READS AS ZEROS AFTERWARDS. It is for
+/// a VM that will not run on.
+///
+/// Waits only for running callbacks and, during a load, for reads of the snapshot, for as long as the storage
+/// takes to answer or to fail. Ends the wait for urgent pages of a cleanup on another thread. Threads in
+/// uffd_incoming_wait() return -ECANCELED at once.
+///
+/// Returns 0 also when the mis is not armed.
+///
+/// Errors:
+/// - -EBUSY: another thread sets the mis up.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn uffd_incoming_abort(mis: *mut MigrationIncomingState) -> c_int {
     status(|| {
@@ -170,8 +209,10 @@ pub unsafe extern "C" fn uffd_incoming_abort(mis: *mut MigrationIncomingState) -
     })
 }
 
-/// Forgets a mis, its RAM blocks, shared descriptors and statistics. -EBUSY while armed, or while another thread sets it up
-/// or cleans it up.
+/// Makes the library forget a mis, with its RAM blocks, shared descriptors and statistics.
+///
+/// Errors:
+/// - -EBUSY: the mis is armed, or another thread sets it up or cleans it up.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn uffd_incoming_detach(mis: *mut MigrationIncomingState) -> c_int {
     status(|| {

@@ -6,14 +6,20 @@ use crate::abi::boundary::{pointer, status};
 use crate::abi::handles::{block_id, incoming};
 use crate::abi::types::*;
 
-/// Places one page of `rb`, of its block's page size, at the host address `host` (aligned to the page size) with the
-/// bytes at `from`, and wakes who waits for it. A page that is present already stays as it is, which is success. Also while
-/// paused. `from` may be a temporary page, but not guest RAM that may be missing: the kernel would wait for that. Calls the
-/// wakers of shared descriptors, and `event` when that completes a load, on this thread.
+/// Places one page of `rb` at the host address `host` with the bytes at `from`, and wakes the threads that wait
+/// for it. The page has the block's page size. A page that is present keeps its content, and the call succeeds.
+/// May be called during a pause. Calls the wakers of shared descriptors on this thread, and `event` if this
+/// page completes a load.
 ///
-/// -EINVAL: `host` is misaligned or outside the block, or the mis is not armed; -ENOENT, too: the memory is no longer
-/// mapped; -EFAULT: `from` cannot be read; -ENOMEM, -ENOSPC: the host has no memory for it, which pauses nothing: place it
-/// again later; otherwise what Linux said. The page is still missing then.
+/// `host` must be aligned to the page size. `from` may be a temporary page. It must not be guest RAM that may
+/// be missing, since the kernel would wait for that.
+///
+/// On failure the page is still missing:
+/// - -EINVAL: `host` is misaligned or outside the block, or the mis is not armed.
+/// - -ENOENT: the memory is no longer mapped, or the block is unknown.
+/// - -EFAULT: `from` cannot be read.
+/// - -ENOMEM, -ENOSPC: the host has no memory for the page. Nothing pauses; place the page again later.
+/// - Also: any other error of the system call.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn uffd_incoming_place_page(
     mis: *mut MigrationIncomingState,
@@ -27,7 +33,7 @@ pub unsafe extern "C" fn uffd_incoming_place_page(
     })
 }
 
-/// Places one page of zeros, like uffd_incoming_place_page().
+/// Places one page of zeros, otherwise like uffd_incoming_place_page().
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn uffd_incoming_place_zero_page(
     mis: *mut MigrationIncomingState,
@@ -40,9 +46,9 @@ pub unsafe extern "C" fn uffd_incoming_place_zero_page(
     })
 }
 
-/// Places `length` bytes (a multiple of the block's page size, not 0) like uffd_incoming_place_page(), with as few system
-/// calls as can be. Pages in the range that are present already stay as they are. After a failure the pages before
-/// the one that failed have been placed.
+/// Places `length` bytes like uffd_incoming_place_page(), with as few system calls as possible. `length` must
+/// be a multiple of the block's page size, and not 0. Present pages in the range keep their content. After a
+/// failure, all pages before the failed one have been placed.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn uffd_incoming_place_range(
     mis: *mut MigrationIncomingState,
@@ -57,16 +63,19 @@ pub unsafe extern "C" fn uffd_incoming_place_range(
     })
 }
 
-/// The temporary page of a channel (0 .. channels - 1): room for one page of the largest block page size, to receive
-/// data into before it is placed. The library owns it; it lives until cleanup or abort. NULL when not armed, and
-/// beyond the channels.
+/// Returns the temporary page of a channel (0 to channels - 1). It is a buffer for one page of the largest
+/// block page size, to receive data before placing it. The library owns it, and frees it in cleanup or abort.
+/// NULL if the mis is not armed, or if there is no such channel.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn uffd_incoming_temp_page(mis: *mut MigrationIncomingState, channel: c_uint) -> *mut c_void {
     pointer(|| Ok(incoming(mis)?.temp_page(channel)?.cast()))
 }
 
-/// Whether the page at `offset` has been placed or marked received: 1, 0, or a negative errno value. An offset within
-/// a page stands for the page. -EINVAL: `offset` is beyond the block.
+/// Tells whether the page at `offset` has been placed or marked received. Returns 1 or 0, or a negative errno
+/// value. `offset` may point to any byte of the page.
+///
+/// Errors:
+/// - -EINVAL: `offset` is beyond the block.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn uffd_incoming_page_received(
     mis: *mut MigrationIncomingState,
@@ -76,9 +85,11 @@ pub unsafe extern "C" fn uffd_incoming_page_received(
     status(|| Ok(incoming(mis)?.page_received(block_id(rb)?, offset as u64)?.into()))
 }
 
-/// Marks pages received that are in place by other means, e.g. what precopy brought: who waits for one of them goes on,
-/// and a fault on one of them gets a zero page and never goes to the handler. `offset` and `length` are multiples of the
-/// block's page size, `length` is not 0. Before the set-up (from `ram_blocks`, say) or while armed; cleanup forgets the marks.
+/// Marks pages received that are in place by other means, for example from precopy. Threads that wait for one
+/// of these pages go on. A fault on one of them gets a zero page and never reaches the page handler. May be
+/// called before the setup, in `ram_blocks` for example, and while armed. Cleanup forgets the marks.
+///
+/// `offset` and `length` must be multiples of the block's page size, and `length` must not be 0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn uffd_incoming_mark_received(
     mis: *mut MigrationIncomingState,

@@ -9,8 +9,8 @@ use crate::abi::types::*;
 use crate::error::Result;
 use crate::kernel::{self, Host};
 
-/// Reads the counters of the current set-up, or the last one: they survive cleanup until the next set-up or detach. The
-/// counters are read one by one while others count on.
+/// Reads the counters of the current setup, or of the last one. They survive cleanup until the next setup or
+/// detach. The counters are read one after the other while they may change.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn uffd_incoming_get_stats(
     mis: *mut MigrationIncomingState,
@@ -41,8 +41,12 @@ pub unsafe extern "C" fn uffd_incoming_get_stats(
     })
 }
 
-/// Reads how long the vCPUs waited, in the current set-up or the last one: it survives cleanup until the next set-up or
-/// detach. Arrays get as many elements as both they and the vCPUs have. -EINVAL when no blocktime was asked for.
+/// Reads how long the vCPUs waited in the current setup, or in the last one. The values survive cleanup until
+/// the next setup or detach. An array that is shorter than the number of vCPUs gets the first elements only; in
+/// a longer one, the rest stays unchanged.
+///
+/// Errors:
+/// - -EINVAL: blocktime was not asked for.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn uffd_incoming_get_blocktime(
     mis: *mut MigrationIncomingState,
@@ -88,8 +92,8 @@ unsafe fn fill(array: *mut u64, capacity: usize, values: impl Iterator<Item = u6
     }
 }
 
-/// Finds out what this host can do for this process, and what to do if it can't. Needs no mis. 0 also when no
-/// userfaultfd can be had: `ways` is 0 then.
+/// Finds out what this host supports for this process, and what to do if something is missing. Needs no mis.
+/// Returns 0 also when no userfaultfd can be opened: `ways` is 0 then.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn uffd_incoming_probe(host: *mut UffdIncomingHost) -> c_int {
     status(|| {
@@ -121,14 +125,14 @@ fn describe(host: &Host) -> UffdIncomingHost {
     }
 }
 
-/// This thread's last failure, in words: what failed, where, and what to do. Never NULL; empty when nothing failed yet.
-/// Valid until the next failure on this thread.
+/// Returns this thread's last failure in words: what failed, where, and what to do. Never NULL; empty if
+/// nothing has failed yet. Valid until the next failure on this thread.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn uffd_incoming_error() -> *const c_char {
     last_error()
 }
 
-/// The library's version, "MAJOR.MINOR.PATCH".
+/// Returns the library's version, "MAJOR.MINOR.PATCH".
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn uffd_incoming_version() -> *const c_char {
     concat!(env!("CARGO_PKG_VERSION"), "\0").as_ptr().cast()

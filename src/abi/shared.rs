@@ -14,10 +14,18 @@ use crate::error::{Result, ensure, error};
 use crate::kernel::SharedMessage;
 use crate::memory::BlockId;
 
-/// Serves the userfaultfd of another process that maps the same RAM (a vhost-user back end), from now on and in every
-/// set-up, until it is removed. The struct is copied; the descriptor (which is made non-blocking) and the name stay the
-/// caller's, and stay as they are until uffd_incoming_remove_shared_fd() or _detach() has returned. The RAM blocks it maps
-/// must be shared memory. -EINVAL: no handler or no waker; -EBADF: not an open descriptor; -EEXIST: it is served already.
+/// Serves the userfaultfd of a client, from now on and in every setup, until it is removed. A client is another
+/// process that maps the same RAM, such as a vhost-user back end. The struct is copied, and the descriptor
+/// becomes non-blocking.
+///
+/// The caller keeps the descriptor and the name, and must not close or change them until
+/// uffd_incoming_remove_shared_fd() or uffd_incoming_detach() has returned. The RAM blocks that the client maps
+/// must be shared memory.
+///
+/// Errors:
+/// - -EINVAL: no handler or no waker.
+/// - -EBADF: the descriptor is not open.
+/// - -EEXIST: the descriptor is served already.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn uffd_incoming_add_shared_fd(
     mis: *mut MigrationIncomingState,
@@ -42,9 +50,11 @@ pub unsafe extern "C" fn uffd_incoming_add_shared_fd(
     })
 }
 
-/// Stops serving a shared descriptor, at any time: afterwards none of its callbacks runs, and it may be closed. Waits for
-/// a running one, never for a pause. From within a callback it cannot wait: there, a callback on another thread may still
-/// run, so close the descriptor later.
+/// Stops serving a shared descriptor, at any time. Waits for its running callbacks, never for a pause. After
+/// the return none of its callbacks runs, and the caller may close it.
+///
+/// Within a callback this function does not wait: a callback may still run on another thread, so close the
+/// descriptor later.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn uffd_incoming_remove_shared_fd(mis: *mut MigrationIncomingState, fd: c_int) -> c_int {
     status(|| {
@@ -53,10 +63,14 @@ pub unsafe extern "C" fn uffd_incoming_remove_shared_fd(mis: *mut MigrationIncom
     })
 }
 
-/// For the handler of a shared descriptor: its client touched, at its own address `client_addr`, the page that holds the
-/// byte at `offset` of `rb`. Only notes it: a fault thread, so not during a pause, wakes the client if the page is in place,
-/// and otherwise asks for it like any other; the `waker`s are called once it is placed. -EINVAL: `offset` is beyond the
-/// block, or the mis is not armed.
+/// For the handler of a shared descriptor: tells the library that the client touched, at its own address
+/// `client_addr`, the page at `offset` of `rb`. `offset` may point to any byte of the page. The call only
+/// queues the request. A fault thread then wakes the client if the page is in place, and requests the page like
+/// any other if it is not. Once the page is placed, the wakers are called. During a pause the request stays
+/// queued.
+///
+/// Errors:
+/// - -EINVAL: `offset` is beyond the block, or the mis is not armed.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn uffd_incoming_request_shared_page(
     mis: *mut MigrationIncomingState,
@@ -71,9 +85,13 @@ pub unsafe extern "C" fn uffd_incoming_request_shared_page(
     })
 }
 
-/// Calls the waker of every shared descriptor for the page at `offset` of `rb`. Whoever places a page need not: every
-/// placing does so by itself. Also while not armed. Returns the first failure of a waker, after all have been called.
-/// -EINVAL: `offset` is beyond the block.
+/// Calls the waker of every shared descriptor for the page at `offset` of `rb`. Code that places pages need not
+/// call it, since each placing function does so. May be called while not armed.
+///
+/// Returns 0, or the first failure of a waker, after all wakers have been called.
+///
+/// Errors:
+/// - -EINVAL: `offset` is beyond the block.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn uffd_incoming_notify_shared_wake(
     mis: *mut MigrationIncomingState,
@@ -86,8 +104,9 @@ pub unsafe extern "C" fn uffd_incoming_notify_shared_wake(
     })
 }
 
-/// Wakes the client of a shared descriptor where it waits, at its own address `client_addr`, for a page of `rb`: for a
-/// `waker`, and for who takes a client over. Also while not armed. Fails with what UFFDIO_WAKE said.
+/// Wakes the client of a shared descriptor that waits, at its own address `client_addr`, for a page of `rb`. It
+/// is for wakers, and for a VMM that takes over a client. May be called while not armed. Fails with the error
+/// of UFFDIO_WAKE.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn uffd_incoming_wake_shared(
     mis: *mut MigrationIncomingState,

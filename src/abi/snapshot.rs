@@ -13,17 +13,19 @@ use crate::incoming::load;
 use crate::loading::LoadConfig;
 use crate::source::Snapshot;
 
-/// Opens a snapshot: a file of QEMU's mapped-ram migration (QEMU 9.0 or newer), or the description of a flat image. All
-/// of its structure is read and checked; its pages are read when they are needed.
+/// Opens a snapshot: a file of QEMU's mapped-ram migration (QEMU 9.0 or newer), or the description of a flat
+/// image. Reads and checks all of its structure. Its pages are read when they are needed.
 ///
-/// errno: what opening or reading it said; EINVAL: it is neither of them, damaged, or no regular file or block device;
-/// EOPNOTSUPP: it was taken with x-ignore-shared, and so has not all of the RAM.
+/// The description of a flat image is a text file: the line "uffd-incoming flat 1", the line "image PATH"
+/// (relative to the description), then for each RAM block a line "block OFFSET LENGTH IDSTR". OFFSET and LENGTH
+/// are in bytes, decimal or 0x hex, and multiples of 4096. HOLES IN THE IMAGE ARE ZEROS. A diff snapshot of
+/// Firecracker is a sparse file, too, but its holes are pages of an earlier snapshot: merge the two first. The
+/// library cannot tell such a file from a flat image.
 ///
-/// The description of a flat image is a text file: the line "uffd-incoming flat 1", the line "image PATH" (relative to
-/// the description), then for each RAM block a line "block OFFSET LENGTH IDSTR", numbers in bytes, decimal or 0x hex,
-/// multiples of 4096. HOLES IN THE IMAGE ARE ZEROS: a file that is sparse for another reason, such as a diff snapshot of
-/// Firecracker, whose holes are the pages of an earlier snapshot, has to be merged with that first. The library cannot tell the
-/// two apart.
+/// errno on failure:
+/// - EINVAL: the file is neither of the two, is damaged, or is not a regular file or block device.
+/// - EOPNOTSUPP: it was taken with x-ignore-shared, so it lacks part of the RAM.
+/// - Also: any error of opening or reading it.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn uffd_snapshot_open(path: *const c_char) -> *mut UffdSnapshot {
     pointer(|| {
@@ -33,10 +35,16 @@ pub unsafe extern "C" fn uffd_snapshot_open(path: *const c_char) -> *mut UffdSna
     })
 }
 
-/// Opens a mapped-ram snapshot from a descriptor, which is duplicated; `offset` is where the stream starts in the file
-/// (QEMU's file:...,offset=N). One that was opened with O_DIRECT is opened once more without, by way of /proc: EINVAL where
-/// that cannot be. errno as by uffd_snapshot_open(), and EBADF: not an open descriptor. When the snapshot is let go
-/// of, the duplicate is closed, and so Linux drops the record locks (F_SETLK) that the process holds on the file.
+/// Opens a mapped-ram snapshot from a descriptor, which is duplicated. `offset` is where the stream starts in
+/// the file (QEMU's file:...,offset=N). If the descriptor was opened with O_DIRECT, the file is opened again
+/// without it, through /proc.
+///
+/// When the snapshot is closed, and no load uses it any more, the duplicate is closed, and Linux then drops the
+/// record locks (F_SETLK) that this process holds on the file.
+///
+/// errno on failure is that of uffd_snapshot_open(), or:
+/// - EBADF: the descriptor is not open.
+/// - EINVAL: a descriptor with O_DIRECT, whose file cannot be opened again.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn uffd_snapshot_open_fd(fd: c_int, offset: u64) -> *mut UffdSnapshot {
     pointer(|| {
@@ -47,7 +55,10 @@ pub unsafe extern "C" fn uffd_snapshot_open_fd(fd: c_int, offset: u64) -> *mut U
     })
 }
 
-/// Describes the RAM block with this index (0, 1, ...) in a snapshot. -ENOENT beyond the last one.
+/// Describes the RAM block with index 0, 1, ... in a snapshot.
+///
+/// Errors:
+/// - -ENOENT: there are not that many RAM blocks.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn uffd_snapshot_block(
     snap: *mut UffdSnapshot,
@@ -72,7 +83,7 @@ pub unsafe extern "C" fn uffd_snapshot_block(
     })
 }
 
-/// Closes a snapshot. A load under way keeps what it needs. NULL is fine.
+/// Closes a snapshot. A load in progress keeps what it needs. NULL is allowed.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn uffd_snapshot_close(snap: *mut UffdSnapshot) {
     status(|| {
@@ -81,31 +92,37 @@ pub unsafe extern "C" fn uffd_snapshot_close(snap: *mut UffdSnapshot) {
     });
 }
 
-/// Restores RAM from a snapshot: empties every RAM block, arms the mis (as uffd_setup_incoming() does, with the snapshot
-/// as the source of pages) and starts loading in the background. Returns before the RAM is loaded: from then on it may
-/// be touched, and each page arrives when it is needed. `config` NULL stands for the defaults.
+/// Restores RAM from a snapshot. Empties every RAM block, arms the mis as uffd_setup_incoming() does, with the
+/// snapshot as the source of pages, and starts to load in the background. Returns before the RAM is loaded:
+/// from then on threads may touch the RAM, and each page arrives when it is needed. `config` NULL selects the
+/// defaults. `page_handler` and UFFD_INCOMING_PREEMPT are for postcopy and are ignored.
 ///
-/// Blocks are matched by name, and both sides must have the same ones with the same lengths: otherwise -EINVAL. Memory that
-/// cannot be emptied gives -EINVAL, too: locked memory (mlock), or a private mapping of a file that holds data or is not open
-/// in this process. So does RAM that is a mapping of the snapshot's own file: loading would destroy the snapshot. (With
-/// UFFD_LOAD_KEEP_PRESENT, a block may map its own bytes of a flat image: they are present.) -EPERM: a memfd behind a block is
-/// sealed (F_SEAL_FUTURE_WRITE) and cannot be emptied. -EOPNOTSUPP: emptying needs /proc/thread-self/maps; without /proc, use
-/// UFFD_LOAD_KEEP_PRESENT and RAM that is empty. All of these come before anything is changed.
+/// Blocks are matched by name. Zeros take no memory if possible: in shared RAM (memfd, tmpfs) and in hugetlbfs
+/// they stay holes. A thread or a client that touches one gets a page of zeros. Long runs of zeros count as
+/// received when the load begins, others when the load reaches them.
 ///
-/// A later failure is as complete as that of a set-up, but has emptied the RAM. Fails like uffd_setup_incoming(), with -EINVAL
-/// for more than 64 loader threads, too, and with what creating a file beside `working_set_record` said. `page_handler` and
-/// UFFD_INCOMING_PREEMPT are for postcopy, and play no part.
+/// An unreadable page pauses the fault and loader threads until uffd_incoming_resume(); `event` and
+/// uffd_incoming_wait() tell the reason. With UFFD_INCOMING_POISON it is poisoned. It never becomes zeros.
+/// uffd_incoming_cleanup() is refused until every page is in place or poisoned.
 ///
-/// Zeros take no memory where that can be: in shared RAM (memfd, tmpfs) and in hugetlbfs they stay holes. They count as received
-/// when the load has begun (long runs), or has come to them; a thread or a client that touches one gets a page of zeros.
+/// The caller must guarantee what uffd_setup_incoming() says about other accesses to the RAM. No device may
+/// have pinned the RAM (VFIO, vDPA, io_uring's registered buffers): emptying detaches pinned pages, and the
+/// device would go on using those. Pin the RAM after the load, or use UFFD_LOAD_KEEP_PRESENT. Linux does not
+/// tell which pages are pinned.
 ///
-/// Pin RAM for a device after the load (VFIO, vDPA, io_uring's fixed buffers), or use UFFD_LOAD_KEEP_PRESENT: emptying detaches
-/// pages that are pinned, and the device goes on with those, unseen by the guest. The library cannot know: Linux does not tell
-/// which pages are pinned. What uffd_setup_incoming() says about other mappings of the RAM holds here, too.
+/// These failures come before anything has changed:
+/// - -EINVAL: the snapshot and the mis differ in the names or lengths of their blocks; or more than 64 loader
+///   threads.
+/// - -EINVAL: RAM that cannot be emptied: locked memory (mlock), or a private mapping of a file that holds data
+///   or is not open in this process.
+/// - -EINVAL: RAM that maps the snapshot's own file, since loading would destroy the snapshot. With
+///   UFFD_LOAD_KEEP_PRESENT, a block may map its own bytes of a flat image: they are present.
+/// - -EPERM: the memfd of a block is sealed (F_SEAL_FUTURE_WRITE) and cannot be emptied.
+/// - -EOPNOTSUPP: emptying needs /proc/thread-self/maps. Without /proc, use UFFD_LOAD_KEEP_PRESENT and RAM that
+///   is empty.
 ///
-/// A page that cannot be read pauses all (`event`, uffd_incoming_wait() say why) until uffd_incoming_resume(), or is poisoned
-/// (UFFD_INCOMING_POISON): it is never taken for zeros. uffd_incoming_cleanup() is refused until every page is in place,
-/// or poisoned.
+/// Other failures are those of uffd_setup_incoming(), and the error of creating a file beside
+/// `working_set_record`. They leave nothing behind, as those of a setup, but the RAM may have been emptied.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn uffd_incoming_load_snapshot(
     mis: *mut MigrationIncomingState,

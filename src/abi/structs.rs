@@ -58,7 +58,7 @@ pub(super) unsafe fn read<T: Versioned>(from: *const T) -> Result<T> {
     // SAFETY: `known` bytes are readable by this function's contract and fit into `value`.
     unsafe { ptr::copy_nonoverlapping(from.cast::<u8>(), (&raw mut value).cast::<u8>(), known) };
     for at in size_of::<T>()..size {
-        // SAFETY: `at` is below the size that the caller vouches for.
+        // SAFETY: `at` is below `size`, and `size` bytes are readable by this function's contract.
         let byte = unsafe { from.cast::<u8>().add(at).read() };
         ensure!(byte == 0, E2BIG, "{} asks, at byte {at}, for something this version does not have", T::NAME);
     }

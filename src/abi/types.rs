@@ -2,33 +2,36 @@
 
 use std::ffi::{c_char, c_int, c_void};
 
-/// The caller's state of an incoming migration or restore: a handle. The library never looks inside; it knows a mis
-/// by its address and hands it back to every callback. QEMU's own struct fits; so does any struct of yours, cast.
+/// The caller's state of one incoming migration or restore. The library uses only its address, as a handle, and
+/// passes it to every callback. It may be QEMU's struct, or any struct of the caller's, cast to this type.
 pub struct MigrationIncomingState;
 
-/// The caller's RAM block: a handle, known by its address only and handed back to callbacks.
+/// The caller's RAM block. The library uses only its address, as a handle, and passes it to callbacks.
 pub struct RAMBlock;
 
 /// An open snapshot: see uffd_snapshot_open().
 pub struct UffdSnapshot;
 
-/// A length of guest RAM, or an offset into a RAM block, in bytes. Define UFFD_INCOMING_HAVE_RAM_ADDR_T before the
-/// header is included when the program has its own.
+/// A length of guest RAM, or an offset into a RAM block, in bytes. A program that has its own ram_addr_t
+/// defines UFFD_INCOMING_HAVE_RAM_ADDR_T before it includes the header.
 #[allow(non_camel_case_types)]
 pub type ram_addr_t = usize;
 
-/// The caller's page handler, called on a fault thread for each page that a thread waits for and that was not
-/// received yet. `offset` is the fault's offset into `rb`, aligned down to the block's page size; `fault_address` is
-/// the host address that was touched, aligned down to the kernel's page size there.
+/// The caller's page handler. A fault thread calls it for each page that a thread waits for and that has not
+/// been received. `offset` is the fault's offset into `rb`, rounded down to the block's page size.
+/// `fault_address` is the host address of the fault, rounded down to the kernel's page size for that memory.
 ///
-/// It places the page now (uffd_incoming_place_page() and its kin), or sets out to: asks the source, and some thread
-/// places the page later. Returns 0 when done or on its way. Anything else (a negative errno value says it best; what
-/// is none counts as -EIO) means it could not: the page is poisoned where UFFD_INCOMING_POISON says so; otherwise fault and
-/// loader threads pause until uffd_incoming_resume(), then it is asked again, or at once if a resume came during the call.
+/// The handler either places the page (uffd_incoming_place_page() and its variants), or requests it from the
+/// source. A requested page may be placed later, by any thread. The handler may block for long, since no lock
+/// is held during the call. It must not touch guest RAM that may be missing.
 ///
-/// With one fault thread (the default) calls of one mis never run concurrently. It may block for long, and no lock
-/// is held meanwhile, but it must not touch guest RAM that may be missing. It may be called again for a page that
-/// is on its way, when another thread touches that page.
+/// Return 0 if the page has been placed or requested. Any other value reports a failure, and should be a
+/// negative errno value; a value that is none counts as -EIO. If UFFD_INCOMING_POISON applies, the page is then
+/// poisoned. Otherwise the fault and loader threads pause. After uffd_incoming_resume() the handler is called
+/// for the page again, or at once if the resume came during the failed call.
+///
+/// With one fault thread (the default), the calls for one mis never overlap. The handler may be called again
+/// for a page that it has requested already, when another thread touches that page.
 pub type PostcopyPageHandler = Option<
     unsafe extern "C" fn(
         mis: *mut MigrationIncomingState,
@@ -38,284 +41,329 @@ pub type PostcopyPageHandler = Option<
     ) -> c_int,
 >;
 
-/// UffdIncomingConfig.flags: postcopy_ram_incoming_setup() and uffd_incoming_load_snapshot() keep account of how long
-/// the vCPUs wait (`vcpu_index` tells which thread is one): uffd_incoming_get_blocktime().
+/// UffdIncomingConfig.flags: measure how long the vCPUs wait for pages. postcopy_ram_incoming_setup() and
+/// uffd_incoming_load_snapshot() start the measurement; uffd_incoming_get_blocktime() reads it. `vcpu_index`
+/// tells which thread runs which vCPU.
 pub const UFFD_INCOMING_BLOCKTIME: u64 = 1 << 0;
 
-/// UffdIncomingConfig.flags: postcopy_ram_incoming_setup() allocates a second channel and runs `preempt_run` on a
-/// thread of its own for urgent pages.
+/// UffdIncomingConfig.flags: postcopy_ram_incoming_setup() allocates a second channel, and starts a thread that
+/// runs `preempt_run` for urgent pages.
 pub const UFFD_INCOMING_PREEMPT: u64 = 1 << 1;
 
-/// UffdIncomingConfig.flags: open a userfaultfd that serves faults of user mode only. Any user may (Linux 5.11);
-/// accesses that the kernel makes (KVM's own, or a read() into missing RAM) then fail with EFAULT instead of waiting. It is not for
-/// KVM: KVM_RUN fails with EFAULT when the guest touches a missing page; with KVM's own interrupt controller KVM tries again and
-/// again, and KVM_RUN does not return until a signal comes.
+/// UffdIncomingConfig.flags: open a userfaultfd that serves faults of user mode only. It needs no privilege. An
+/// access by the kernel, such as a read() into a missing page, then fails with EFAULT and does not wait.
+///
+/// Do not set it with KVM: KVM_RUN fails with EFAULT when the guest touches a missing page. With KVM's
+/// in-kernel interrupt controller, KVM retries without end, and KVM_RUN returns only when a signal arrives.
+///
+/// Needs Linux 5.11.
 pub const UFFD_INCOMING_USER_MODE_ONLY: u64 = 1 << 2;
 
-/// UffdIncomingConfig.flags: track what the VMM discards while armed (a balloon's madvise with MADV_DONTNEED, MADV_REMOVE or
-/// MADV_FREE). Any thread may discard, also in a handler or another callback; but not in `log`, and not in a callback on the
-/// thread `uffd/events`, which is the one that reads of it. Whatever moment that comes at, the pages are zeros afterwards
-/// and never what the source has for them, in shared RAM too (where MADV_DONTNEED by itself empties only what has not
-/// arrived). After MADV_FREE that holds for pages that had not arrived; the others keep what they held until they are
-/// written to, or the kernel takes them, which makes them zeros at any moment.
+/// UffdIncomingConfig.flags: track the VMM's discards while armed. A discard is madvise() with MADV_DONTNEED,
+/// MADV_REMOVE or MADV_FREE, by a balloon for example. Discarded pages read as zeros from then on, at whatever
+/// moment the discard comes, and never as the source's data. This holds for shared RAM, too, where
+/// MADV_DONTNEED alone drops only pages that have not arrived. After MADV_FREE it holds for pages that had not
+/// arrived. Other pages keep their content until they are written to, or until the kernel reclaims them; the
+/// kernel may do so at any moment, and they then read as zeros.
 ///
-/// The discard returns when a thread of the library has read of it, which neither a pause nor a running handler delays.
-/// Without the flag a discard can lose against the placing of the same page. Each fault goes through one thread more, so
-/// it takes longer. Block page sizes must be the kernel's. fallocate() and discards of other processes are not seen.
+/// Without this flag, a discard that races with the placing of the same page can lose: the page then holds its
+/// data.
+///
+/// Any thread may discard, also in a page handler or another callback, with two exceptions: in `log`, and in
+/// callbacks on the thread `uffd/events`, which reads the kernel's messages about discards. The discard returns
+/// once a thread of the library has read its message. Neither a pause nor a running handler delays that.
+///
+/// The page size of every block must be the kernel's page size for its memory: otherwise the setup fails with
+/// -EINVAL. Each fault takes longer, since it passes through one more thread. fallocate(), and discards by
+/// other processes, are not tracked.
 pub const UFFD_INCOMING_TRACK_DISCARDS: u64 = 1 << 3;
 
-/// UffdIncomingConfig.flags: pages of private anonymous RAM that cannot be had (the handler fails, or the snapshot cannot be
-/// read) are poisoned (Linux 6.6): whoever touches one, or waits for it, gets SIGBUS at its address, and all else goes on.
-/// Placing the page heals it; discarding it makes it missing again. Other RAM, older kernels, and failures of the host (no
-/// memory for a page: -ENOMEM and -ENOSPC of a handler, too) pause as without this flag. A read() into a poisoned page fails
-/// with EFAULT.
+/// UffdIncomingConfig.flags: poison an unreadable page of private anonymous RAM and go on with all other pages.
+/// A page is unreadable if the page handler fails, or if the snapshot cannot be read. A thread that touches a
+/// poisoned page, or already waits for it, gets SIGBUS at its address. A read() into a poisoned page fails with
+/// EFAULT. Placing the page removes the poison; discarding the page makes it missing again.
 ///
-/// When a KVM guest touches a poisoned page, the kernel sends SIGBUS to the vCPU's thread: si_code is BUS_MCEERR_AR, si_addr the
-/// page's address in this process. KVM_RUN fails with EINTR, and each later KVM_RUN does the same until the page is placed. An
-/// access that KVM emulates leaves KVM_RUN with KVM_EXIT_MMIO instead, at the page's guest-physical address. A VMM with KVM
-/// must handle both: a SIGBUS that is not handled kills it; if SIGBUS is blocked or ignored, KVM_RUN does not return until the
-/// page is placed or another signal comes. docs/kvm.md says what to do.
+/// The library still pauses for other kinds of RAM, on older kernels, and after failures of the host (no memory
+/// for a page). -ENOMEM and -ENOSPC from a page handler count as failures of the host.
+///
+/// When a KVM guest touches a poisoned page, the kernel sends SIGBUS to the vCPU's thread: si_code is
+/// BUS_MCEERR_AR, and si_addr is the page's address in this process. KVM_RUN fails with EINTR, again and again
+/// until the page is placed. If KVM emulates the access, KVM_RUN returns KVM_EXIT_MMIO instead, with the page's
+/// guest-physical address. A VMM that uses KVM must handle both. An unhandled SIGBUS kills it. If SIGBUS is
+/// blocked or ignored, KVM_RUN does not return until the page is placed or another signal arrives. docs/kvm.md
+/// describes a handler.
+///
+/// Needs Linux 6.6.
 pub const UFFD_INCOMING_POISON: u64 = 1 << 4;
 
-/// `event`: a pause begins: faults queue until uffd_incoming_resume(). No fault or loader thread begins anything new; what is
-/// running may go on for a while (uffd_incoming_pause() waits for it, this event does not). `error` says why: a negative
-/// errno value, or 0 for uffd_incoming_pause(). A failure during a pause that was asked for sends one more, with the reason.
+/// `event`: a pause begins. Faults queue until uffd_incoming_resume(). The fault and loader threads start
+/// nothing new. Work that they have started may go on after this event; uffd_incoming_pause() waits for its
+/// end. `error` is the reason: a negative errno value, or 0 for uffd_incoming_pause(). If something fails
+/// during a pause by uffd_incoming_pause(), a second event tells the reason.
 pub const UFFD_INCOMING_EVENT_PAUSED: c_int = 1;
 
-/// `event`: uffd_incoming_resume() is about to end a pause. Cleanup and abort end one without this event. Events of threads
-/// that pause and resume at the same time may cross: `paused` of the statistics tells how things stand.
+/// `event`: uffd_incoming_resume() is about to end a pause. Cleanup and abort end a pause without this event.
+/// If threads pause and resume concurrently, their events may come in another order than the pauses;
+/// UffdIncomingStats.paused tells the current state.
 pub const UFFD_INCOMING_EVENT_RESUMED: c_int = 2;
 
-/// `event`: pages could not be had from their source; `error` is the negative errno value. They stay missing and are asked
-/// for again after uffd_incoming_resume(), or are poisoned (UFFD_INCOMING_POISON).
+/// `event`: the page handler failed, or a read of the snapshot did. `error` is the negative errno value. The
+/// pages stay missing and are requested or read again after uffd_incoming_resume(), or they are poisoned
+/// (UFFD_INCOMING_POISON).
 pub const UFFD_INCOMING_EVENT_SOURCE_ERROR: c_int = 3;
 
 /// `event`: a snapshot load has placed every page.
 pub const UFFD_INCOMING_EVENT_COMPLETE: c_int = 4;
 
-/// `event`: a snapshot load has nothing left to load, and is not complete: it has poisoned pages (UFFD_INCOMING_POISON).
-/// `error` is -EIO. Cleanup is allowed; poisoned pages stay poisoned. Should all of them be placed, the load is complete.
+/// `event`: a snapshot load has nothing left to load, but is not complete, because it has poisoned pages
+/// (UFFD_INCOMING_POISON). `error` is -EIO. Cleanup is allowed, and poisoned pages stay poisoned after it. Once
+/// all of them have been placed, the load is complete.
 pub const UFFD_INCOMING_EVENT_POISONED: c_int = 5;
 
-/// `log`: something failed, and the message says what and where.
+/// `log`: something failed; the message says what and where.
 pub const UFFD_INCOMING_LOG_ERROR: c_int = 0;
 
-/// `log`: something is worse than it could be, and nothing is lost.
+/// `log`: something works worse than it could, but nothing is lost.
 pub const UFFD_INCOMING_LOG_WARNING: c_int = 1;
 
-/// `log`: worth knowing.
+/// `log`: information.
 pub const UFFD_INCOMING_LOG_INFO: c_int = 2;
 
-/// Describes a mis: uffd_incoming_attach(), uffd_incoming_configure(). Copied. Every callback may be NULL and is given
-/// the mis; 0 in a number means a sensible default.
+/// Describes a mis, for uffd_incoming_attach() and uffd_incoming_configure(). The struct is copied. Every
+/// callback may be NULL, and is passed the mis. 0 in a number selects the default.
 ///
-/// Callbacks run on threads of the library unless they say otherwise. Those threads have all signals blocked but SIGSEGV, SIGBUS,
-/// SIGFPE, SIGILL, SIGTRAP and SIGSYS, which are as on the thread that sets up: a crash handler of the VMM runs there, too. Their
-/// stacks have the size that pthread_create() gives by default: pthread_setattr_default_np() or RLIMIT_STACK change it. They inherit
-/// the CPU affinity and scheduling policy of the thread that sets up: `thread_start` is the place to change those. A fault thread
-/// may move within its affinity. It moves to the CPU of a pinned thread of this process that faults alone, unless that thread has
-/// a real-time or deadline policy, and moves back after 10 ms without a fault.
+/// A callback runs on a thread of the library, unless its description says otherwise. Such a thread:
+/// - blocks all signals but SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP and SIGSYS. Those are blocked or not as on
+///   the thread that sets up, so a crash handler of the VMM runs here, too;
+/// - has the default stack size of pthread_create(), which pthread_setattr_default_np() and RLIMIT_STACK
+///   change;
+/// - inherits the CPU affinity and the scheduling policy of the thread that sets up. `thread_start` may change
+///   both.
 ///
-/// Callbacks must return: no longjmp(), no C++ exception, no pthread_exit(). pthread_cancel() has no effect on threads of the
-/// library.
+/// A fault thread may move between the CPUs of its affinity. If only one thread of this process faults, and it
+/// is pinned, the fault thread moves to that thread's CPU. It does not follow a thread with a real-time or
+/// deadline policy. It moves back after 10 ms without a fault.
+///
+/// A callback must return: no longjmp(), C++ exception or pthread_exit() may leave it. pthread_cancel() has no
+/// effect on threads of the library.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct UffdIncomingConfig {
     /// sizeof(UffdIncomingConfig).
     pub size: usize,
-    /// UFFD_INCOMING_BLOCKTIME, _PREEMPT, _USER_MODE_ONLY, _TRACK_DISCARDS, _POISON, or'ed. Any other bit is -EINVAL.
+    /// UFFD_INCOMING_BLOCKTIME, _PREEMPT, _USER_MODE_ONLY, _TRACK_DISCARDS and _POISON, combined with OR. Any
+    /// other bit is -EINVAL.
     pub flags: u64,
-    /// The handler that postcopy_ram_incoming_setup() installs.
+    /// The page handler that postcopy_ram_incoming_setup() installs.
     pub page_handler: PostcopyPageHandler,
-    /// Called by every set-up, on the caller's thread, with an empty table: adds the RAM blocks as they are now with
-    /// uffd_incoming_add_ram_block(). They are forgotten when the set-up fails or is undone. Non-zero fails the
-    /// set-up: with that value if it is a negative errno value, else with -EIO. Blocks that were added before play no part:
-    /// they are back after a set-up that fails, and forgotten by one that does not. NULL: they are the ones.
+    /// Adds the current RAM blocks with uffd_incoming_add_ram_block(). Every setup calls it on the caller's
+    /// thread, with an empty block table. These blocks are forgotten when the setup fails or is undone. Blocks
+    /// that were added before the setup are not used: a failed setup restores them, and a successful one
+    /// forgets them. If the callback returns a negative errno value, the setup fails with that value; any other
+    /// value but 0 makes it fail with -EIO. NULL: the setup uses the blocks that were added before.
     pub ram_blocks: Option<unsafe extern "C" fn(mis: *mut MigrationIncomingState) -> c_int>,
-    /// Called at the end of every set-up, on the caller's thread: all exists, faults are served, the preempt thread
-    /// has not started yet. Non-zero undoes the set-up, which fails like with ram_blocks.
+    /// The last step of every setup, on the caller's thread: everything exists and faults are served, but the
+    /// preempt thread has not started. Any value but 0 undoes the setup, which then fails as with `ram_blocks`.
     pub setup_done: Option<unsafe extern "C" fn(mis: *mut MigrationIncomingState) -> c_int>,
-    /// The body of the preempt thread; returns when told to quit or done. Needed with UFFD_INCOMING_PREEMPT.
+    /// The body of the preempt thread. It returns when its work is done, or when `preempt_quit` asks it to.
+    /// Required with UFFD_INCOMING_PREEMPT.
     pub preempt_run: Option<unsafe extern "C" fn(mis: *mut MigrationIncomingState)>,
-    /// Makes preempt_run return. Called by cleanup and abort, on the caller's thread. Needed with UFFD_INCOMING_PREEMPT.
+    /// Makes `preempt_run` return. Cleanup and abort call it on the caller's thread. Required with
+    /// UFFD_INCOMING_PREEMPT.
     pub preempt_quit: Option<unsafe extern "C" fn(mis: *mut MigrationIncomingState)>,
-    /// The first thing on each thread of the library; `name` is the thread's name.
+    /// Runs first on each thread of the library. `name` is the thread's name.
     pub thread_start: Option<unsafe extern "C" fn(mis: *mut MigrationIncomingState, name: *const c_char)>,
-    /// The last thing on each thread of the library.
+    /// Runs last on each thread of the library.
     pub thread_stop: Option<unsafe extern "C" fn(mis: *mut MigrationIncomingState, name: *const c_char)>,
-    /// Which vCPU a thread (its kernel thread id) runs: 0 .. vcpus - 1; any other number: none. Called for each fault while
-    /// blocktime is kept. NULL: no thread is a vCPU. With KVM's own interrupt controller (KVM_CREATE_IRQCHIP), a worker thread
-    /// of the kernel waits for the page in the vCPU's place: such a fault is no vCPU's.
+    /// Returns which vCPU a thread runs: 0 to vcpus - 1, or any other number for none. `thread_id` is the
+    /// kernel's thread id. Called for each fault while blocktime is measured. NULL: no thread runs a vCPU. With
+    /// KVM's in-kernel interrupt controller (KVM_CREATE_IRQCHIP), a kernel worker thread waits for the page in
+    /// the vCPU's place: such a fault belongs to no vCPU.
     pub vcpu_index: Option<unsafe extern "C" fn(mis: *mut MigrationIncomingState, thread_id: u32) -> c_int>,
-    /// Gives a fresh userfaultfd (not yet shaken hands with) of this process from a privileged helper, or a negative
-    /// errno value. The library owns what it is given. Called by every set-up, once for each fault thread, on the
-    /// caller's thread. NULL: the library opens its own. With UFFD_INCOMING_TRACK_DISCARDS it opens one more by itself, for
-    /// user mode only, which any user may.
+    /// Returns a new userfaultfd of this process, from a privileged helper for example, or a negative errno
+    /// value. UFFDIO_API must not have been called on it. The library takes ownership of the descriptor. Every
+    /// setup calls this on the caller's thread, once for each fault thread. NULL: the library opens the
+    /// descriptors itself. With UFFD_INCOMING_TRACK_DISCARDS, the library always opens one more itself, for
+    /// user mode only, which needs no privilege.
     pub open_userfaultfd: Option<unsafe extern "C" fn(mis: *mut MigrationIncomingState) -> c_int>,
-    /// Something happened: UFFD_INCOMING_EVENT_*. For a main loop that cannot sit in uffd_incoming_wait(). Runs on the
-    /// thread that made it happen, which may be one of the caller's.
+    /// Reports UFFD_INCOMING_EVENT_*, for a main loop that cannot block in uffd_incoming_wait(). Runs on the
+    /// thread that causes the event, which may be one of the caller's.
     pub event: Option<unsafe extern "C" fn(mis: *mut MigrationIncomingState, what: c_int, error: c_int)>,
-    /// A message, without a newline; `level` is UFFD_INCOMING_LOG_*. Runs on whichever thread is in the library, the
-    /// caller's too: within uffd_incoming_cleanup() or _place_page(), say. What fails on a thread of the library is told in
-    /// words here (and by uffd_incoming_wait()): uffd_incoming_error() is about calls. NULL: stderr.
+    /// Receives a message, without a newline. `level` is UFFD_INCOMING_LOG_*. Runs on the thread that logs,
+    /// which may be one of the caller's, within uffd_incoming_cleanup() or uffd_incoming_place_page() for
+    /// example. Failures on threads of the library are described here, and by uffd_incoming_wait();
+    /// uffd_incoming_error() describes failed calls of the caller. NULL: messages go to stderr.
     pub log: Option<unsafe extern "C" fn(mis: *mut MigrationIncomingState, level: c_int, message: *const c_char)>,
-    /// How many vCPUs blocktime is kept for, at most 65536. 0 with UFFD_INCOMING_BLOCKTIME is -EINVAL.
+    /// The number of vCPUs to measure blocktime for, at most 65536. 0 with UFFD_INCOMING_BLOCKTIME is -EINVAL.
     pub vcpus: u32,
-    /// How many fault threads serve; the RAM is striped over them. 0 and 1: one. At most 64.
+    /// The number of fault threads. The RAM is striped over them. 0 and 1: one thread. At most 64.
     pub fault_threads: u32,
-    /// At most how many microseconds a fault thread looks for the next fault before it sleeps: less where that finds
-    /// nothing, and not at all where fault and loader threads would take all CPUs, beside a pinned thread that faults alone,
-    /// or, for the first one, while it serves shared descriptors. 0: never. At most 1000.
+    /// The longest time, in microseconds, that a fault thread spins for the next fault before it sleeps. It
+    /// spins for less if that finds no faults. It does not spin if the fault and loader threads would then
+    /// occupy all CPUs, or on the CPU of a pinned thread that faults alone. The first fault thread does not
+    /// spin while it serves shared descriptors. 0: never. At most 1000.
     pub spin_us: u32,
-    /// 0.
+    /// Must be 0.
     pub reserved: u32,
 }
 
-/// A RAM block: uffd_incoming_add_ram_block(). Copied.
+/// A RAM block, for uffd_incoming_add_ram_block(). The struct is copied.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct UffdRamBlock {
     /// sizeof(UffdRamBlock).
     pub size: usize,
-    /// The block's name, 1 to 255 bytes of UTF-8: what messages call it and what a snapshot knows it by.
+    /// The block's name, 1 to 255 bytes of UTF-8. Messages use it, and snapshots identify the block by it.
     pub idstr: *const c_char,
-    /// Where the block is mapped, aligned to page_size: private anonymous memory, shmem (memfd) or hugetlbfs, private
-    /// or shared. It stays the caller's, and must stay mapped while the block is known here. Before Linux 6.4, shmem with
-    /// transparent huge pages needs MADV_NOHUGEPAGE while armed: khugepaged may turn missing pages into zeros there, unseen.
+    /// The address of the block's mapping, aligned to page_size. The memory is private anonymous, shmem (memfd)
+    /// or hugetlbfs, mapped private or shared. It stays the caller's, and must stay mapped until the block is
+    /// removed. Before Linux 6.4, shmem with transparent huge pages needs MADV_NOHUGEPAGE while armed:
+    /// otherwise khugepaged may turn missing pages into zeros, unnoticed.
     pub host: *mut c_void,
-    /// Bytes, a multiple of page_size, not 0.
+    /// The length in bytes: a multiple of page_size, not 0.
     pub length: u64,
-    /// The size in which pages are asked for and placed: a power of two, at least the host's page size. For hugetlbfs:
-    /// its huge page size.
+    /// The size in which pages are requested and placed: a power of two, at least the host's page size. For
+    /// hugetlbfs it is the huge page size.
     pub page_size: u64,
 }
 
-/// Counters of the current set-up, or the last one: uffd_incoming_get_stats().
+/// Counters of the current setup, or of the last one: uffd_incoming_get_stats().
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct UffdIncomingStats {
-    /// In: sizeof(UffdIncomingStats). That many bytes are written at most.
+    /// In: sizeof(UffdIncomingStats). At most that many bytes are written.
     pub size: usize,
     /// Faults read from the kernel.
     pub faults: u64,
     /// Pages (of their block's page size) placed with data, on demand or in the background.
     pub pages_placed: u64,
-    /// Pages placed as zeros, those included that the guest had discarded.
+    /// Pages placed as zeros, including pages that the guest had discarded.
     pub zero_pages_placed: u64,
-    /// Pages that the handler was asked for.
+    /// Pages that the page handler was called for.
     pub pages_requested: u64,
-    /// Calls of the handler, and reads of the snapshot, that failed.
+    /// Failed calls of the page handler, and failed reads of the snapshot.
     pub source_errors: u64,
-    /// Pages that have been poisoned (UFFD_INCOMING_POISON); those that have been placed later are still counted.
+    /// Pages that have been poisoned (UFFD_INCOMING_POISON). Placing a poisoned page later does not lower the
+    /// count.
     pub pages_poisoned: u64,
-    /// Bytes of RAM a snapshot load is to place; 0 without one.
+    /// Bytes of RAM that a snapshot load has to place. 0 without a load.
     pub bytes_total: u64,
-    /// How many of them have been placed.
+    /// The part of bytes_total that has been placed.
     pub bytes_loaded: u64,
-    /// Sum of the times from reading a fault to its page being placed, in nanoseconds.
+    /// The sum of all fault latencies in nanoseconds. A latency is the time from reading a fault to placing its
+    /// page.
     pub fault_latency_ns_sum: u64,
-    /// How many faults took less than 1 us, and then, in bucket i, 2^(i-1) us to less than 2^i us; the last bucket has no
-    /// upper end.
+    /// A histogram of the fault latencies. Bucket 0 counts those below 1 us. Bucket i counts those from 2^(i-1)
+    /// us to below 2^i us. The last bucket has no upper end.
     pub fault_latency_buckets: [u64; 24],
-    /// How many fault threads serve now; 0 when not armed.
+    /// The number of fault threads now; 0 when not armed.
     pub fault_threads: u32,
     /// 1 while paused.
     pub paused: u32,
-    /// 1 once a snapshot load has placed every page.
+    /// 1 after a snapshot load has placed every page.
     pub complete: u32,
     /// 0.
     pub reserved: u32,
 }
 
-/// How long the vCPUs waited for pages: uffd_incoming_get_blocktime(). A vCPU that waits now is not counted yet.
+/// How long the vCPUs waited for pages: uffd_incoming_get_blocktime(). A wait counts once it has ended.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct UffdIncomingBlocktime {
     /// In: sizeof(UffdIncomingBlocktime).
     pub size: usize,
-    /// Nanoseconds in which all vCPUs waited at once.
+    /// Nanoseconds during which all vCPUs waited at the same time.
     pub total_ns: u64,
     /// Faults of vCPUs whose page has been placed.
     pub faults_vcpu: u64,
-    /// The same of other threads.
+    /// Faults of other threads whose page has been placed.
     pub faults_other: u64,
-    /// Mean nanoseconds that a vCPU's fault took.
+    /// Mean latency of the faults of vCPUs, in nanoseconds.
     pub latency_ns_vcpu: u64,
-    /// The same of other threads.
+    /// Mean latency of the faults of other threads, in nanoseconds.
     pub latency_ns_other: u64,
-    /// In: how many elements the arrays have. Out: how many vCPUs are known.
+    /// In: the number of elements of each array. Out: the number of vCPUs measured.
     pub vcpus: u32,
     /// 0.
     pub reserved: u32,
-    /// The caller's array, or NULL: nanoseconds each vCPU waited.
+    /// An array of the caller's, or NULL: nanoseconds that each vCPU waited.
     pub vcpu_ns: *mut u64,
-    /// The caller's array, or NULL: faults of each vCPU.
+    /// An array of the caller's, or NULL: the number of faults of each vCPU.
     pub vcpu_faults: *mut u64,
-    /// The caller's array, or NULL: mean nanoseconds a fault of each vCPU took.
+    /// An array of the caller's, or NULL: mean latency of the faults of each vCPU, in nanoseconds.
     pub vcpu_latency_ns: *mut u64,
 }
 
-/// UffdIncomingHost.ways: /dev/userfaultfd can be opened (Linux 6.1); it serves the kernel's accesses too.
+/// UffdIncomingHost.ways: /dev/userfaultfd can be opened (Linux 6.1). Its descriptors serve faults of the
+/// kernel, too.
 pub const UFFD_INCOMING_HOST_DEVICE: u64 = 1 << 0;
 
-/// UffdIncomingHost.ways: the userfaultfd system call is permitted; it serves the kernel's accesses too.
+/// UffdIncomingHost.ways: the userfaultfd system call is permitted. Its descriptors serve faults of the kernel,
+/// too.
 pub const UFFD_INCOMING_HOST_SYSCALL: u64 = 1 << 1;
 
-/// UffdIncomingHost.ways: the userfaultfd system call is permitted for faults of user mode only.
+/// UffdIncomingHost.ways: the userfaultfd system call is permitted, for faults of user mode only.
 pub const UFFD_INCOMING_HOST_USER_MODE_ONLY: u64 = 1 << 2;
 
-/// What this host can do, for this process: uffd_incoming_probe().
+/// What this host supports for this process: uffd_incoming_probe().
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct UffdIncomingHost {
-    /// In: sizeof(UffdIncomingHost). That many bytes are written at most.
+    /// In: sizeof(UffdIncomingHost). At most that many bytes are written.
     pub size: usize,
-    /// The ways to a userfaultfd that are open: UFFD_INCOMING_HOST_*. 0: none.
+    /// The available ways to open a userfaultfd: UFFD_INCOMING_HOST_*. 0: none.
     pub ways: u64,
-    /// The kernel's UFFD_FEATURE_* bits, see linux/userfaultfd.h; 0 when no way is open.
+    /// The kernel's UFFD_FEATURE_* bits, see linux/userfaultfd.h. 0 if `ways` is 0.
     pub features: u64,
     /// The host's page size in bytes.
     pub page_size: u32,
-    /// Why /dev/userfaultfd cannot be opened: a negative errno value, or 0.
+    /// Why /dev/userfaultfd cannot be opened: a negative errno value. 0 if it can.
     pub device_error: i32,
-    /// Why the full system call is not permitted: a negative errno value, or 0.
+    /// Why the system call is not permitted for all faults: a negative errno value. 0 if it is.
     pub syscall_error: i32,
-    /// Why the system call is not permitted even for user mode only: a negative errno value, or 0.
+    /// Why the system call is not permitted even for user mode only: a negative errno value. 0 if it is.
     pub user_mode_error: i32,
-    /// What to do when a way is closed, in words; empty when there is nothing to do.
+    /// How to make an unavailable way available, in words. Empty if there is nothing to do.
     pub advice: [c_char; 512],
 }
 
-/// UffdLoadConfig.flags: do not empty the RAM first. Pages that are present win over the snapshot's, and pages marked
+/// UffdLoadConfig.flags: do not empty the RAM first. Pages that are present keep their content. Pages marked
 /// received (uffd_incoming_mark_received()) are not loaded.
 pub const UFFD_LOAD_KEEP_PRESENT: u64 = 1 << 0;
 
-/// UffdLoadConfig.flags: no background loader; pages come on demand only, but for a replayed working set. With
-/// UFFD_LOAD_KEEP_PRESENT, pages that are present never fault, and so the load is complete only if they are marked
-/// received.
+/// UffdLoadConfig.flags: start no background loader. Pages arrive on demand; only those of a replayed working
+/// set are loaded ahead. With UFFD_LOAD_KEEP_PRESENT, present pages never fault, so the load is complete only
+/// if they are marked received.
 pub const UFFD_LOAD_NO_BACKGROUND: u64 = 1 << 1;
 
-/// UffdLoadConfig.flags: read what is not in the page cache past it (O_DIRECT), 64 KiB or more at once; single pages that are
-/// faulted on still go by it. From a disk that is faster, and takes no memory beside the RAM; but the next restore finds little
-/// in the page cache. What that holds is used where the kernel tells: Linux 6.5 or newer, not on overlayfs, and only to
-/// processes that own the file or may write to it; others get a warning (`log`) that all is read from the disk. The file is opened
-/// once more, by way of /proc: where that cannot be (a descriptor whose file this process may not open itself), or the file
-/// system has no such reading, uffd_incoming_load_snapshot() fails with what open() said (-EOPNOTSUPP: without /proc), and has
-/// changed nothing. What
-/// has no place in the file that suits its disk is read by the page cache all the same. The VMM's own POSIX record locks on the
-/// file are dropped by the clean-up, and by a load that fails (locks of open file descriptions stay).
+/// UffdLoadConfig.flags: read data that is not in the page cache with O_DIRECT, at least 64 KiB at once. A
+/// fault on a single page still reads through the page cache. From a disk this is faster, and it takes no
+/// memory beside the RAM. But the next restore finds little in the page cache.
+///
+/// Data in the page cache is used if the kernel reports it: Linux 6.5 or newer, not on overlayfs, and only to a
+/// process that owns the file or may write to it. Otherwise a warning (`log`) says that everything is read from
+/// the disk. Data that is not aligned as the disk needs it is read through the page cache.
+///
+/// uffd_incoming_load_snapshot() opens the file again, through /proc. It fails with open()'s error if this
+/// process may not open the file, or if the file system has no direct reads; without /proc it fails with
+/// -EOPNOTSUPP. Nothing has been changed then. Cleanup and a failed load close that descriptor, and Linux then
+/// drops the process's POSIX record locks on the file. Open file description locks stay.
 pub const UFFD_LOAD_DIRECT_IO: u64 = 1 << 2;
 
-/// UffdLoadConfig.flags: make no huge pages. Without it, a unit of 2 MiB of private anonymous RAM is moved into place as one huge page
-/// (UFFDIO_MOVE, Linux 6.8) where the RAM wants huge pages (madvise(MADV_HUGEPAGE), or "always" in
-/// /sys/kernel/mm/transparent_hugepage/enabled and no MADV_NOHUGEPAGE) and no policy (mbind()) says from which nodes its memory
-/// comes; that is faster than copying. With it, or where any of that is not so or cannot be told (no /proc), and with
-/// UFFD_LOAD_KEEP_PRESENT, pages are copied. For a kernel whose UFFDIO_MOVE is not trusted, too: it has been mended for pages in swap
-/// space in 2025.
+/// UffdLoadConfig.flags: make no huge pages. Without this flag, a 2 MiB unit of private anonymous RAM is moved
+/// into place as one huge page (UFFDIO_MOVE, Linux 6.8), which is faster than copying. The RAM must ask for
+/// huge pages: with MADV_HUGEPAGE, or by "always" in /sys/kernel/mm/transparent_hugepage/enabled and no
+/// MADV_NOHUGEPAGE. It must have no policy (mbind()) that names its NUMA nodes. With this flag, with
+/// UFFD_LOAD_KEEP_PRESENT, if one of these conditions does not hold, or if the library cannot check them (no
+/// /proc), pages are copied.
+///
+/// Set this flag also on a kernel whose UFFDIO_MOVE is not trusted. Linux fixed it for pages in swap space in
+/// 2025.
 pub const UFFD_LOAD_NO_HUGE_PAGES: u64 = 1 << 3;
 
-/// UffdLoadConfig.flags: do not look for pages of zeros among what the snapshot holds as data. Without it, such a page is placed as
-/// zeros, which take no memory: a flat dump is full of them. The scan ends at a page's first byte that is not zero.
+/// UffdLoadConfig.flags: do not look for pages of zeros in the snapshot's data. Without this flag, such a page
+/// is placed as zeros, which take no memory. A flat image holds many. The scan of a page ends at its first byte
+/// that is not zero.
 pub const UFFD_LOAD_NO_ZERO_SCAN: u64 = 1 << 5;
 
 /// How to load a snapshot: uffd_incoming_load_snapshot().
@@ -324,61 +372,65 @@ pub const UFFD_LOAD_NO_ZERO_SCAN: u64 = 1 << 5;
 pub struct UffdLoadConfig {
     /// sizeof(UffdLoadConfig).
     pub size: usize,
-    /// UFFD_LOAD_KEEP_PRESENT, UFFD_LOAD_NO_BACKGROUND, UFFD_LOAD_DIRECT_IO,
-    /// UFFD_LOAD_NO_HUGE_PAGES, UFFD_LOAD_NO_ZERO_SCAN, or'ed. Any other bit is -EINVAL.
+    /// UFFD_LOAD_KEEP_PRESENT, UFFD_LOAD_NO_BACKGROUND, UFFD_LOAD_DIRECT_IO, UFFD_LOAD_NO_HUGE_PAGES and
+    /// UFFD_LOAD_NO_ZERO_SCAN, combined with OR. Any other bit is -EINVAL.
     pub flags: u64,
-    /// How many threads load in the background. 0: one. At most 64. Each takes up to 10 MiB of memory of its own, more with
-    /// host pages of more than 2 MiB, until the clean-up; and so does a fault thread.
+    /// The number of threads that load in the background. 0: one. At most 64. Until the cleanup, each loader
+    /// thread and each fault thread uses up to 10 MiB of memory for its buffers, or more if host pages are
+    /// larger than 2 MiB.
     pub loader_threads: u32,
-    /// How many temporary pages to allocate for the caller's own use. 0: one.
+    /// The number of temporary pages to allocate for the caller. 0: one.
     pub channels: u32,
-    /// The path of a file, or NULL: keeps there which pages were faulted on, in order. It is written by
-    /// uffd_incoming_cleanup() or _abort(), and replaces the file that is there; a failure of that is logged. Symbolic links
-    /// are followed, and stay. The load fails with -EINVAL, and changes nothing, where the path names anything but a regular
-    /// file, or a file of the snapshot itself; and with what creating a file there said. A relative path is one of the
-    /// directory in which uffd_incoming_load_snapshot() was called. What was replayed comes first in the record, so that one
-    /// file can be both.
+    /// The path of a file to record the working set in, or NULL. The file lists the pages that were faulted on,
+    /// in order. Cleanup or abort writes it, and replaces an existing file; a failure to do so is logged.
+    /// Symbolic links are followed and kept. Replayed pages come first in the record, so record and replay may
+    /// name the same file. A relative path is resolved in the working directory of the call of
+    /// uffd_incoming_load_snapshot().
+    ///
+    /// The load fails with -EINVAL and changes nothing if the path names a file of the snapshot, or anything
+    /// but a regular file. If no file can be created there, it fails with the error of that.
     pub working_set_record: *const c_char,
-    /// The path of a file that was recorded in an earlier restore of the same snapshot, or NULL: its pages are loaded
-    /// first. uffd_incoming_load_snapshot() opens it, and a loader thread reads it. A file that cannot be opened, is damaged or
-    /// belongs to another snapshot is logged and ignored.
+    /// The path of a working set that an earlier restore of the same snapshot recorded, or NULL. Its pages are
+    /// loaded first. uffd_incoming_load_snapshot() opens the file, and a loader thread reads it. A file that
+    /// cannot be opened, is damaged, or belongs to another snapshot is logged and ignored.
     pub working_set_replay: *const c_char,
 }
 
-/// A RAM block as a snapshot holds it: uffd_snapshot_block().
+/// A RAM block in a snapshot: uffd_snapshot_block().
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct UffdSnapshotBlock {
-    /// In: sizeof(UffdSnapshotBlock). That many bytes are written at most.
+    /// In: sizeof(UffdSnapshotBlock). At most that many bytes are written.
     pub size: usize,
-    /// The block's name; valid until the snapshot is closed.
+    /// The block's name. Valid until the snapshot is closed.
     pub idstr: *const c_char,
-    /// Bytes of RAM.
+    /// The block's length in bytes.
     pub length: u64,
-    /// The size of the pages in the file: the machine's target page size.
+    /// The size of the pages in the file, which is the target page size of the saved machine.
     pub page_size: u64,
-    /// How many bytes of the block the file holds; the rest is zeros.
+    /// How many bytes of the block the file holds. The rest is zeros.
     pub data_bytes: u64,
 }
 
-/// A userfaultfd of another process, e.g. a vhost-user back end: uffd_incoming_add_shared_fd(). This struct never changes:
-/// it is laid out like QEMU's PostCopyFD.
+/// The userfaultfd of a client, which is another process that maps the same RAM, such as a vhost-user back end:
+/// uffd_incoming_add_shared_fd(). This struct never changes. It has the layout of QEMU's PostCopyFD.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct UffdSharedFd {
-    /// The descriptor; shaken hands with, by its process.
+    /// The descriptor, on which the client has called UFFDIO_API.
     pub fd: c_int,
-    /// The caller's.
+    /// For the caller's use.
     pub data: *mut c_void,
-    /// Called on a fault thread with each message (a `struct uffd_msg`) of the descriptor: finds out which page is meant,
-    /// and calls uffd_incoming_request_shared_page(). It is given the library's copy of this struct. Non-zero: it could
-    /// not; all pauses, with UFFD_INCOMING_POISON, too, until uffd_incoming_resume(), then it is called with the same
-    /// message again. Never concurrently with the page handler as long as there is one fault thread.
+    /// Called on a fault thread for each message (a `struct uffd_msg`) of the descriptor. It finds out which
+    /// page the client touched, and calls uffd_incoming_request_shared_page(). `shared` is the library's copy
+    /// of this struct. Any value but 0 reports a failure: the fault and loader threads pause, also with
+    /// UFFD_INCOMING_POISON. After uffd_incoming_resume() the handler is called with the same message again.
+    /// With one fault thread, the handler never runs concurrently with the page handler.
     pub handler: Option<unsafe extern "C" fn(shared: *mut UffdSharedFd, uffd_msg: *mut c_void) -> c_int>,
-    /// Called for each page that has been placed, on the thread that placed it: wakes the client, if it maps the page
-    /// (uffd_incoming_wake_shared()). Non-zero is logged.
+    /// Called for each page that has been placed, on the thread that placed it. It wakes the client with
+    /// uffd_incoming_wake_shared() if the client maps the page. Any value but 0 is logged.
     pub waker: Option<unsafe extern "C" fn(shared: *mut UffdSharedFd, rb: *mut RAMBlock, offset: u64) -> c_int>,
-    /// What messages call it, or NULL.
+    /// The client's name in messages, or NULL.
     pub idstr: *const c_char,
 }
 
