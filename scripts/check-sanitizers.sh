@@ -11,7 +11,7 @@ what=${1-all}
 export UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1
 export ASAN_OPTIONS=detect_leaks=1:detect_stack_use_after_return=1:abort_on_error=0
 export TSAN_OPTIONS=suppressions=$PWD/c-tests/tsan-suppressions.txt:second_deadlock_stack=1
-quick='setup-static-thread-callbacks setup-static-fail-register setup-static-ram-block-validation
+quick='setup-static-thread-callbacks setup-static-failing-steps setup-static-ram-block-validation
        serve-static-fault-threads serve-static-preempt-cleanup serve-static-remove-block-while-armed
        snapshot-static-load-anon snapshot-static-open-errors snapshot-static-flat-errors
        snapshot-static-truncated-resume snapshot-static-working-set-useless snapshot-static-working-set-replay

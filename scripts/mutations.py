@@ -115,7 +115,7 @@ MUTATIONS = [
     ),
     Mutation(
         "a page is given up when all around it cannot be read",
-        "snapshot-shared-crowd-truncated",
+        "snapshot-shared-concurrent-faulters-truncated",
         "src/loading/fault_loader.rs",
         "                if placed.is_ok() {\n",
         "                if placed.map(|()| true)? {\n",
@@ -157,14 +157,14 @@ MUTATIONS = [
     ),
     Mutation(
         "a fault never waits for all of its unit",
-        "storage-shared-crowd-slow",
+        "storage-shared-concurrent-faulters-slow",
         "src/loading/backoff.rs",
         "let is_over = self.pages_only == 0;",
         "let is_over = self.pages_only == usize::MAX;",
     ),
     Mutation(
         "after each unit, the next faults wait for their pages only",
-        "storage-shared-crowd-unit",
+        "storage-shared-concurrent-faulters-unit",
         "src/loading/backoff.rs",
         "if failed || time > MOST_WAIT {",
         "if failed || time > Duration::ZERO {",

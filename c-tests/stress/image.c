@@ -10,9 +10,9 @@
 #include <sys/stat.h>
 
 #include "../demo/mapped-ram-write.h"
-#include "../snapshot/load.h"
-#include "../snapshot/page-cache.h"
-#include "../snapshot/scratch.h"
+#include "page-cache.h"
+#include "scratch.h"
+#include "snapshot-load.h"
 #include "tally.h"
 #include "watch.h"
 

@@ -13,10 +13,10 @@
 #include <time.h>
 
 #include "../demo/number.h"
-#include "../snapshot/scratch.h"
 #include "machine.h"
 #include "process.h"
 #include "resources.h"
+#include "scratch.h"
 #include "tally.h"
 #include "watch.h"
 

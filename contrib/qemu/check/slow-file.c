@@ -29,7 +29,7 @@
         } \
     } while (0)
 #define CHECK_EQ(seen, expected) CHECK((seen) == (expected))
-#include "../../../c-tests/storage/fuse.c"
+#include "../../../c-tests/lib/fuse.c"
 
 static struct fuse_orders orders = { .error = EIO };
 static const char *mountpoint;
