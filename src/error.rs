@@ -134,7 +134,7 @@ pub(crate) fn quoted(path: &Path) -> String {
 
 /// Runs what must not unwind any further: a panic in it becomes an error.
 pub(crate) fn caught<T>(body: impl FnOnce() -> Result<T>) -> Result<T> {
-    // Whoever calls it goes on as after any other error, and what the panic leaves behind is not looked at.
+    // The caller goes on as after any other error, and what the panic leaves behind is not looked at.
     let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(body));
     result.unwrap_or_else(|panic| {
         Err(error!(ENOTRECOVERABLE, "internal error, please report it: {}", panic_message(&*panic)))

@@ -86,7 +86,7 @@ mod modelled {
     #[derive(Debug, Default)]
     pub(crate) struct Condvar(sync::Condvar);
 
-    /// There is no time in a model: nobody waits too long.
+    /// There is no time in a model: no wait is too long.
     pub(crate) struct NeverTimedOut;
 
     impl NeverTimedOut {

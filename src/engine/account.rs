@@ -1,4 +1,4 @@
-//! The account of pages: which were requested and received, which threads wait for them, how far a load has come; and who is told.
+//! The account of pages: which were requested and received, which threads wait for them, how far a load has come; and which clients and callbacks hear of it.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -127,7 +127,7 @@ impl Account {
     }
 
     /// Marks pages received, and ends the waits for them; `each` is called with those that were not, in words (first page,
-    /// mask). Nobody is told. How many there were.
+    /// mask). No client and no callback hears of it. How many there were.
     pub fn mark_received(&self, index: usize, pages: Range<usize>, mut each: impl FnMut(usize, u64)) -> usize {
         self.block(index).receive(pages, |first, mask| {
             self.settle_word(index, first, mask);

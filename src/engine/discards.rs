@@ -2,8 +2,8 @@
 //! it carries them out, and waits until that has been read: so what was discarded is zeros afterwards, at whatever moment.
 //!
 //! The kernel goes on as soon as the message is read, and a page that is placed a little later is there to stay. So messages
-//! are read while nobody places (see [`Discards::placing`]), and what they name counts as received before anybody does
-//! again: received pages are filled with zeros only. A thread of its own reads, so that whoever discards never waits for a
+//! are read while no thread places (see [`Discards::placing`]), and what they name counts as received before one does again:
+//! received pages are filled with zeros only. A thread of its own reads, so that a thread that discards never waits for a
 //! handler or a pause; it calls no callback.
 //!
 //! The kernel lets nothing be placed by a userfaultfd in whose RAM a discard is under way (EAGAIN), which may be always, where
@@ -40,7 +40,7 @@ pub(crate) struct Discards {
     /// Pages that count as received since a discard, of which clients were not told yet: block, first page, mask.
     pending_notifications: Mutex<Vec<(usize, usize, u64)>>,
     any_pending: AtomicBool,
-    /// Places pages while somebody discards; none where the host gives no descriptor for that.
+    /// Places pages while a thread discards; none where the host gives no descriptor for that.
     bystander: Option<Userfaultfd>,
     /// This kernel asks for more: it can place nothing.
     bystander_fails: AtomicBool,
@@ -66,7 +66,7 @@ impl Discards {
             is_over: AtomicBool::new(false),
             pending_notifications: Mutex::default(),
             any_pending: AtomicBool::new(false),
-            // Nobody faults there, so that one for user mode will do, which any user may have.
+            // No RAM is registered with it, so that one for user mode will do, which any user may have.
             bystander: Userfaultfd::open(Opening::UserModeOnly)
                 .and_then(|uffd| uffd.handshake(false).map(|()| uffd))
                 .ok(),
@@ -90,7 +90,7 @@ impl Discards {
         self.lanes[number].placing.read()
     }
 
-    /// Ends the thread that reads: nobody is waited for any more who may discard.
+    /// Ends the thread that reads: no thread is waited for any more that may discard.
     pub fn end(&self) {
         self.is_over.store(true, SeqCst);
         self.waker.signal();
@@ -127,7 +127,7 @@ impl Discards {
         Ok(count > 0 || !removed.is_empty())
     }
 
-    /// Reads messages by a userfaultfd while nobody places, and notes the ranges that they say are discarded; whatever else they
+    /// Reads messages by a userfaultfd while no thread places, and notes the ranges that they say are discarded; whatever else they
     /// say is passed on.
     pub fn read_and_note<'a, T>(
         &self,
@@ -148,7 +148,7 @@ impl Discards {
             let mut newly = Vec::new();
             let pages = block.page_of(offsets.start)..block.page_of(offsets.end);
             account.mark_received(index, pages, |first, mask| newly.push((index, first, mask)));
-            // Now that they are counted: whoever hears of them asks whether they were the last.
+            // Now that they are counted: `notify` asks whether they were the last.
             if !newly.is_empty() {
                 self.pending_notifications.lock().append(&mut newly);
                 self.any_pending.store(true, SeqCst);

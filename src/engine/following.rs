@@ -55,7 +55,7 @@ impl Following {
     /// No fault has come for so long.
     pub fn idle(&mut self) {
         self.leave();
-        // Whoever faults next is followed as soon as any other.
+        // The thread that faults next is followed as soon as any other.
         self.row = 0;
     }
 

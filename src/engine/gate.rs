@@ -12,7 +12,7 @@ use crate::sync::{Condvar, Mutex, MutexGuard};
 pub(crate) const NO_BLOCK: usize = usize::MAX - 1;
 
 /// No worker waits here while the gate is open: passing costs a store and a load. The store (busy) and the load
-/// (closed) mirror those of whoever closes the gate and then looks for busy workers; both are sequentially consistent,
+/// (closed) mirror those of the thread that closes the gate and then looks for busy workers; both are sequentially consistent,
 /// so one of the two sees the other.
 #[derive(Debug)]
 pub(crate) struct Gate {

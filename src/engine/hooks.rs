@@ -89,7 +89,7 @@ pub enum Event {
     Paused(Option<Error>),
     /// [`Incoming::resume`](crate::Incoming::resume) is about to end a pause. A clean-up ends one without this.
     Resumed,
-    /// Pages could not be had from their source. They stay missing, and are asked for again after [`Incoming::resume`](crate::Incoming::resume); or
+    /// Pages could not be read from their source. They stay missing, and are asked for again after [`Incoming::resume`](crate::Incoming::resume); or
     /// they are poisoned, if the configuration says so.
     SourceError(Error),
     /// A snapshot load has placed every page.

@@ -17,7 +17,7 @@ pub(crate) enum Filling {
     Zeros,
 }
 
-/// How much is placed at once while discards are tracked: whoever discards waits for it.
+/// How much is placed at once while discards are tracked: a thread that discards waits for it.
 const MOST_TRACKED: usize = 2 << 20;
 
 /// What to fill pages with from an offset on, and how many bytes: what was received can only be missing because it has been
@@ -35,7 +35,7 @@ fn unless_received(block: &RamBlock, at: usize, room: usize, filling: Filling) -
 /// What to do after the kernel stopped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Next {
-    /// The page is present: somebody else won. Once that is certain, wake who waits, and go on behind it.
+    /// The page is present: another thread won. Once that is certain, wake the threads that wait, and go on behind it.
     SkipPresent,
     /// Try once more what is left.
     Retry,
@@ -56,7 +56,7 @@ fn after(errno: Errno, single: bool) -> Next {
 }
 
 impl Engine {
-    /// Places pages of a block, wakes who waits for them, and marks them received. Pages that are present stay. After an
+    /// Places pages of a block, wakes the threads that wait for them, and marks them received. Pages that are present stay. After an
     /// error the pages before the one it names are in place.
     pub fn place(&self, index: usize, pages: Range<usize>, filling: Filling) -> Result<()> {
         let block = self.block(index);
@@ -211,7 +211,7 @@ impl Engine {
             Errno::ENOSPC | Errno::ENOMEM if self.registration().unit(index) > kernel::page_size() => Error::os(
                 errno,
                 format_args!(
-                    "{what}: {call}: no huge page of {} bytes is to be had: all of the pool are taken or reserved \
+                    "{what}: {call}: no huge page of {} bytes is available: all of the pool are taken or reserved \
                      (vm.nr_hugepages, a limit of the hugetlbfs mount or of a hugetlb cgroup, the NUMA policy); free some, \
                      then resume",
                     self.registration().unit(index)

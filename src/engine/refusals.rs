@@ -1,4 +1,4 @@
-//! What to do while the kernel refuses to place pages, because somebody is changing the memory: by discards, mostly.
+//! What to do while the kernel refuses to place pages, because a thread is changing the memory: by discards, mostly.
 
 use crate::error::Errno;
 use crate::kernel::{Placed, Userfaultfd};
@@ -8,7 +8,7 @@ use super::engine::Engine;
 
 impl Engine {
     /// Places pages by the userfaultfd that serves them; or, if the kernel has refused that too often because of discards, by the
-    /// bystander, which wakes nobody.
+    /// bystander, which does not wake the threads that wait.
     pub(super) fn place_by(
         &self,
         uffd: &Userfaultfd,

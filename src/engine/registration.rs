@@ -120,7 +120,7 @@ impl Registration {
         );
         let stripes = Stripes::new(block, uffds);
         // Entered before the first part is registered, so that dropping undoes those that were: and only those, since
-        // the memory may be registered with somebody else.
+        // the memory may be registered with another userfaultfd.
         let registered = AtomicUsize::new(0);
         let unit = kernel::page_size();
         self.ranges.push(Range {

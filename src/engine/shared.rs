@@ -16,7 +16,7 @@ use crate::sync::{Condvar, Mutex, RwLock};
 /// there is one fault thread.
 pub trait SharedClient: Send + Sync {
     /// A message of its userfaultfd. For a fault, finds out which page of RAM is meant and calls
-    /// [`Incoming::request_shared_page`](super::Incoming::request_shared_page). After an error all pauses, and it is
+    /// [`Incoming::request_shared_page`](crate::Incoming::request_shared_page). After an error the fault and loader threads pause, and it is
     /// called again with the same message.
     fn message(&self, message: &SharedMessage) -> Result<()>;
 
@@ -89,7 +89,7 @@ impl SharedFds {
         Ok(())
     }
 
-    /// Takes a descriptor from the list; who waits at it faults anew, should it be added again. Its owner waits with
+    /// Takes a descriptor from the list; a thread that waits at it faults anew, should it be added again. Its owner waits with
     /// [`SharedFd::wait_unused`] before closing it.
     pub fn remove(&self, fd: RawFd) -> Result<Arc<SharedFd>> {
         let mut list = self.list.write();
@@ -98,7 +98,7 @@ impl SharedFds {
         shared.removed.store(true, SeqCst);
         *list = list.iter().filter(|other| other.fd != fd).cloned().collect();
         self.changed(&list);
-        // SAFETY: whoever added it keeps it open until the removal has returned.
+        // SAFETY: its owner keeps it open until the removal has returned.
         shared.wake_all(unsafe { BorrowedFd::borrow_raw(fd) });
         Ok(shared)
     }
@@ -136,7 +136,7 @@ impl SharedFds {
         self.asked.lock().pop_front()
     }
 
-    /// Forgets who waited: the set-up is over. Who still waits faults anew, for the next one.
+    /// Forgets the pages that clients asked for: the set-up is over. A client that still waits faults anew, for the next one.
     pub fn forget_asked(&self) {
         self.asked.lock().clear();
         self.wake_clients();
@@ -179,7 +179,7 @@ impl SharedFd {
         !self.waiting.lock().is_empty()
     }
 
-    /// Waits until nobody uses the descriptor any more. Not from a callback: that may be the user.
+    /// Waits until no thread uses the descriptor any more. Not from a callback: that may be the user.
     pub fn wait_unused(&self) {
         let mut users = self.users.lock();
         while *users > 0 {
@@ -251,7 +251,7 @@ impl SharedFd {
     fn wake_all(&self, fd: BorrowedFd<'_>) {
         let unit = kernel::page_size() as u64;
         for address in std::mem::take(&mut *self.waiting.lock()) {
-            // The only failures are of a descriptor at which nobody can wait.
+            // It fails only for a descriptor at which no thread can wait.
             let _ = kernel::wake(fd, address & !(unit - 1), unit);
         }
     }
@@ -259,7 +259,7 @@ impl SharedFd {
     fn notify(&self, callbacks: &Callbacks, block: BlockId, offset: u64) -> Result<()> {
         let told = self.with(|_| {
             let told = callbacks.owner.call("the waker of a shared descriptor", || self.client.wake(block, offset));
-            // Removed meanwhile, it could wake nobody any more, and nobody waits.
+            // Removed meanwhile, it could not wake its client any more, and that does not wait.
             if self.removed.load(SeqCst) { Ok(()) } else { told.and_then(|result| result) }
         });
         told.unwrap_or(Ok(())).map_err(|error| error.context(self.name()))
@@ -271,7 +271,7 @@ impl SharedFd {
         if self.removed.load(SeqCst) {
             return None;
         }
-        // SAFETY: whoever added it keeps it open until its removal has returned, which waits for its users.
+        // SAFETY: its owner keeps it open until its removal has returned, which waits for its users.
         Some(f(unsafe { BorrowedFd::borrow_raw(self.fd) }))
     }
 }

@@ -7,8 +7,8 @@ use std::time::Duration;
 const WAKING: Duration = Duration::from_micros(100);
 
 /// How many sleeps in a row have to be so short that spinning is tried, at first and at most.
-const PATIENCE: u32 = 4;
-const MOST_PATIENCE: u32 = 4096;
+const FIRST_SHORT_SLEEPS: u32 = 4;
+const MOST_SHORT_SLEEPS: u32 = 4096;
 
 /// The time to spin, which learns from what became of it.
 #[derive(Debug)]
@@ -19,13 +19,13 @@ pub(super) struct Spin {
     /// Short sleeps in a row.
     short_sleeps: u32,
     /// How many of them it takes to spin again.
-    patience: u32,
+    needed: u32,
 }
 
 impl Spin {
     /// Spins for `longest` at most; 0: never.
     pub fn new(longest: Duration) -> Self {
-        Self { longest, time: Duration::ZERO, short_sleeps: 0, patience: PATIENCE }
+        Self { longest, time: Duration::ZERO, short_sleeps: 0, needed: FIRST_SHORT_SLEEPS }
     }
 
     /// How long to look for a fault now.
@@ -36,7 +36,7 @@ impl Spin {
     /// Looking found a fault.
     pub fn hit(&mut self) {
         self.time = self.longest.min(self.time * 2);
-        self.patience = PATIENCE;
+        self.needed = FIRST_SHORT_SLEEPS;
     }
 
     /// Looking found nothing.
@@ -44,8 +44,8 @@ impl Spin {
         self.time /= 2;
         if self.time < Duration::from_micros(1) {
             self.time = Duration::ZERO;
-            // In vain: it has to look more promising before it is tried again.
-            self.patience = MOST_PATIENCE.min(self.patience * 2);
+            // It has to look more promising before it is tried again.
+            self.needed = MOST_SHORT_SLEEPS.min(self.needed * 2);
             self.short_sleeps = 0;
         }
     }
@@ -57,7 +57,7 @@ impl Spin {
             return;
         }
         self.short_sleeps += 1;
-        if self.time.is_zero() && self.short_sleeps >= self.patience {
+        if self.time.is_zero() && self.short_sleeps >= self.needed {
             self.time = self.longest;
             self.short_sleeps = 0;
         }
@@ -73,7 +73,7 @@ mod tests {
     /// How many short sleeps it takes until it spins.
     fn after_short_sleeps(spin: &mut Spin) -> u32 {
         let mut sleeps = 0;
-        while spin.time().is_zero() && sleeps < 2 * MOST_PATIENCE {
+        while spin.time().is_zero() && sleeps < 2 * MOST_SHORT_SLEEPS {
             spin.slept(LONGEST);
             sleeps += 1;
         }
@@ -84,7 +84,7 @@ mod tests {
     fn begins_when_faults_come_fast() {
         let mut spin = Spin::new(LONGEST);
         assert_eq!(spin.time(), Duration::ZERO);
-        assert_eq!(after_short_sleeps(&mut spin), PATIENCE);
+        assert_eq!(after_short_sleeps(&mut spin), FIRST_SHORT_SLEEPS);
         assert_eq!(spin.time(), LONGEST);
         (0..10).for_each(|_| spin.hit());
         assert_eq!(spin.time(), LONGEST);
@@ -101,15 +101,15 @@ mod tests {
     }
 
     #[test]
-    fn shrinks_to_nothing_in_vain_and_is_tried_less_and_less() {
+    fn shrinks_to_nothing_where_it_finds_nothing_and_is_tried_less_and_less() {
         let mut spin = Spin::new(LONGEST);
-        let mut tried_after = PATIENCE;
+        let mut tried_after = FIRST_SHORT_SLEEPS;
         for _ in 0..20 {
             assert_eq!(after_short_sleeps(&mut spin), tried_after);
             while !spin.time().is_zero() {
                 spin.missed();
             }
-            tried_after = MOST_PATIENCE.min(tried_after * 2);
+            tried_after = MOST_SHORT_SLEEPS.min(tried_after * 2);
         }
     }
 

@@ -62,7 +62,7 @@ fn run(world: &World, touchers: &Touchers, bytes: &[u8]) {
     }
 }
 
-/// Whatever was done before, all of it can be undone; then nobody waits any more, and no thread is left.
+/// Whatever was done before, all of it can be undone; then no thread waits any more, and no thread is left.
 fn end(world: &World, touchers: Touchers) {
     for number in 0..MIS {
         let mis = mis_at(number);
@@ -84,10 +84,10 @@ fn end(world: &World, touchers: Touchers) {
         unsafe { uffd_snapshot_close(snapshot.0) };
     }
     let _ = fs::remove_file(world.record.to_str().expect("an ASCII path"));
-    let patience = Instant::now() + Duration::from_secs(5);
+    let deadline = Instant::now() + Duration::from_secs(5);
     // A thread that was joined is listed for a moment more.
     while let Some(name) = library_thread() {
-        assert!(Instant::now() < patience, "the thread {name} was left behind");
+        assert!(Instant::now() < deadline, "the thread {name} was left behind");
         thread::yield_now();
     }
 }
@@ -150,7 +150,7 @@ impl Calls<'_> {
     fn source(&mut self, mis: Mis, length: usize) -> *const c_void {
         let bytes = self.world.source.at(0).cast_const();
         match self.byte() % 8 {
-            // What lies behind it is somebody else's: RAM that is missing, even.
+            // What lies behind it is another owner's: RAM that is missing, even.
             // SAFETY: takes any handle.
             0 if length <= 4096 => unsafe { uffd_incoming_temp_page(mis, 0) },
             1 => null(),

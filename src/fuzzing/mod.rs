@@ -16,7 +16,7 @@ mod tests {
     use std::time::Duration;
 
     /// An input takes some milliseconds.
-    const PATIENCE: Duration = Duration::from_secs(60);
+    const TIMEOUT: Duration = Duration::from_secs(60);
 
     /// Feeds a target with its corpus.
     fn run_corpus(name: &str, target: fn(&[u8])) {
@@ -32,7 +32,7 @@ mod tests {
                 target(&bytes);
                 done.send(())
             });
-            let result = is_done.recv_timeout(PATIENCE);
+            let result = is_done.recv_timeout(TIMEOUT);
             result.unwrap_or_else(|error| panic!("{}: {error}", file.display()));
         }
     }

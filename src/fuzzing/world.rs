@@ -47,7 +47,7 @@ pub(super) struct World {
     quits: AtomicUsize,
 }
 
-/// A handle that may go to another thread: nobody looks inside.
+/// A handle that may go to another thread: it is not looked into.
 pub(super) struct Parcel<T>(pub *mut T);
 
 // SAFETY: never dereferenced here.
@@ -139,7 +139,7 @@ impl World {
     }
 }
 
-/// Handles of blocks; one more than there are stands for a block that nobody has heard of.
+/// Handles of blocks; one more than there are stands for a block that is not known.
 pub(super) fn rb_at(number: usize) -> *mut RAMBlock {
     static BLOCKS: [u8; RB + 1] = [0; RB + 1];
     (&raw const BLOCKS[number]).cast_mut().cast()
@@ -232,7 +232,7 @@ impl Client {
     /// Who waits in it goes on.
     pub fn close(&self) {
         let fd = self.fd.swap(-1, SeqCst);
-        // SAFETY: our descriptor, which nobody uses any more.
+        // SAFETY: our descriptor, which is not used any more.
         drop(unsafe { OwnedFd::from_raw_fd(fd) });
     }
 }

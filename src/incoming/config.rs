@@ -18,7 +18,7 @@ pub struct Config {
     /// Track what is discarded while armed (madvise): it is zeros afterwards, at whatever moment. Without, a discard can lose
     /// against the placing of the same page. Each fault then goes through one thread more.
     pub track_discards: bool,
-    /// Poison pages of private anonymous memory that cannot be had (Linux 6.6): who touches one gets SIGBUS, and all else
+    /// Poison unreadable pages of private anonymous memory (Linux 6.6): a thread that touches one gets SIGBUS, and all else
     /// goes on. Without, and elsewhere, everything pauses.
     pub poison: bool,
     /// What [`Incoming::postcopy_setup`](crate::Incoming::postcopy_setup) installs.

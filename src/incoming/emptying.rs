@@ -72,7 +72,7 @@ pub(super) fn empty(
     has_begun.store(true, SeqCst);
     table.blocks().iter().enumerate().try_for_each(|(index, block)| {
         for part in maps.parts(block.host(), block.length()) {
-            // SAFETY: the caller of `add_ram_block` vouched for the mapping, and asks for a load, which replaces its contents.
+            // SAFETY: the mapping is as the contract of `add_ram_block` says, and its caller asks for a load, which replaces its contents.
             unsafe { empty_memory(part.start, part.len()) }.map_err(|error| error.context(block))?;
         }
         block.forget_pages();

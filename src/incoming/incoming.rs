@@ -24,7 +24,7 @@ pub struct Incoming {
     /// The caller's RAM blocks. While armed, the engine's table is a copy of it.
     pub(super) table: RwLock<BlockTable>,
     /// What callers' threads place pages through, while armed. Taken for writing to wait until they are out of it: and they may
-    /// be in a callback that waits for `phase`, so that nobody takes this while holding that.
+    /// be in a callback that waits for `phase`, so that no thread takes this while holding that.
     pub(super) engine: RwLock<Option<Arc<Engine>>>,
     pub(super) shared: Arc<SharedFds>,
     /// The current set-up's account, or the last one's.

@@ -1,4 +1,4 @@
-//! The end of an armed life: whoever cleans up, aborts, pauses, removes and marks at once, all of them return, and nothing is
+//! The end of an armed life: threads clean up, abort, pause, remove and mark at once; all of them return, and nothing is
 //! left.
 
 use std::sync::{Arc, OnceLock, Weak};
@@ -111,7 +111,7 @@ fn cleaning_up_ends_whatever_else_goes_on() {
         join([
             spawn(&incoming, |incoming| incoming.cleanup().unwrap()),
             spawn(&incoming, |incoming| incoming.abort().unwrap()),
-            // There is nobody to resume.
+            // No thread resumes.
             spawn(&incoming, |incoming| drop(incoming.pause())),
             spawn(&incoming, |incoming| drop(incoming.mark_received(BlockId(0), 0, page_size() as u64))),
         ]);
@@ -177,7 +177,7 @@ fn a_pause_ends_the_wait_for_an_urgent_page() {
         let ram = Ram::new(1, 1);
         let incoming = armed(&ram, Some(false));
         join([
-            // Nobody brings the page: closing would turn it into zeros.
+            // No thread brings the page: closing would turn it into zeros.
             spawn(&incoming, |incoming| assert_eq!(incoming.cleanup().unwrap_err().errno(), libc::EBUSY)),
             spawn(&incoming, |incoming| drop(incoming.pause())),
         ]);

@@ -54,7 +54,7 @@ impl Incoming {
         Ok(block.received().get(block.page_at(offset)?))
     }
 
-    /// Marks whole pages received that are in place by other means; who waits for one of them goes on.
+    /// Marks whole pages received that are in place by other means; threads that wait for one of them go on.
     pub fn mark_received(&self, id: BlockId, offset: u64, length: u64) -> Result<()> {
         let table = self.table.read().clone();
         let block = &table.blocks()[table.by_id(id)?];
@@ -65,7 +65,7 @@ impl Incoming {
         armed.map_or(Ok(()), |(engine, index)| engine.mark_received_externally(index, pages))
     }
 
-    /// Pauses: returns once no handler runs and no loader works, or somebody has resumed.
+    /// Pauses: returns once no handler runs and no loader works, or the caller has resumed.
     pub fn pause(&self) -> Result<()> {
         self.owner.refuse_inside("pausing")?;
         // Not from within the engine: a clean-up must be able to end this wait.

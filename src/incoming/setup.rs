@@ -202,7 +202,7 @@ fn open_userfaultfds(config: &Config, callbacks: &Callbacks) -> Result<Box<[User
         let uffd = open_userfaultfd(config, callbacks)?;
         let number = uffd.as_fd().as_raw_fd();
         if uffds.iter().any(|other| other.as_fd().as_raw_fd() == number) {
-            // It has an owner, who will close it.
+            // Another one of ours owns it, and will close it.
             mem::forget(uffd);
             return Err(error!(
                 EINVAL,

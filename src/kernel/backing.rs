@@ -1,5 +1,4 @@
-//! Files behind mappings of the caller's: whether that of a private one holds data, and what the kernel calls a file that is
-//! mapped.
+//! Files behind mappings of the caller's: whether that of a private one holds data, and whether that of a shared one is sealed.
 
 use std::fs;
 use std::ops::Range;
@@ -9,10 +8,8 @@ use std::path::Path;
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, SealFlag, fcntl};
 
-use super::call::{Call, before};
+use super::before::{Call, before};
 use super::file::{FileId, keeping_position, next_data, open_read_only, position, status};
-use super::mapping::FileMapping;
-use super::maps::Maps;
 use crate::error::{self, Error, Result, ensure, error};
 
 /// A mapping of a file that others can have open, too.
@@ -105,27 +102,4 @@ const F_SEAL_FUTURE_WRITE: SealFlag = SealFlag::from_bits_retain(libc::F_SEAL_FU
 fn seals(file: BorrowedFd<'_>) -> SealFlag {
     let seals = before(Call::Fcntl).and_then(|()| fcntl(file, FcntlArg::F_GET_SEALS));
     seals.map_or(SealFlag::empty(), SealFlag::from_bits_retain)
-}
-
-/// A file whose mappings are to be found among others. Some file systems (btrfs, overlayfs on older kernels) give stat() other
-/// numbers than they show in a list of mappings; so the file is mapped here, too.
-#[derive(Debug)]
-pub(crate) struct MappedFile {
-    id: FileId,
-    mapping: Option<FileMapping>,
-}
-
-impl MappedFile {
-    /// Before the list of mappings is read.
-    pub fn new(file: BorrowedFd<'_>) -> Result<Self> {
-        let id = FileId::of(file).map_err(|errno| Error::os(errno, "fstat"))?;
-        // A file system that maps nothing has no mapping to be found.
-        Ok(Self { id, mapping: FileMapping::new(file) })
-    }
-
-    /// Whether a mapping is one of this file.
-    pub fn is(&self, file: FileId, maps: &Maps) -> bool {
-        let shown = self.mapping.as_ref().and_then(|mapping| maps.files(mapping.address(), 1).next());
-        self.id == file || shown.is_some_and(|shown| shown.file == file)
-    }
 }

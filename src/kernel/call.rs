@@ -1,10 +1,5 @@
-//! The system calls of the library, by name. Each goes by [`before`] (or [`before_bytes`]) just before it is made, and
-//! there tests make it fail: see `injection`, which is built with the feature `fault-injection` only. Without it, nothing
-//! of this is left in the program. What gives something back (close, munmap, unlink), and what has no failure that means
-//! anything (an eventfd's counter, the signal mask), does not go by here.
-
-#[cfg(feature = "fault-injection")]
-pub(super) use super::injection::{before, before_bytes};
+//! The system calls of the library, by name. Calls that give something back (close, munmap, unlink), and those whose failure means
+//! nothing (an eventfd's counter, the signal mask), are not among them.
 
 macro_rules! calls {
     ($($name:ident($words:literal): $($errno:ident)*;)+) => {
@@ -89,19 +84,4 @@ calls! {
     GetScheduler("sched_getscheduler"): ESRCH EPERM;
     SetAffinity("sched_setaffinity"): EINVAL ESRCH EPERM;
     Spawn("pthread_create"): EAGAIN ENOMEM EPERM;
-}
-
-/// This call is about to be made: fails where it is to fail.
-#[cfg(not(feature = "fault-injection"))]
-#[inline(always)]
-pub(super) fn before(_: Call) -> nix::Result<()> {
-    Ok(())
-}
-
-/// This call is about to be made for `length` bytes: for how many it is to be made. Where it is to do less than it could,
-/// that is `less`.
-#[cfg(not(feature = "fault-injection"))]
-#[inline(always)]
-pub(super) fn before_bytes(_: Call, length: usize, _less: usize) -> nix::Result<usize> {
-    Ok(length)
 }

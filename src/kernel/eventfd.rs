@@ -4,7 +4,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 
 use nix::sys::eventfd::{EfdFlags, EventFd as Inner};
 
-use super::call::{Call, before};
+use super::before::{Call, before};
 use crate::error::{Error, Result};
 
 /// A counter that makes its descriptor readable; closed when dropped.

@@ -12,7 +12,8 @@ use nix::sys::stat::{FileStat, Mode, SFlag, fstat};
 use nix::sys::statfs::{FsType, fstatfs};
 use nix::unistd::{Whence, fdatasync, lseek};
 
-use super::call::{Call, before, before_bytes};
+use super::before::{Call, before, before_bytes};
+use super::page_size::page_size;
 use super::uapi::{SYS_CACHESTAT, cachestat, cachestat_range};
 use crate::error::{self, Error, Result, error};
 
@@ -168,7 +169,7 @@ pub(crate) fn read_cached(file: BorrowedFd<'_>, offset: u64, to: &mut [u8]) -> u
 /// kernels to those who neither own the file nor may write to it). Starts no reading.
 pub(crate) fn is_cached(file: BorrowedFd<'_>, offset: u64, length: usize) -> bool {
     let pages = cached_pages(file, offset, length);
-    pages.is_ok_and(|pages| pages * super::page_size() as u64 >= length as u64)
+    pages.is_ok_and(|pages| pages * page_size() as u64 >= length as u64)
 }
 
 /// Whether the kernel does not tell this process what is in the page cache of a file, though it does tell others.

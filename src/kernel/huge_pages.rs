@@ -4,7 +4,7 @@ use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader};
 use std::ops::Range;
 
-use super::call::{Call, before};
+use super::before::{Call, before};
 use super::mapping::HUGE_PAGE;
 
 /// Not of "self": that is the main thread's, and empty once that thread has ended.

@@ -30,13 +30,13 @@ pub enum Failure {
 
 /// What has happened since [`start`].
 #[derive(Clone, Copy, Debug)]
-pub struct Tally {
+pub struct Counters {
     calls: [usize; Call::ALL.len()],
     /// How many calls failed because of the plan.
     pub injected: usize,
 }
 
-impl Tally {
+impl Counters {
     const NOTHING: Self = Self { calls: [0; Call::ALL.len()], injected: 0 };
 
     /// How many calls of a kind came by.
@@ -45,11 +45,11 @@ impl Tally {
     }
 }
 
-static STATE: Mutex<(Option<Plan>, Tally)> = Mutex::new((None, Tally::NOTHING));
+static STATE: Mutex<(Option<Plan>, Counters)> = Mutex::new((None, Counters::NOTHING));
 
 /// Counts from now on, and carries out a plan.
 pub fn start(plan: Option<Plan>) {
-    *STATE.lock() = (plan, Tally::NOTHING);
+    *STATE.lock() = (plan, Counters::NOTHING);
 }
 
 /// Ends the plan: no call fails any more. Counting goes on.
@@ -58,7 +58,7 @@ pub fn mend() {
 }
 
 /// What has happened up to now.
-pub fn tally() -> Tally {
+pub fn counters() -> Counters {
     STATE.lock().1
 }
 
@@ -67,17 +67,17 @@ pub(super) fn before(call: Call) -> nix::Result<()> {
 }
 
 pub(super) fn before_bytes(call: Call, length: usize, less: usize) -> nix::Result<usize> {
-    let (plan, tally) = &mut *STATE.lock();
-    tally.calls[call as usize] += 1;
-    let number = tally.calls(call);
+    let (plan, counters) = &mut *STATE.lock();
+    counters.calls[call as usize] += 1;
+    let number = counters.calls(call);
     let hit = |plan: &&mut Plan| plan.call == call && (number == plan.number || plan.lasting && number > plan.number);
     match plan.as_mut().filter(hit).map(|plan| plan.failure) {
         Some(Failure::Errno(errno)) => {
-            tally.injected += 1;
+            counters.injected += 1;
             Err(errno)
         }
         Some(Failure::Short) if less < length => {
-            tally.injected += 1;
+            counters.injected += 1;
             Ok(less)
         }
         Some(Failure::Short) | None => Ok(length),

@@ -2,7 +2,7 @@
 
 use std::{fs, io};
 
-use super::call::{Call, before};
+use super::before::{Call, before};
 
 /// How many mappings a process may have (the sysctl vm.max_map_count); none where that cannot be told.
 pub(crate) fn most_mappings() -> Option<usize> {

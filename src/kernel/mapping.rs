@@ -8,7 +8,8 @@ use std::ptr::{NonNull, with_exposed_provenance_mut};
 use nix::errno::Errno;
 use nix::sys::mman::{MapFlags, MmapAdvise, ProtFlags, madvise, mmap, mmap_anonymous, munmap};
 
-use super::call::{Call, before};
+use super::before::{Call, before};
+use super::page_size::page_size;
 use crate::error::{Error, Result, error};
 
 /// Private anonymous memory of our own, zero at first; unmapped when dropped.
@@ -80,7 +81,7 @@ impl Mapping {
 
 impl Drop for Mapping {
     fn drop(&mut self) {
-        // SAFETY: this has been mapped when it was made, and nobody keeps a pointer beyond its life.
+        // SAFETY: this has been mapped when it was made, and no pointer to it is kept beyond its life.
         let result = unsafe { munmap(self.start, self.length.get()) };
         debug_assert_eq!(result, Ok(()));
     }
@@ -98,7 +99,7 @@ unsafe impl Sync for FileMapping {}
 impl FileMapping {
     /// None where the file cannot be mapped.
     pub fn new(file: BorrowedFd<'_>) -> Option<Self> {
-        let page = NonZeroUsize::new(super::page_size())?;
+        let page = NonZeroUsize::new(page_size())?;
         // SAFETY: a new mapping at an address of the kernel's choosing touches no memory that is in use.
         let map = |()| unsafe { mmap(None, page, ProtFlags::PROT_NONE, MapFlags::MAP_SHARED, file, 0) };
         before(Call::MmapFile).and_then(map).ok().map(Self)
@@ -111,8 +112,8 @@ impl FileMapping {
 
 impl Drop for FileMapping {
     fn drop(&mut self) {
-        // SAFETY: this has been mapped when it was made, and nobody keeps a pointer beyond its life.
-        let result = unsafe { munmap(self.0, super::page_size()) };
+        // SAFETY: this has been mapped when it was made, and no pointer to it is kept beyond its life.
+        let result = unsafe { munmap(self.0, page_size()) };
         debug_assert_eq!(result, Ok(()));
     }
 }
@@ -174,7 +175,7 @@ pub(crate) fn is_locked(start: usize, length: usize) -> Result<bool> {
     if !is_refused(with_exposed_provenance_mut(start), length) {
         return Ok(false);
     }
-    let page = Mapping::new(super::page_size(), "a test of MADV_COLD")?;
+    let page = Mapping::new(page_size(), "a test of MADV_COLD")?;
     // It may have been born locked (mlockall).
     let _ = before(Call::Munlock).and_then(|()| {
         // SAFETY: a mapping of our own.

@@ -8,7 +8,7 @@ use std::{io, mem};
 use nix::sys::stat::makedev;
 
 use super::backing::Backing;
-use super::call::{Call, before};
+use super::before::{Call, before};
 use super::file::FileId;
 use crate::error::{Error, Result, ensure, error};
 

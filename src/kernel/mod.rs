@@ -2,6 +2,7 @@
 //! block is.
 
 mod backing;
+mod before;
 mod call;
 mod eventfd;
 pub(crate) mod file;
@@ -9,9 +10,11 @@ mod huge_pages;
 #[cfg(feature = "fault-injection")]
 pub mod injection;
 mod limits;
+mod mapped_file;
 mod mapping;
 mod maps;
 mod numa;
+mod page_size;
 mod poll;
 mod probe;
 mod replacement;
@@ -19,13 +22,14 @@ mod thread;
 mod uapi;
 mod userfaultfd;
 
-pub(crate) use backing::MappedFile;
 pub(crate) use eventfd::EventFd;
 pub(crate) use huge_pages::want_huge_pages;
 pub(crate) use limits::most_mappings;
+pub(crate) use mapped_file::MappedFile;
 pub(crate) use mapping::{HUGE_PAGE, Mapping, empty_memory, is_locked, is_mapped, is_present};
 pub(crate) use maps::Maps;
 pub(crate) use numa::Numa;
+pub use page_size::page_size;
 pub(crate) use poll::{Poll, Readiness};
 pub use probe::{Host, probe};
 pub(crate) use replacement::Replacement;
@@ -35,10 +39,3 @@ pub(crate) use thread::{CpuSet, Uncancelable, affinity, set_own_affinity, shares
 pub(crate) use thread::spawn;
 pub use userfaultfd::SharedMessage;
 pub(crate) use userfaultfd::{Abilities, BATCH, Message, Opening, Placed, Userfaultfd, set_nonblocking, wake};
-
-/// The host's page size in bytes.
-pub fn page_size() -> usize {
-    // SAFETY: sysconf only reads; _SC_PAGESIZE is always known, and positive.
-    let size = unsafe { libc::sysconf(libc::_SC_PAGESIZE) };
-    usize::try_from(size).expect("a page size is positive")
-}

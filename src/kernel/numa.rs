@@ -6,7 +6,7 @@ use std::{fs, ptr};
 
 use nix::errno::Errno;
 
-use super::call::{Call, before};
+use super::before::{Call, before};
 use super::uapi::MPOL_F_ADDR;
 
 /// The nodes that have memory, or may get some.

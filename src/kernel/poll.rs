@@ -4,7 +4,7 @@ use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
 
 use nix::errno::Errno;
 
-use super::call::{Call, before};
+use super::before::{Call, before};
 use crate::error::{Error, Result};
 
 /// Descriptors to wait for, by their number in the order in which they were added.
@@ -28,7 +28,7 @@ impl Poll {
         self.add_raw(fd.as_raw_fd());
     }
 
-    /// The same for a descriptor that somebody else owns and may close at any time.
+    /// The same for a descriptor that another owner may close at any time.
     pub fn add_raw(&mut self, fd: RawFd) {
         self.fds.push(libc::pollfd { fd, events: libc::POLLIN, revents: 0 });
     }

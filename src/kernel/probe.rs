@@ -21,7 +21,7 @@ pub fn probe() -> Host {
     let device = Userfaultfd::open_device(Opening::Full);
     let syscall = Userfaultfd::open_syscall(Opening::Full);
     let user_mode = Userfaultfd::open_syscall(Opening::UserModeOnly);
-    // A descriptor is shaken hands with once: these are thrown away.
+    // UFFDIO_API is called once on a descriptor: these are thrown away.
     let features = [&device, &syscall, &user_mode].into_iter().flatten().find_map(|uffd| uffd.features().ok());
     Host {
         device: device.map(drop),

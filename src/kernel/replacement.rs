@@ -13,7 +13,7 @@ use nix::fcntl::{AT_FDCWD, AtFlags, OFlag, open, openat, readlink, renameat};
 use nix::sys::stat::{FileStat, Mode, SFlag, fstatat};
 use nix::unistd::{UnlinkatFlags, unlinkat};
 
-use super::call::{Call, before};
+use super::before::{Call, before};
 use super::file::{FileId, kind_name, kind_of};
 use crate::error::{Error, Result, ensure, quoted};
 

@@ -14,7 +14,7 @@ use nix::sched::{sched_getaffinity, sched_setaffinity};
 use nix::sys::signal::{SigSet, SigmaskHow, Signal, pthread_sigmask};
 use nix::unistd::{Pid, getpid};
 
-use super::call::{Call, before};
+use super::before::{Call, before};
 use crate::error::{Error, Result};
 
 pub(crate) use nix::sched::CpuSet;

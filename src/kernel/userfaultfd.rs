@@ -10,8 +10,9 @@ use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, FdFlag, OFlag, fcntl};
 use userfaultfd_sys as sys;
 
-use super::call::{Call, before, before_bytes};
-use super::{page_size, uapi};
+use super::before::{Call, before, before_bytes};
+use super::page_size::page_size;
+use super::uapi;
 use crate::error::{self, Error, Result, error};
 
 /// The features that the UFFDIO_API handshake asks for: all of Linux 4.14.
@@ -137,7 +138,7 @@ impl Userfaultfd {
         Ok(Self(fd))
     }
 
-    /// The handshake, once a descriptor. With `removals`, whoever discards registered memory waits until that has been read.
+    /// The handshake, once a descriptor. With `removals`, a thread that discards registered memory waits until that has been read.
     pub fn handshake(&self, removals: bool) -> Result<()> {
         let features = FEATURES | if removals { sys::UFFD_FEATURE_EVENT_REMOVE } else { 0 };
         self.api(features).map(drop).map_err(|errno| match errno {
@@ -179,7 +180,7 @@ impl Userfaultfd {
         })
     }
 
-    /// Unregisters a range, and wakes who waits in it: what is missing now reads as zeros.
+    /// Unregisters a range, and wakes the threads that wait in it: what is missing now reads as zeros.
     pub fn unregister(&self, start: usize, length: usize) -> Result<(), error::Errno> {
         let mut range = sys::uffdio_range { start: start as u64, len: length as u64 };
         before(Call::Unregister)?;
@@ -189,12 +190,12 @@ impl Userfaultfd {
         self.wake(start, length)
     }
 
-    /// Wakes who waits in a range.
+    /// Wakes the threads that wait in a range.
     pub fn wake(&self, start: usize, length: usize) -> Result<(), error::Errno> {
         wake(self.as_fd(), start as u64, length as u64)
     }
 
-    /// Fills missing pages from `from`, and wakes who waits for them. The kernel reads the source, so a bad pointer is
+    /// Fills missing pages from `from`, and wakes the threads that wait for them. The kernel reads the source, so a bad pointer is
     /// EFAULT; and it writes only into pages that are missing in registered memory.
     pub fn copy(&self, to: usize, from: *const u8, length: usize) -> Placed {
         place(Call::Copy, length, |length| {
@@ -206,7 +207,7 @@ impl Userfaultfd {
         })
     }
 
-    /// Fills missing pages with zeros, and wakes who waits for them.
+    /// Fills missing pages with zeros, and wakes the threads that wait for them.
     pub fn zeropage(&self, to: usize, length: usize) -> Placed {
         place(Call::ZeroPage, length, |length| {
             let range = sys::uffdio_range { start: to as u64, len: length };
@@ -230,7 +231,7 @@ impl Userfaultfd {
         })
     }
 
-    /// Maps shared pages that the file behind the memory holds, and wakes who waits for them (Linux 5.13). EFAULT where it holds
+    /// Maps shared pages that the file behind the memory holds, and wakes the threads that wait for them (Linux 5.13). EFAULT where it holds
     /// none.
     pub fn map_in(&self, at: usize, length: usize) -> Placed {
         place(Call::Continue, length, |length| {
@@ -242,7 +243,7 @@ impl Userfaultfd {
         })
     }
 
-    /// Makes missing pages ones at which every access is SIGBUS, and wakes who waits for them. Filling them heals them.
+    /// Makes missing pages ones at which every access is SIGBUS, and wakes the threads that wait for them. Filling them heals them.
     pub fn poison(&self, at: usize, length: usize) -> Placed {
         place(Call::Poison, length, |length| {
             let range = sys::uffdio_range { start: at as u64, len: length };
@@ -253,7 +254,7 @@ impl Userfaultfd {
         })
     }
 
-    /// Reads the faults that wait, at most as many as there is room, and adds to `removed` what somebody is about to discard,
+    /// Reads the faults that wait, at most as many as there is room, and adds to `removed` what a thread is about to discard,
     /// if the handshake asked for that; how many faults.
     pub fn read(&self, messages: &mut [Message; BATCH], removed: &mut Vec<Range<usize>>) -> Result<usize> {
         let mut raw = [const { MaybeUninit::<sys::uffd_msg>::uninit() }; BATCH];
@@ -305,7 +306,7 @@ impl AsFd for Userfaultfd {
     }
 }
 
-/// Wakes who waits in a range of the process whose userfaultfd it is.
+/// Wakes the threads that wait in a range of the process whose userfaultfd it is.
 pub(crate) fn wake(uffd: BorrowedFd<'_>, start: u64, length: u64) -> Result<(), error::Errno> {
     let mut range = sys::uffdio_range { start, len: length };
     before(Call::Wake)?;

@@ -16,7 +16,7 @@ use crate::source::{PageSource, Snapshot};
 
 const PAGE: usize = 4096;
 
-/// The bytes behind the first one are a working set. If the first one is odd, it is one of the snapshot at hand, and its
+/// The bytes behind the first one are a working set. If the first one is odd, it is one of this snapshot, and its
 /// checksum is right: no fuzzer finds that by itself.
 pub fn working_set(bytes: &[u8]) {
     static SNAPSHOT: LazyLock<(File, Snapshot, u64)> = LazyLock::new(|| {

@@ -122,7 +122,7 @@ fn a_fault_in_flight_is_woken_by_the_loader() {
             })
         };
         [faulter, loader].into_iter().for_each(|thread| thread.join().unwrap());
-        assert!(is_placed.load(SeqCst) && !waits.load(SeqCst), "a thread waits, and nobody wakes it");
+        assert!(is_placed.load(SeqCst) && !waits.load(SeqCst), "a thread waits, and is not woken");
     });
 }
 

@@ -35,12 +35,12 @@ pub(crate) struct RamBlock {
     host: usize,
     length: usize,
     page_shift: u32,
-    /// Pages that have been placed, or that the caller vouches for.
+    /// Pages that have been placed, or that the caller has marked received.
     received: AtomicBitmap,
     received_pages: AtomicUsize,
     /// Pages that the handler was asked for and that have not been placed yet.
     requested: AtomicBitmap,
-    /// Pages that could not be had, and are SIGBUS to whoever touches them. None of them is received.
+    /// Unreadable pages: a thread that touches one gets SIGBUS. None of them is received.
     poisoned: Poisoned,
     /// The caller has taken the block back.
     removed: AtomicBool,

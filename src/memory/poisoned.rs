@@ -1,4 +1,4 @@
-//! The poisoned pages of a block: they could not be had from their source, and whoever touches one gets SIGBUS.
+//! The poisoned pages of a block: their source could not be read, and a thread that touches one gets SIGBUS.
 
 use std::ops::Range;
 
@@ -15,7 +15,7 @@ pub(crate) struct Poisoned {
     pages: Mutex<Pages>,
 }
 
-/// The pages, held. Whoever poisons one holds them from before that is done until it is noted; so whoever fills one and then
+/// The pages, held. A thread that poisons one holds them from before that is done until it is noted; so one that fills it and then
 /// takes it out finds it.
 pub(crate) struct PoisonedPages<'a>(MutexGuard<'a, Pages>);
 

@@ -26,7 +26,7 @@ impl TempPages {
         (channel < self.channels).then(|| self.mapping.as_ptr().wrapping_add(channel * self.page_size))
     }
 
-    /// Zeros; nobody writes there.
+    /// Zeros; they are never written to.
     pub fn zeros(&self) -> *const u8 {
         self.mapping.as_ptr().wrapping_add(self.channels * self.page_size)
     }

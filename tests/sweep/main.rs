@@ -23,7 +23,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
 use std::time::Instant;
 
-use uffd_incoming::injection::{self, Call, Tally};
+use uffd_incoming::injection::{self, Call, Counters};
 
 use self::left_behind::Resources;
 use self::plan::Plan;
@@ -85,7 +85,7 @@ impl Sweep {
         // What is only ever allocated once is allocated in the first run.
         self.run(scenario, snapshots, None);
         self.run(scenario, snapshots, None);
-        let counted = injection::tally();
+        let counted = injection::counters();
         for call in Call::ALL.iter().copied().filter(|call| counted.calls(*call) > 0) {
             Plan::all(call, counted.calls(call)).for_each(|plan| self.run(scenario, snapshots, Some(plan)));
         }
@@ -98,7 +98,7 @@ impl Sweep {
         injection::start(plan.map(Plan::injected));
         let run = Run::new(plan, snapshots);
         let played = catch_unwind(AssertUnwindSafe(|| (scenario.play)(&run)));
-        let tally: Tally = injection::tally();
+        let counters: Counters = injection::counters();
         injection::mend();
         let played = played.and_then(|()| catch_unwind(|| before.check("the scenario")));
         watchdog::watch(None);
@@ -108,7 +108,7 @@ impl Sweep {
         }
         match plan {
             None => self.scenarios += 1,
-            Some(plan) if tally.injected > 0 => {
+            Some(plan) if counters.injected > 0 => {
                 self.injected += 1;
                 self.outcomes.add(&run.outcomes.into_inner());
                 if !self.calls.contains(&plan.injected().call) {

@@ -138,7 +138,7 @@ impl<'a> Rig<'a> {
     /// What has paused does not ask again and again.
     fn check_rest(&self) {
         self.incoming.pause().unwrap();
-        let calls = || injection::Call::ALL.iter().map(|call| injection::tally().calls(*call)).sum::<usize>();
+        let calls = || injection::Call::ALL.iter().map(|call| injection::counters().calls(*call)).sum::<usize>();
         let before = calls();
         thread::sleep(Duration::from_millis(2));
         let made = calls() - before;

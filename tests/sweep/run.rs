@@ -102,7 +102,7 @@ impl<'a> Run<'a> {
     #[track_caller]
     pub fn check(&self, error: &Error, what: &str) {
         let plan = self.plan.unwrap_or_else(|| panic!("{what} failed without a failure: {error}"));
-        assert!(injection::tally().injected > 0, "{what} failed before the failure: {error}");
+        assert!(injection::counters().injected > 0, "{what} failed before the failure: {error}");
         let Failure::Errno(errno) = plan.failure else { panic!("{what} failed, and nothing did: {error}") };
         let translated = match (plan.call, errno) {
             // What was to be poisoned could not be had, and that is the reason.

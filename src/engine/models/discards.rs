@@ -1,4 +1,4 @@
-//! Discards: whenever somebody discards a page, it never holds what the source has for it afterwards, and a client that waits for
+//! Discards: whenever a thread discards a page, it never holds what the source has for it afterwards, and a client that waits for
 //! it is told.
 
 use nix::sys::mman::{MmapAdvise, madvise};
@@ -8,7 +8,7 @@ use crate::engine::placing::Filling;
 use crate::kernel::is_present;
 use crate::sync::{check, thread};
 
-/// Somebody discards a page: the kernel says so, and goes on once that has been read.
+/// A thread discards a page: the kernel says so, and goes on once that has been read.
 fn discard(engine: &Engine, page: usize) {
     let block = engine.block(0);
     let range = [block.address_of(page)..block.address_of(page + 1)];
@@ -20,7 +20,7 @@ fn discard(engine: &Engine, page: usize) {
 
 fn byte_of(engine: &Engine, page: usize) -> Option<u8> {
     let address = engine.block(0).address_of(page);
-    // SAFETY: the page is present, so that nobody has to bring it.
+    // SAFETY: the page is present, so that reading it does not wait.
     is_present(address).then(|| unsafe { std::ptr::with_exposed_provenance::<u8>(address).read_volatile() })
 }
 

@@ -1,4 +1,4 @@
-//! The gate: no wake-up is lost, nobody is inside when all are said to be out, a resume that came in time is not forgotten.
+//! The gate: no wake-up is lost, no worker is inside when all are said to be out, a resume that came in time is not forgotten.
 
 use std::sync::Arc;
 
@@ -22,11 +22,11 @@ fn nobody_is_inside_after_a_pause_until_the_resume() {
     check(|| {
         let gate = Gate::new();
         let inside = Arc::new(AtomicUsize::new(0));
-        let worker = |worker: usize| {
+        let worker = |block| {
             let (mut seat, inside) = (gate.add_worker(), inside.clone());
             Box::new(move || {
                 for _ in 0..2 {
-                    let pass = seat.enter(worker).unwrap();
+                    let pass = seat.enter(block).unwrap();
                     inside.fetch_add(1, SeqCst);
                     inside.fetch_sub(1, SeqCst);
                     drop(pass);

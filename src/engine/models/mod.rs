@@ -40,7 +40,7 @@ impl Hooks for Told {
     fn log(&self, _level: LogLevel, _message: &str) {}
 }
 
-/// RAM of so many blocks with so many pages. It is registered, and nobody touches it: models say which pages were.
+/// RAM of so many blocks with so many pages. It is registered, and never touched: models say which pages were.
 pub(crate) struct Ram {
     _memory: Mapping,
     pub table: BlockTable,

@@ -14,7 +14,7 @@ fn serve(engine: &Engine, index: usize, page: usize, with: impl FnMut(&Engine, &
     serve_page(engine, &mut engine.account().gate().add_worker(), &mut Serves(with), &fault).unwrap();
 }
 
-/// Nobody waits any more, and the account is right.
+/// No thread waits any more, and the account is right.
 fn assert_settled(engine: &Engine, faults: u64) {
     for block in engine.account().table().blocks() {
         assert_eq!(block.requested().find(0..block.pages(), true), None, "a received page stays requested");
@@ -112,7 +112,7 @@ fn the_last_page_of_all_blocks_completes_a_load_once() {
     });
 }
 
-/// A page is poisoned, and so nothing is left to be had; or it comes after all, and then the load is complete.
+/// A page is poisoned, and so nothing is left to load; or it comes after all, and then the load is complete.
 #[test]
 fn poisoned_pages_end_a_load_and_healed_ones_complete_it() {
     check(|| {
@@ -123,7 +123,7 @@ fn poisoned_pages_end_a_load_and_healed_ones_complete_it() {
             thread::spawn(move || {
                 let block = engine.block(0);
                 let mut poisoned = block.poisoned().to_add(block.pages()).unwrap();
-                // Whoever heals it marks it received after the kernel has let it, and so after this if not before.
+                // The thread that heals it marks it received after its ioctl, and so after this if not before.
                 if !block.received().get(0) {
                     poisoned.add(0);
                 }
@@ -140,7 +140,7 @@ fn poisoned_pages_end_a_load_and_healed_ones_complete_it() {
             thread::spawn(move || engine.account().receive(0, 1..2))
         };
         [poisoner, healer, placer].into_iter().for_each(|thread| thread.join().unwrap());
-        assert!(engine.account().gate().is_complete(), "all is in place, and nobody said so");
+        assert!(engine.account().gate().is_complete(), "all is in place, and no event says so");
         assert_eq!(told.completions.load(Relaxed), 1);
         assert_eq!(engine.block(0).poisoned().pages().count(), 0);
     });
@@ -190,10 +190,10 @@ fn no_handler_sees_a_block_that_was_removed() {
         gone.store(true, SeqCst);
         engine.unregister_removed(1);
         faulters.into_iter().for_each(|faulter| faulter.join().unwrap());
-        assert_eq!(engine.account().outstanding(), 0, "nobody waits in a block that is gone");
+        assert_eq!(engine.account().outstanding(), 0, "no thread waits in a block that is gone");
         let ended = waits_that_ended(&engine);
         (0..2).for_each(|page| engine.account().waits().finish(engine.block(1).address_of(page)));
-        assert_eq!(waits_that_ended(&engine), ended, "somebody is still waiting");
+        assert_eq!(waits_that_ended(&engine), ended, "a thread is still waiting");
     });
 }
 
