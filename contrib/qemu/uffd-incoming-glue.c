@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * QEMU on uffd-incoming: adapts QEMU's own types and functions to the library, which serves the page faults of a postcopy
- * or of a fast snapshot load. Belongs into QEMU's migration/ directory; `apply` brings it there.
+ * or of a fast snapshot load. It belongs in QEMU's migration/ directory, where `apply` copies it.
  */
 #include "qemu/osdep.h"
 #include "qapi/error.h"
@@ -32,14 +32,14 @@
 #include "trace.h"
 #include "uffd-incoming-glue.h"
 
-/* The library declares what postcopy-ram.h declares, too. */
+/* The library's header repeats declarations of postcopy-ram.h. */
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wredundant-decls"
 #define UFFD_INCOMING_HAVE_RAM_ADDR_T
 #include <uffd-incoming.h>
 #pragma GCC diagnostic pop
 
-/* A shared descriptor is passed on as it is. */
+/* A PostCopyFD is passed to the library as a UffdSharedFd, without conversion. */
 QEMU_BUILD_BUG_ON(sizeof(struct PostCopyFD) != sizeof(UffdSharedFd));
 QEMU_BUILD_BUG_ON(offsetof(struct PostCopyFD, fd) != offsetof(UffdSharedFd, fd));
 QEMU_BUILD_BUG_ON(offsetof(struct PostCopyFD, data) != offsetof(UffdSharedFd, data));
@@ -48,32 +48,33 @@ QEMU_BUILD_BUG_ON(offsetof(struct PostCopyFD, waker) != offsetof(UffdSharedFd, w
 QEMU_BUILD_BUG_ON(offsetof(struct PostCopyFD, idstr) != offsetof(UffdSharedFd, idstr));
 
 /*
- * How device state and RAM come together: once all device state is loaded the guest will run, and a page that cannot be
- * read pauses the load; before that it fails the migration. Whichever comes first decides, once.
+ * What an unreadable page does: it fails the migration until all device state is loaded, and pauses the load after
+ * that. Either the unreadable page or the end of the device state decides this, whichever comes first.
  */
 enum { UNDECIDED = 0, GUEST_WILL_RUN = 1 /* negative: RAM failed, with this errno value */ };
 
 /*
- * A fast snapshot load. Main thread, unless said otherwise: the main thread may be waiting for a page that cannot be read,
- * and still the pause has to be seen, and what the monitor's own thread runs (migrate-recover, query-migrate) has to work.
+ * The state of a fast snapshot load. The main thread uses it, unless a comment says otherwise. Fields for any thread
+ * are those that are needed while the main thread waits for an unreadable page: to report the pause, and for commands
+ * that the monitor's thread runs (migrate-recover, query-migrate).
  */
 static struct {
     uint64_t stream_offset;
     Error *blocker; /* why nothing can be saved */
-    bool loading;   /* from the start of the load to its end; changes while nothing else is going on */
-    bool advised;   /* vhost-user back ends were told of the load, and await its end */
-    bool unserved;  /* the descriptor of one of them was refused */
+    bool loading;   /* from the start of the load to its end; changes only while the library runs no thread */
+    bool advised;   /* vhost-user back ends have been told about the load, and have to be told about its end */
+    bool unserved;  /* the library refused the descriptor of a back end */
     int decision;   /* any thread, atomic */
     bool active;    /* any thread, atomic: postcopy-active or postcopy-paused */
-    bool paused;    /* any thread, atomic: a page could not be read */
+    bool paused;    /* any thread, atomic: a page is unreadable */
     bool started;   /* the guest runs */
     bool complete;  /* every page is in place */
-    bool quit;      /* any thread, atomic: QEMU was told to end */
+    bool quit;      /* any thread, atomic: QEMU has been told to quit */
     bool watched;   /* any thread, atomic: quit_watch() runs */
-    int64_t began_ms, ended_ms; /* on the host's clock; 0: not yet */
+    int64_t began_ms, ended_ms; /* QEMU_CLOCK_REALTIME; 0: not yet */
 } load;
 
-/* The preempt thread has its channel, and holds the lock for it, which it gives back when it pauses. */
+/* Set once the preempt thread has its channel and holds the channel's lock, which it releases when it pauses. */
 static QemuEvent preempt_reads;
 
 static void report(const char *what)
@@ -83,7 +84,7 @@ static void report(const char *what)
 
 /* ------------------------------------------------------------ callbacks */
 
-/* The RAM blocks as they are now, and what of them precopy has brought. */
+/* Adds a RAM block, and marks the pages received that precopy has brought. */
 static int add_block(RAMBlock *rb, void *opaque)
 {
     MigrationIncomingState *mis = opaque;
@@ -118,7 +119,7 @@ static int ram_blocks(MigrationIncomingState *mis)
     return foreach_not_ignored_block(add_block, mis);
 }
 
-/* QEMU receives into the library's temporary pages. */
+/* Makes QEMU receive pages into the library's temporary pages. */
 static int setup_done(MigrationIncomingState *mis)
 {
     if (load.loading) {
@@ -138,10 +139,10 @@ static int setup_done(MigrationIncomingState *mis)
     return 0;
 }
 
-/* A page that a thread waits for: asks the source for it. */
+/* The page handler: requests the page from the source. */
 static int request_page(MigrationIncomingState *mis, RAMBlock *rb, ram_addr_t offset, void *fault_address)
 {
-    /* What a RamDiscardManager has discarded is never migrated. */
+    /* The source never migrates pages that a RamDiscardManager has discarded. */
     if (ramblock_page_is_discarded(rb, offset)) {
         return postcopy_place_page_zero(mis, qemu_ram_get_host_addr(rb) + offset, rb);
     }
@@ -153,7 +154,7 @@ static void preempt_run(MigrationIncomingState *mis)
     postcopy_preempt_thread(mis);
 }
 
-/* Wherever postcopy_preempt_thread() waits: for data, for its channel, for a recovery. */
+/* Wakes postcopy_preempt_thread() from each of its waits: for data, for its channel, for a recovery. */
 static void preempt_quit(MigrationIncomingState *mis)
 {
     mis->preempt_thread_status = PREEMPT_THREAD_QUIT;
@@ -167,7 +168,7 @@ static void preempt_quit(MigrationIncomingState *mis)
 int uffd_glue_load_urgent(QEMUFile *file, int channel)
 {
     qemu_event_set(&preempt_reads);
-    /* No channel: it was told to quit before there was one. */
+    /* There is no channel if the thread was told to quit before the channel existed. */
     return file ? ram_load_postcopy(file, channel) : -EIO;
 }
 
@@ -214,14 +215,16 @@ static void log_message(MigrationIncomingState *mis, int level, const char *mess
 
 static void on_event(MigrationIncomingState *mis, int what, int error);
 
-/* RAM is unplugged, or the ROM of a device that is removed: it is not unmapped yet, and nothing uses it any more. */
+/*
+ * Called when RAM is unplugged, or when a device with a ROM is removed. The memory is still mapped, but no longer used.
+ */
 static void ram_block_removed(RAMBlockNotifier *notifier, void *host, size_t size, size_t max_size)
 {
     ram_addr_t offset;
     RAMBlock *rb = qemu_ram_block_from_host(host, false, &offset);
     int ret = rb ? uffd_incoming_drop_ram_block(migration_incoming_get_current(), rb) : 0;
 
-    /* Most blocks are removed when nothing is armed: the library does not know them. */
+    /* The library knows no blocks while it is not armed, and most blocks are removed then. */
     if (ret && ret != -ENOENT) {
         report(qemu_ram_get_idstr(rb));
     }
@@ -240,7 +243,7 @@ static Notifier shutdown_notifier = {
     .notify = shut_down,
 };
 
-/* ------------------------------------------------------------ set-up and clean-up */
+/* ------------------------------------------------------------ setup and cleanup */
 
 void uffd_glue_attach(MigrationIncomingState *mis)
 {
@@ -289,13 +292,13 @@ static int allow_huge_pages(RAMBlock *rb, void *opaque)
     return 0;
 }
 
-/* Devices withdraw their descriptors, which works while they are served. */
+/* Makes devices remove their shared descriptors. This works while the descriptors are served. */
 static void end_shared(void)
 {
     Error *err = NULL;
 
     if (postcopy_notify(POSTCOPY_NOTIFY_INBOUND_END, &err)) {
-        /* A back end that has died, say: RAM is as it should be all the same. */
+        /* The back end may have died, for example. The RAM is right nevertheless. */
         error_report_err(err);
     }
 }
@@ -307,7 +310,7 @@ static bool is_armed(MigrationIncomingState *mis)
     return !uffd_incoming_get_stats(mis, &stats) && stats.fault_threads;
 }
 
-/* The library's part of a clean-up, and QEMU's own that goes with it. */
+/* Cleans up in the library and in QEMU. */
 int postcopy_ram_incoming_cleanup(MigrationIncomingState *mis)
 {
     UffdIncomingStats stats = { .size = sizeof(stats) };
@@ -316,8 +319,8 @@ int postcopy_ram_incoming_cleanup(MigrationIncomingState *mis)
 
     if (mis->preempt_thread_status == PREEMPT_THREAD_CREATED) {
         /*
-         * Before the last urgent pages arrive: an error behind them must not make the thread wait for a recovery. A thread
-         * that is late reads them all the same.
+         * This must be set before the last urgent pages arrive: an error after them must not make the thread wait for a
+         * recovery. A thread that starts to read late still reads those pages.
          */
         mis->preempt_thread_status = PREEMPT_THREAD_QUIT;
     }
@@ -325,12 +328,12 @@ int postcopy_ram_incoming_cleanup(MigrationIncomingState *mis)
         load.advised = false;
         end_shared();
     }
-    /* After a failure the guest does not run, and never will: what is missing does not matter. */
+    /* After a failure the guest never runs, so it does not matter which pages are missing. */
     ret = mis->state == MIGRATION_STATUS_FAILED ? uffd_incoming_abort(mis) : uffd_incoming_cleanup(mis);
     if (ret) {
         report(__func__);
         if (!load.loading) {
-            /* Pages that the guest waits for will never come. Whoever calls this goes on as if all was well. */
+            /* The guest waits for pages that will never arrive, and the caller does not check for errors. */
             migrate_set_state(&mis->state, MIGRATION_STATUS_POSTCOPY_ACTIVE, MIGRATION_STATUS_FAILED);
             exit(EXIT_FAILURE);
         }
@@ -347,7 +350,7 @@ int postcopy_ram_incoming_cleanup(MigrationIncomingState *mis)
                     stats.zero_pages_placed);
     }
     if (should_mlock(mlock_state) && os_mlock(is_mlock_on_fault(mlock_state)) < 0) {
-        /* The VM's state is valid all the same. */
+        /* The VM's state is valid without the lock, too. */
         error_report("mlock: %s", strerror(errno));
     }
     return 0;
@@ -399,7 +402,7 @@ int postcopy_place_page_zero(MigrationIncomingState *mis, void *host, RAMBlock *
 
 /* ------------------------------------------------------------ recovery */
 
-/* The return path is broken: nobody may use it until it is there again. */
+/* The return path is broken. The fault thread must not use it until it has been restored. */
 void postcopy_fault_thread_notify(MigrationIncomingState *mis)
 {
     if (uffd_incoming_pause(mis)) {
@@ -410,8 +413,8 @@ void postcopy_fault_thread_notify(MigrationIncomingState *mis)
 static int request_again(MigrationIncomingState *mis, RAMBlock *rb, ram_addr_t offset, void *opaque)
 {
     if (migrate_send_rp_message_req_pages(mis, rb, offset)) {
-        /* Whoever waits for it faults again, or the source sends it in its own time. */
-        error_report("asking again for a page of %s at 0x" RAM_ADDR_FMT " failed", qemu_ram_get_idstr(rb), offset);
+        /* The thread that waits for the page faults again, or the source sends the page unasked. */
+        error_report("requesting a page of %s at 0x" RAM_ADDR_FMT " again failed", qemu_ram_get_idstr(rb), offset);
     }
     return 0;
 }
@@ -445,7 +448,7 @@ void postcopy_register_shared_ufd(struct PostCopyFD *pcfd)
 
 void postcopy_unregister_shared_ufd(struct PostCopyFD *pcfd)
 {
-    /* Unknown: it was withdrawn before. */
+    /* -ENOENT if it has been removed before. */
     uffd_incoming_remove_shared_fd(migration_incoming_get_current(), pcfd->fd);
 }
 
@@ -535,7 +538,7 @@ bool uffd_glue_is_loading(void)
     return load.loading;
 }
 
-/* What a load has changed of QEMU: put back, after it has come to its end or failed. */
+/* Restores what a load has changed in QEMU, after the load has ended or failed. */
 static void end_load(void)
 {
     MigrationState *s = migrate_get_current();
@@ -545,13 +548,13 @@ static void end_load(void)
     load.ended_ms = qemu_clock_get_ms(QEMU_CLOCK_REALTIME);
     migrate_del_blocker(&load.blocker);
     postcopy_state_set(POSTCOPY_INCOMING_END);
-    /* Together with mapped-ram they are for loading only: a migration away could not be completed with them. */
+    /* With mapped-ram, these capabilities work for loading only: an outgoing migration would not complete. */
     s->capabilities[MIGRATION_CAPABILITY_POSTCOPY_RAM] = false;
     s->capabilities[MIGRATION_CAPABILITY_POSTCOPY_PREEMPT] = false;
     object_unref(OBJECT(s));
 }
 
-/* What speaks against a load, found out before anything is changed. */
+/* Checks whether a load is possible, before anything has changed. */
 static int check_load(MigrationIncomingState *mis, Object *ioc)
 {
     Error *err = NULL;
@@ -560,7 +563,7 @@ static int check_load(MigrationIncomingState *mis, Object *ioc)
         return fail_load("only from a file", -EINVAL);
     }
     if (ram_block_discard_is_disabled()) {
-        /* They would go on with the pages that are there now, while the guest gets others. */
+        /* The device would go on using the present pages, while the guest gets others. */
         return fail_load("a device has pinned RAM, or needs it to stay as it is (VFIO, vDPA, an encrypted guest): "
                          "load without postcopy-ram", -EBUSY);
     }
@@ -571,8 +574,8 @@ static int check_load(MigrationIncomingState *mis, Object *ioc)
 }
 
 /*
- * vhost-user back ends fault in shared RAM themselves, once the guest runs. Each gives a userfaultfd to be served
- * (ADVISE), and registers with it what it maps from then on (LISTEN).
+ * vhost-user back ends fault on shared RAM themselves, once the guest runs. On ADVISE each passes a userfaultfd, for
+ * the library to serve. From LISTEN on, it registers the RAM that it maps with that userfaultfd.
  */
 static int tell_back_ends(enum PostcopyNotifyReason reason)
 {
@@ -585,7 +588,7 @@ static int tell_back_ends(enum PostcopyNotifyReason reason)
     return load.unserved ? fail_load("a vhost-user back end cannot be served", -EIO) : 0;
 }
 
-/* RAM blocks that grow while a guest runs (its ACPI tables) have to be as long as they were. */
+/* Some RAM blocks grow while a guest runs (ACPI tables). They need the length that they had in the snapshot. */
 static void resize_blocks(UffdSnapshot *snapshot)
 {
     UffdSnapshotBlock held = { .size = sizeof(held) };
@@ -594,7 +597,7 @@ static void resize_blocks(UffdSnapshot *snapshot)
         RAMBlock *rb = qemu_ram_block_by_name(held.idstr);
         Error *err = NULL;
 
-        /* What does not fit otherwise the library refuses, by name. */
+        /* The library refuses any other difference, and names the block. */
         if (rb && rb->flags & RAM_RESIZEABLE) {
             memory_region_ram_resize(rb->mr, held.length, &err);
         }
@@ -631,7 +634,7 @@ int uffd_glue_load_ram(MigrationIncomingState *mis)
         ret = -errno;
         return fail_load(uffd_incoming_error(), ret);
     }
-    /* No migration, no savevm: RAM is not all there, and the state of this load has to stay what query-migrate tells. */
+    /* Blocks migrate and savevm: RAM is incomplete, and query-migrate must keep reporting this load. */
     error_setg(&load.blocker, "RAM is being loaded from a snapshot (until query-migrate says completed)");
     if (migrate_add_blocker_internal(&load.blocker, &err)) {
         uffd_snapshot_close(snapshot);
@@ -639,7 +642,7 @@ int uffd_glue_load_ram(MigrationIncomingState *mis)
     }
     resize_blocks(snapshot);
     load.loading = true;
-    /* QEMU may be told to end during the load. */
+    /* QEMU may be told to quit during the load. The load still needs this object then. */
     object_ref(OBJECT(migrate_get_current()));
     load.began_ms = qemu_clock_get_ms(QEMU_CLOCK_REALTIME);
     ret = tell_back_ends(POSTCOPY_NOTIFY_INBOUND_ADVISE);
@@ -651,7 +654,7 @@ int uffd_glue_load_ram(MigrationIncomingState *mis)
             ret = tell_back_ends(POSTCOPY_NOTIFY_INBOUND_LISTEN);
         }
     }
-    /* After a failure uffd_glue_forget() undoes the rest. */
+    /* After a failure uffd_glue_forget() undoes everything else. */
     uffd_snapshot_close(snapshot);
     return ret;
 }
@@ -667,7 +670,8 @@ int uffd_glue_state_loaded(MigrationIncomingState *mis, int ret)
 }
 
 /*
- * Any thread, after a barrier. A pause comes to light as soon as both it and the load are known, whichever is the later.
+ * Shows a pause in the migration's state. Any thread, after a barrier. It is called after `paused` is set and after
+ * `active` is set: the later of the two calls sees both.
  */
 static void show_pause(MigrationIncomingState *mis)
 {
@@ -679,7 +683,7 @@ static void show_pause(MigrationIncomingState *mis)
 void uffd_glue_before_start(MigrationIncomingState *mis)
 {
     if (load.loading) {
-        /* Balloons and the like stay off the RAM, as during a postcopy; RAM blocks may grow, as then. */
+        /* As during a postcopy, this inhibits balloons, and lets RAM blocks grow. */
         postcopy_state_set(POSTCOPY_INCOMING_RUNNING);
         migrate_set_state(&mis->state, MIGRATION_STATUS_ACTIVE, MIGRATION_STATUS_POSTCOPY_ACTIVE);
         qatomic_set_mb(&load.active, true);
@@ -687,14 +691,14 @@ void uffd_glue_before_start(MigrationIncomingState *mis)
     }
 }
 
-/* Once the guest runs and every page is in place. */
+/* Called once the guest runs and every page is in place. */
 static void finish_load(MigrationIncomingState *mis)
 {
     if (postcopy_ram_incoming_cleanup(mis)) {
         return;
     }
     end_load();
-    /* Paused it may still be: the page that could not be read has come at another's attempt. */
+    /* The state may still be paused, if another thread has read the unreadable page meanwhile. */
     clear_error();
     migrate_set_state(&mis->state, MIGRATION_STATUS_POSTCOPY_PAUSED, MIGRATION_STATUS_POSTCOPY_ACTIVE);
     migrate_set_state(&mis->state, MIGRATION_STATUS_POSTCOPY_ACTIVE, MIGRATION_STATUS_COMPLETED);
@@ -728,8 +732,9 @@ static void *abort_thread(void *opaque)
 }
 
 /*
- * While a page cannot be read: QEMU can be told to end, and threads that wait for the page keep it from that, the main
- * thread perhaps among them. They are not let go, since the guest and its disks would see zeros: the process ends as it is.
+ * Ends QEMU while a page is unreadable. QEMU may be told to quit, but threads that wait for the page, perhaps the main
+ * thread among them, keep it from doing so. Waking them would show zeros to the guest and its disks. So the process
+ * exits while they wait.
  */
 static void *quit_watch(void *opaque)
 {
@@ -743,7 +748,7 @@ static void *quit_watch(void *opaque)
 
             waited_ms = asked && shutdown_action == SHUTDOWN_ACTION_POWEROFF ? waited_ms + STEP_MS : 0;
             if (waited_ms > GRACE_MS) {
-                error_report("fast snapshot load: QEMU ends, and leaves alone what waits for RAM that cannot be read");
+                error_report("fast snapshot load: QEMU exits while threads still wait for unreadable RAM");
                 _exit(EXIT_FAILURE);
             }
             g_usleep(STEP_MS * 1000);
@@ -772,14 +777,14 @@ static void pause_load(MigrationIncomingState *mis)
     show_pause(mis);
 }
 
-/* On a thread of the library. */
+/* Runs on a thread of the library. */
 static void on_event(MigrationIncomingState *mis, int what, int error)
 {
     AioContext *main_context = qemu_get_aio_context();
     QemuThread thread;
 
     if (!load.loading) {
-        /* A postcopy: pausing and resuming it is QEMU's own doing. */
+        /* QEMU pauses and resumes a postcopy itself. */
         return;
     }
     if (what == UFFD_INCOMING_EVENT_COMPLETE) {
@@ -795,7 +800,10 @@ static void on_event(MigrationIncomingState *mis, int what, int error)
             pause_load(mis);
             break;
         case UNDECIDED:
-            /* The main thread may wait for this very page while it loads a device. It has to find out that it failed. */
+            /*
+             * The main thread may wait for this page while it loads a device. An abort wakes it, and it sees the
+             * failure.
+             */
             qemu_thread_create(&thread, "uffd/abort", abort_thread, mis, QEMU_THREAD_DETACHED);
             break;
         }
@@ -836,7 +844,7 @@ void uffd_glue_fill_info(MigrationInfo *info)
     UffdIncomingStats stats = { .size = sizeof(stats) };
     int64_t now_ms = load.ended_ms ? load.ended_ms : qemu_clock_get_ms(QEMU_CLOCK_REALTIME);
 
-    /* A migration away tells of itself. */
+    /* An outgoing migration reports its own figures. */
     if (!load.began_ms || migrate_get_current()->state != MIGRATION_STATUS_NONE || uffd_incoming_get_stats(mis, &stats)) {
         return;
     }

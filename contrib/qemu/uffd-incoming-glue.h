@@ -1,53 +1,71 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What the rest of QEMU needs of uffd-incoming-glue.c beside the names it has always called. */
+/* The functions of uffd-incoming-glue.c that QEMU calls in addition to those that it has always called. */
 #ifndef UFFD_INCOMING_GLUE_H
 #define UFFD_INCOMING_GLUE_H
 
 #include "migration.h"
 
-/* Once, when the incoming state exists. */
+/* Called once, when the incoming state exists. */
 void uffd_glue_attach(MigrationIncomingState *mis);
 
-/* Tells the library what the capabilities and parameters say now; before each set-up. */
+/* Passes the current capabilities and parameters to the library. Called before each setup. */
 int uffd_glue_configure(MigrationIncomingState *mis);
 
-/* Reports why the set-up failed. */
+/* Reports why the setup failed. */
 void uffd_glue_report_setup(void);
 
-/* For the preempt thread: ram_load_postcopy(), and -EIO when there is no channel. */
+/* Called by the preempt thread: ram_load_postcopy(), or -EIO if there is no channel. */
 int uffd_glue_load_urgent(QEMUFile *file, int channel);
 
-/* Waits until the preempt thread, however late it is, reads from the channel that a pause is about to close. */
+/* Waits until the preempt thread reads from its channel, which a pause is about to close. The thread may start late. */
 void uffd_glue_before_channel_closes(void);
 
-/* Postcopy recovery: asks the source again for what was under way, then lets the fault thread go on. */
+/* Postcopy recovery: requests the outstanding pages again, then resumes the fault thread. */
 void uffd_glue_request_again(MigrationIncomingState *mis);
 void uffd_glue_resume(MigrationIncomingState *mis);
 
 /*
- * Fast snapshot load: mapped-ram and postcopy-ram together on the incoming side. In the order in which an incoming
- * migration comes by.
+ * Fast snapshot load: mapped-ram and postcopy-ram together on the incoming side. An incoming migration calls these
+ * functions in this order.
  */
-bool uffd_glue_is_lazy(void);
-void uffd_glue_stream_starts_at(uint64_t offset);
-int uffd_glue_load_ram(MigrationIncomingState *mis);        /* the RAM blocks are known: 0 or a negative errno */
-int uffd_glue_state_loaded(MigrationIncomingState *mis, int ret); /* what became of loading, RAM considered */
-void uffd_glue_before_start(MigrationIncomingState *mis);   /* the guest is about to run */
-bool uffd_glue_completes(MigrationIncomingState *mis);      /* the guest runs; true: once RAM is there, the glue completes it */
-bool uffd_glue_is_loading(void);                            /* from then on until it is completed, or has failed */
-bool uffd_glue_recover(MigrationIncomingState *mis);        /* migrate-recover, any thread; true: it was for a snapshot load */
-void uffd_glue_forget(MigrationIncomingState *mis);         /* the incoming migration is over, one way or the other */
 
-/* The snapshot was saved with another setting of a capability that has to be the same. */
+/* Whether the capabilities ask for a fast snapshot load. */
+bool uffd_glue_is_lazy(void);
+
+/* Where the stream starts in the file. */
+void uffd_glue_stream_starts_at(uint64_t offset);
+
+/* Called once the RAM blocks are known. Returns 0 or a negative errno value. */
+int uffd_glue_load_ram(MigrationIncomingState *mis);
+
+/* Called once device state is loaded, with the result of that. Returns it, or the failure of RAM. */
+int uffd_glue_state_loaded(MigrationIncomingState *mis, int ret);
+
+/* Called before the guest runs. */
+void uffd_glue_before_start(MigrationIncomingState *mis);
+
+/* Called once the guest runs. True: the glue completes the migration when all RAM is loaded. */
+bool uffd_glue_completes(MigrationIncomingState *mis);
+
+/* True from uffd_glue_load_ram() until the load has completed or failed. */
+bool uffd_glue_is_loading(void);
+
+/* For migrate-recover, on any thread. True: this was for a snapshot load. */
+bool uffd_glue_recover(MigrationIncomingState *mis);
+
+/* Called after the incoming migration has ended, with or without success. */
+void uffd_glue_forget(MigrationIncomingState *mis);
+
+/* Reports that the snapshot was saved with another setting of a capability that must be the same. */
 void uffd_glue_capability_differs(int capability, bool saved_with);
 
-/* What cannot be while RAM arrives, by a load or by a postcopy: true, and an error that says so. */
+/* Refuses an action while RAM arrives, by a load or by a postcopy. True if so; then it sets the error. */
 bool uffd_glue_refuses(const char *what, Error **errp);
 
-/* Monitor's own thread: a command waits until the main thread has time for it, which may be never. */
+/* Called on the monitor's thread when a command has been queued for the main thread, which may never run it. */
 void uffd_glue_command_queued(const char *command);
 
-/* query-migrate: progress of a load, under way or completed; and all that can be told without the big lock. */
+/* For query-migrate: the progress of a load, and everything that is known without the big lock. */
 void uffd_glue_fill_info(MigrationInfo *info);
 MigrationInfo *uffd_glue_query(void);
 

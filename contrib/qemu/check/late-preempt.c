@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * Preloaded into QEMU, makes the thread late that takes the urgent pages of a postcopy: it sleeps for LATE_MS milliseconds when
- * it starts, and at each of the first locks that it takes. For plain QEMU: with -name debug-threads=on.
+ * Preloaded into QEMU, delays the thread that receives the urgent pages of a postcopy: it sleeps for LATE_MS milliseconds when it
+ * starts, and at each of its first locks. Plain QEMU needs -name debug-threads=on for this.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -13,7 +13,7 @@
 
 #define LATE_LOCKS 6
 
-/* A thread has its name soon. */
+/* How often to look for the thread's name, which is set soon after its start. */
 #define LOOKS 64
 
 static __thread int left, looks, seen_name;

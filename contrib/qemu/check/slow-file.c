@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * slow-file FILE MOUNTPOINT: shows FILE once more at MOUNTPOINT (a file, too) by a FUSE file system whose reads can be
- * slow, fail, or get no answer. It reads orders from standard input, a line each, and says "ok" when one is carried out;
- * at the end of its input it unmounts the file and ends.
+ * slow-file FILE MOUNTPOINT: shows FILE at MOUNTPOINT (also a file) through a FUSE file system whose reads can be slow, fail,
+ * or get no answer. It reads one order per line from standard input, and prints "ok" after each. At the end of its input it
+ * unmounts the file and exits.
  *
  *     slow US           each read takes that many microseconds
  *     fail FROM TO      reads of these bytes get EIO
  *     hang FROM TO      reads of these bytes get no answer
- *     well              reads are fast and succeed again; those without an answer get one
+ *     well              reads are fast and succeed again; reads without an answer get one
  */
 #define _GNU_SOURCE
 #include <errno.h>
