@@ -2,8 +2,8 @@
 /*
  * uffd-incoming.h - lazy RAM for virtual machine monitors: postcopy setup and fast snapshot load.
  *
- * A VMM registers its RAM blocks with the library. Each missing page of that RAM then arrives when a thread first touches it,
- * either through the VMM's page handler (postcopy) or from a snapshot file.
+ * A VMM registers its RAM blocks with the library. Each missing page of that RAM then arrives when a thread first touches it.
+ * It comes through the VMM's page handler (postcopy), or from a snapshot file.
  *
  * Valid C11 and C++17. A program that declares MigrationIncomingState, RAMBlock or PostcopyPageHandler itself may include this
  * file after its own declarations. If it declares ram_addr_t, it defines UFFD_INCOMING_HAVE_RAM_ADDR_T first.
@@ -216,11 +216,11 @@ _Static_assert(sizeof(ram_addr_t) == sizeof(uintptr_t), "ram_addr_t must have th
 
 /**
  * UffdLoadConfig.flags: make no huge pages. Without this flag, a 2 MiB unit of private anonymous RAM is moved
- * into place as one huge page (UFFDIO_MOVE, Linux 6.8), which is faster than copying. The RAM must ask for
- * huge pages: with MADV_HUGEPAGE, or by "always" in /sys/kernel/mm/transparent_hugepage/enabled and no
- * MADV_NOHUGEPAGE. It must have no policy (mbind()) that names its NUMA nodes. With this flag, with
- * UFFD_LOAD_KEEP_PRESENT, if one of these conditions does not hold, or if the library cannot check them (no
- * /proc), pages are copied.
+ * into place as one huge page (UFFDIO_MOVE, Linux 6.8). That is faster than copying. The RAM must ask for huge
+ * pages: with MADV_HUGEPAGE, or by "always" in /sys/kernel/mm/transparent_hugepage/enabled and no
+ * MADV_NOHUGEPAGE. It must have no policy (mbind()) that names its NUMA nodes. In all other cases pages are
+ * copied: with this flag, with UFFD_LOAD_KEEP_PRESENT, and if a condition does not hold or cannot be checked
+ * (no /proc).
  *
  * Set this flag also on a kernel whose UFFDIO_MOVE is not trusted. Linux fixed it for pages in swap space in
  * 2025.
@@ -374,8 +374,8 @@ typedef struct UffdIncomingConfig {
     /**
      * The longest time, in microseconds, that a fault thread spins for the next fault before it sleeps. It
      * spins for less if that finds no faults. It does not spin if the fault and loader threads would then
-     * occupy all CPUs, or on the CPU of a pinned thread that faults alone. The first fault thread does not
-     * spin while it serves shared descriptors. 0: never. At most 1000.
+     * occupy all CPUs. It does not spin on the CPU of a pinned thread that faults alone. The first fault
+     * thread does not spin while it serves shared descriptors. 0: never. At most 1000.
      */
     uint32_t spin_us;
     /**
@@ -486,9 +486,8 @@ typedef struct UffdLoadConfig {
      */
     uint64_t flags;
     /**
-     * The number of threads that load in the background. 0: one. At most 64. Until the cleanup, each loader
-     * thread and each fault thread uses up to 10 MiB of memory for its buffers, or more if host pages are
-     * larger than 2 MiB.
+     * The number of threads that load in the background. 0: one. At most 64. Each loader thread and each fault
+     * thread has buffers of up to 10 MiB, or more if host pages exceed 2 MiB. Cleanup frees them.
      */
     uint32_t loader_threads;
     /**
@@ -732,10 +731,13 @@ int uffd_incoming_drop_ram_block(struct MigrationIncomingState *mis,
                                  struct RAMBlock *rb);
 
 /**
- * Arms a mis: opens a userfaultfd and calls UFFDIO_API on it, creates the eventfd that ends the fault threads,
- * installs `handler`, and allocates `channels` temporary pages (each of the largest block page size) and one
- * zero page. Then starts the fault threads, and registers every RAM block for missing pages. Never discards:
- * present pages stay.
+ * Arms a mis. The call does the following:
+ * - opens a userfaultfd for each fault thread, and calls UFFDIO_API on it;
+ * - creates the eventfd that ends the fault threads;
+ * - installs `handler`;
+ * - allocates `channels` temporary pages, each of the largest block page size, and one zero page;
+ * - starts the fault threads;
+ * - registers every RAM block for missing pages. It never discards: present pages stay.
  *
  * The caller must guarantee the following, since the kernel does not tell the library about violations:
  * - Missing pages of shared RAM are accessed only through the mappings of RAM blocks and of clients
@@ -797,8 +799,8 @@ int uffd_incoming_cleanup(struct MigrationIncomingState *mis);
  * Undoes a setup even if pages are missing: RAM THAT HAS NOT BEEN LOADED READS AS ZEROS AFTERWARDS. It is for
  * a VM that will not run on.
  *
- * Waits only for running callbacks and, during a load, for reads of the snapshot, for as long as the storage
- * takes to answer or to fail. Ends the wait for urgent pages of a cleanup on another thread. Threads in
+ * Waits only for running callbacks and, during a load, for reads of the snapshot. Such a read ends when the
+ * storage answers or fails. Ends the wait for urgent pages of a cleanup on another thread. Threads in
  * uffd_incoming_wait() return -ECANCELED at once.
  *
  * Returns 0 also when the mis is not armed.
@@ -1027,15 +1029,14 @@ struct UffdSnapshot *uffd_snapshot_open(const char *path);
  * the file (QEMU's file:...,offset=N). If the descriptor was opened with O_DIRECT, the file is opened again
  * without it, through /proc.
  *
- * When the snapshot is closed, and no load uses it any more, the duplicate is closed, and Linux then drops the
+ * The duplicate is closed once the snapshot is closed and no load uses it any more. Linux then drops the
  * record locks (F_SETLK) that this process holds on the file.
  *
  * errno on failure is that of uffd_snapshot_open(), or:
  * - EBADF: the descriptor is not open.
  * - EINVAL: a descriptor with O_DIRECT, whose file cannot be opened again.
  */
-struct UffdSnapshot *uffd_snapshot_open_fd(int fd,
-                                           uint64_t offset);
+struct UffdSnapshot *uffd_snapshot_open_fd(int fd, uint64_t offset);
 
 /**
  * Describes the RAM block with index 0, 1, ... in a snapshot.

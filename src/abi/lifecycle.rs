@@ -112,10 +112,13 @@ pub unsafe extern "C" fn uffd_incoming_drop_ram_block(mis: *mut MigrationIncomin
     })
 }
 
-/// Arms a mis: opens a userfaultfd and calls UFFDIO_API on it, creates the eventfd that ends the fault threads,
-/// installs `handler`, and allocates `channels` temporary pages (each of the largest block page size) and one
-/// zero page. Then starts the fault threads, and registers every RAM block for missing pages. Never discards:
-/// present pages stay.
+/// Arms a mis. The call does the following:
+/// - opens a userfaultfd for each fault thread, and calls UFFDIO_API on it;
+/// - creates the eventfd that ends the fault threads;
+/// - installs `handler`;
+/// - allocates `channels` temporary pages, each of the largest block page size, and one zero page;
+/// - starts the fault threads;
+/// - registers every RAM block for missing pages. It never discards: present pages stay.
 ///
 /// The caller must guarantee the following, since the kernel does not tell the library about violations:
 /// - Missing pages of shared RAM are accessed only through the mappings of RAM blocks and of clients
@@ -193,8 +196,8 @@ pub unsafe extern "C" fn uffd_incoming_cleanup(mis: *mut MigrationIncomingState)
 /// Undoes a setup even if pages are missing: RAM THAT HAS NOT BEEN LOADED READS AS ZEROS AFTERWARDS. It is for
 /// a VM that will not run on.
 ///
-/// Waits only for running callbacks and, during a load, for reads of the snapshot, for as long as the storage
-/// takes to answer or to fail. Ends the wait for urgent pages of a cleanup on another thread. Threads in
+/// Waits only for running callbacks and, during a load, for reads of the snapshot. Such a read ends when the
+/// storage answers or fails. Ends the wait for urgent pages of a cleanup on another thread. Threads in
 /// uffd_incoming_wait() return -ECANCELED at once.
 ///
 /// Returns 0 also when the mis is not armed.

@@ -39,7 +39,7 @@ pub unsafe extern "C" fn uffd_snapshot_open(path: *const c_char) -> *mut UffdSna
 /// the file (QEMU's file:...,offset=N). If the descriptor was opened with O_DIRECT, the file is opened again
 /// without it, through /proc.
 ///
-/// When the snapshot is closed, and no load uses it any more, the duplicate is closed, and Linux then drops the
+/// The duplicate is closed once the snapshot is closed and no load uses it any more. Linux then drops the
 /// record locks (F_SETLK) that this process holds on the file.
 ///
 /// errno on failure is that of uffd_snapshot_open(), or:

@@ -200,8 +200,8 @@ pub struct UffdIncomingConfig {
     pub fault_threads: u32,
     /// The longest time, in microseconds, that a fault thread spins for the next fault before it sleeps. It
     /// spins for less if that finds no faults. It does not spin if the fault and loader threads would then
-    /// occupy all CPUs, or on the CPU of a pinned thread that faults alone. The first fault thread does not
-    /// spin while it serves shared descriptors. 0: never. At most 1000.
+    /// occupy all CPUs. It does not spin on the CPU of a pinned thread that faults alone. The first fault
+    /// thread does not spin while it serves shared descriptors. 0: never. At most 1000.
     pub spin_us: u32,
     /// Must be 0.
     pub reserved: u32,
@@ -351,11 +351,11 @@ pub const UFFD_LOAD_NO_BACKGROUND: u64 = 1 << 1;
 pub const UFFD_LOAD_DIRECT_IO: u64 = 1 << 2;
 
 /// UffdLoadConfig.flags: make no huge pages. Without this flag, a 2 MiB unit of private anonymous RAM is moved
-/// into place as one huge page (UFFDIO_MOVE, Linux 6.8), which is faster than copying. The RAM must ask for
-/// huge pages: with MADV_HUGEPAGE, or by "always" in /sys/kernel/mm/transparent_hugepage/enabled and no
-/// MADV_NOHUGEPAGE. It must have no policy (mbind()) that names its NUMA nodes. With this flag, with
-/// UFFD_LOAD_KEEP_PRESENT, if one of these conditions does not hold, or if the library cannot check them (no
-/// /proc), pages are copied.
+/// into place as one huge page (UFFDIO_MOVE, Linux 6.8). That is faster than copying. The RAM must ask for huge
+/// pages: with MADV_HUGEPAGE, or by "always" in /sys/kernel/mm/transparent_hugepage/enabled and no
+/// MADV_NOHUGEPAGE. It must have no policy (mbind()) that names its NUMA nodes. In all other cases pages are
+/// copied: with this flag, with UFFD_LOAD_KEEP_PRESENT, and if a condition does not hold or cannot be checked
+/// (no /proc).
 ///
 /// Set this flag also on a kernel whose UFFDIO_MOVE is not trusted. Linux fixed it for pages in swap space in
 /// 2025.
@@ -375,9 +375,8 @@ pub struct UffdLoadConfig {
     /// UFFD_LOAD_KEEP_PRESENT, UFFD_LOAD_NO_BACKGROUND, UFFD_LOAD_DIRECT_IO, UFFD_LOAD_NO_HUGE_PAGES and
     /// UFFD_LOAD_NO_ZERO_SCAN, combined with OR. Any other bit is -EINVAL.
     pub flags: u64,
-    /// The number of threads that load in the background. 0: one. At most 64. Until the cleanup, each loader
-    /// thread and each fault thread uses up to 10 MiB of memory for its buffers, or more if host pages are
-    /// larger than 2 MiB.
+    /// The number of threads that load in the background. 0: one. At most 64. Each loader thread and each fault
+    /// thread has buffers of up to 10 MiB, or more if host pages exceed 2 MiB. Cleanup frees them.
     pub loader_threads: u32,
     /// The number of temporary pages to allocate for the caller. 0: one.
     pub channels: u32,
