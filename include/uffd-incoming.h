@@ -17,11 +17,13 @@
  *  - A page of armed RAM is missing until it is placed. A thread that touches a missing page waits for it.
  *  - A page is present if its mapping has content for it, however the content came there. Placing skips present pages.
  *  - A page is received once it has been placed, or marked received. It is not requested or loaded again.
+ *  - A page is unreadable if the page handler fails for it, or if its part of the snapshot cannot be read.
+ *  - While a mis is paused, faults queue, and the fault and loader threads wait.
  *  - A channel is a stream of pages into the caller. Each has a temporary page, to receive a page before it is placed.
  *
  * Conventions, unless a function says otherwise:
  *  - A function returns 0 or a negative errno value. One that returns a pointer returns NULL and sets errno.
- *    uffd_incoming_error() then tells in words what failed, where, and what to do. Outputs are written only on success.
+ *    uffd_incoming_error() then describes what failed, where, and what to do. Outputs are written only on success.
  *    Lengths and offsets are in bytes.
  *  - A function may be called from any thread, and from every callback. The following wait for callbacks, so they fail with
  *    -EDEADLK within a callback of the same mis: uffd_setup_incoming(), postcopy_ram_incoming_setup(),
@@ -100,13 +102,12 @@ _Static_assert(sizeof(ram_addr_t) == sizeof(uintptr_t), "ram_addr_t must have th
 #define UFFD_INCOMING_TRACK_DISCARDS (1 << 3)
 
 /**
- * UffdIncomingConfig.flags: poison an unreadable page of private anonymous RAM and go on with all other pages.
- * A page is unreadable if the page handler fails, or if the snapshot cannot be read. A thread that touches a
- * poisoned page, or already waits for it, gets SIGBUS at its address. A read() into a poisoned page fails with
- * EFAULT. Placing the page removes the poison; discarding the page makes it missing again.
+ * UffdIncomingConfig.flags: poison an unreadable page of private anonymous RAM, instead of pausing. A thread
+ * that touches a poisoned page, or already waits for it, gets SIGBUS at its address. A read() into a poisoned
+ * page fails with EFAULT. Placing the page removes the poison; discarding the page makes it missing again.
  *
- * The library still pauses for other kinds of RAM, on older kernels, and after failures of the host (no memory
- * for a page). -ENOMEM and -ENOSPC from a page handler count as failures of the host.
+ * The library still pauses for unreadable pages of other kinds of RAM, on older kernels, and after failures of
+ * the host (no memory for a page). -ENOMEM and -ENOSPC from a page handler count as failures of the host.
  *
  * When a KVM guest touches a poisoned page, the kernel sends SIGBUS to the vCPU's thread: si_code is
  * BUS_MCEERR_AR, and si_addr is the page's address in this process. KVM_RUN fails with EINTR, again and again
@@ -123,14 +124,14 @@ _Static_assert(sizeof(ram_addr_t) == sizeof(uintptr_t), "ram_addr_t must have th
  * `event`: a pause begins. Faults queue until uffd_incoming_resume(). The fault and loader threads start
  * nothing new. Work that they have started may go on after this event; uffd_incoming_pause() waits for its
  * end. `error` is the reason: a negative errno value, or 0 for uffd_incoming_pause(). If something fails
- * during a pause by uffd_incoming_pause(), a second event tells the reason.
+ * during a pause by uffd_incoming_pause(), a second event gives the reason.
  */
 #define UFFD_INCOMING_EVENT_PAUSED 1
 
 /**
  * `event`: uffd_incoming_resume() is about to end a pause. Cleanup and abort end a pause without this event.
  * If threads pause and resume concurrently, their events may come in another order than the pauses;
- * UffdIncomingStats.paused tells the current state.
+ * UffdIncomingStats.paused has the current state.
  */
 #define UFFD_INCOMING_EVENT_RESUMED 2
 
@@ -209,8 +210,8 @@ _Static_assert(sizeof(ram_addr_t) == sizeof(uintptr_t), "ram_addr_t must have th
  *
  * uffd_incoming_load_snapshot() opens the file again, through /proc. It fails with open()'s error if this
  * process may not open the file, or if the file system has no direct reads; without /proc it fails with
- * -EOPNOTSUPP. Nothing has been changed then. Cleanup and a failed load close that descriptor, and Linux then
- * drops the process's POSIX record locks on the file. Open file description locks stay.
+ * -EOPNOTSUPP. In each case nothing has changed. Cleanup and a failed load close that descriptor, and Linux
+ * then drops the process's POSIX record locks on the file. Open file description locks stay.
  */
 #define UFFD_LOAD_DIRECT_IO (1 << 2)
 
@@ -229,8 +230,8 @@ _Static_assert(sizeof(ram_addr_t) == sizeof(uintptr_t), "ram_addr_t must have th
 
 /**
  * UffdLoadConfig.flags: do not look for pages of zeros in the snapshot's data. Without this flag, such a page
- * is placed as zeros, which take no memory. A flat image holds many. The scan of a page ends at its first byte
- * that is not zero.
+ * is placed as zeros, which take no memory. Flat images contain many such pages. The scan of a page ends at
+ * its first byte that is not zero.
  */
 #define UFFD_LOAD_NO_ZERO_SCAN (1 << 5)
 
@@ -274,7 +275,7 @@ typedef int (*PostcopyPageHandler)(struct MigrationIncomingState *mis,
 
 /**
  * Describes a mis, for uffd_incoming_attach() and uffd_incoming_configure(). The struct is copied. Every
- * callback may be NULL, and is passed the mis. 0 in a number selects the default.
+ * callback may be NULL, and is passed the mis. The number 0 selects a default.
  *
  * A callback runs on a thread of the library, unless its description says otherwise. Such a thread:
  * - blocks all signals but SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP and SIGSYS. Those are blocked or not as on
@@ -675,7 +676,7 @@ extern "C" {
 #endif // __cplusplus
 
 /**
- * Makes a mis known to the library and describes it. `config` NULL selects the defaults: no callbacks, one
+ * Makes a mis known to the library and describes it. A NULL `config` selects the defaults: no callbacks, one
  * fault thread, messages on stderr.
  *
  * Errors:
@@ -684,10 +685,10 @@ extern "C" {
 int uffd_incoming_attach(struct MigrationIncomingState *mis, const struct UffdIncomingConfig *config);
 
 /**
- * Replaces the whole description of a mis. The RAM blocks stay. `config` NULL selects the defaults.
+ * Replaces the whole description of a mis. The RAM blocks stay. A NULL `config` selects the defaults.
  *
  * Errors:
- * - -EBUSY: the mis is armed, or another thread sets it up or cleans it up.
+ * - -EBUSY: the mis is armed, or another thread is setting it up or cleaning it up.
  */
 int uffd_incoming_configure(struct MigrationIncomingState *mis, const struct UffdIncomingConfig *config);
 
@@ -698,7 +699,7 @@ int uffd_incoming_configure(struct MigrationIncomingState *mis, const struct Uff
  * Errors:
  * - -EEXIST: `rb` or the name is taken.
  * - -EINVAL: the block is misaligned, empty, or overlaps another one.
- * - -EBUSY: the mis is armed, or another thread sets it up or cleans it up.
+ * - -EBUSY: the mis is armed, or another thread is setting it up or cleaning it up.
  */
 int uffd_incoming_add_ram_block(struct MigrationIncomingState *mis,
                                 struct RAMBlock *rb,
@@ -706,15 +707,14 @@ int uffd_incoming_add_ram_block(struct MigrationIncomingState *mis,
 
 /**
  * Removes a RAM block, also while armed. Its range is then unregistered: missing pages in it read as zeros,
- * and threads that wait for them go on. Waits for a running page handler. No callback sees `rb` after the
- * return.
+ * and threads that wait for them go on. Waits for a running page handler. After the return, no callback is
+ * passed `rb`.
  *
  * Errors:
- * - -EBUSY: a snapshot load is incomplete (see uffd_incoming_drop_ram_block()), or another thread sets the mis
- *   up or cleans it up.
+ * - -EBUSY: a snapshot load is incomplete (see uffd_incoming_drop_ram_block()), or another thread is setting
+ *   the mis up or cleaning it up.
  */
-int uffd_incoming_remove_ram_block(struct MigrationIncomingState *mis,
-                                   struct RAMBlock *rb);
+int uffd_incoming_remove_ram_block(struct MigrationIncomingState *mis, struct RAMBlock *rb);
 
 /**
  * Removes a RAM block whose memory goes away for good, such as unplugged RAM, or the ROM of a removed device.
@@ -725,7 +725,7 @@ int uffd_incoming_remove_ram_block(struct MigrationIncomingState *mis,
  * a running page handler, and for reads of the snapshot for this block.
  *
  * Errors:
- * - -EBUSY: another thread sets the mis up or cleans it up.
+ * - -EBUSY: another thread is setting the mis up or cleaning it up.
  */
 int uffd_incoming_drop_ram_block(struct MigrationIncomingState *mis,
                                  struct RAMBlock *rb);
@@ -739,7 +739,7 @@ int uffd_incoming_drop_ram_block(struct MigrationIncomingState *mis,
  * - starts the fault threads;
  * - registers every RAM block for missing pages. It never discards: present pages stay.
  *
- * The caller must guarantee the following, since the kernel does not tell the library about violations:
+ * The caller must guarantee the following, since the kernel does not report violations to the library:
  * - Missing pages of shared RAM are accessed only through the mappings of RAM blocks and of clients
  *   (uffd_incoming_add_shared_fd()). An access through another mapping of the memfd, or read() or write() on
  *   its descriptor, makes a permanent page of zeros, which counts as present.
@@ -758,8 +758,8 @@ int uffd_incoming_drop_ram_block(struct MigrationIncomingState *mis,
  *   disk).
  * - -EPERM: userfaultfd is not permitted, or the RAM is not writable.
  * - -ENOSYS: this kernel has no userfaultfd.
- * - -EBUSY: the mis is armed, another thread sets it up or cleans it up, or another userfaultfd has registered
- *   the RAM.
+ * - -EBUSY: the mis is armed, another thread is setting it up or cleaning it up, or another userfaultfd has
+ *   registered the RAM.
  * - Also: what `ram_blocks`, `open_userfaultfd` or `setup_done` returned, and any error of the system calls.
  */
 int uffd_setup_incoming(struct MigrationIncomingState *mis,
@@ -780,18 +780,18 @@ int postcopy_ram_incoming_setup(struct MigrationIncomingState *mis);
  * With UFFD_INCOMING_PREEMPT, it first waits for the requested pages to arrive, without a time limit. That
  * wait ends early when `preempt_run` returns or a pause begins, so uffd_incoming_pause() or
  * uffd_incoming_abort() on another thread ends it. Cleanup also waits for running callbacks (unblock your page
- * handler first) and, to record a working set, for some reads of the snapshot. If another thread cleans up
- * already, the call waits for the end of that cleanup.
+ * handler first) and, to record a working set, for some reads of the snapshot. If another thread is already
+ * cleaning up, the call waits for it to finish.
  *
  * After a postcopy, the caller must know that every page has been placed: a missing page that no thread waits
  * for reads as zeros.
  *
- * Returns 0 also when the mis is not armed.
+ * Also returns 0 if the mis is not armed.
  *
  * Errors:
  * - -EBUSY: a snapshot load is incomplete, a page that the handler was asked for has not been placed, or
- *   another thread sets the mis up. Nothing has changed. Closing would turn the missing pages into zeros: see
- *   uffd_incoming_abort().
+ *   another thread is setting the mis up. Nothing has changed. Closing would turn the missing pages into
+ *   zeros: see uffd_incoming_abort().
  */
 int uffd_incoming_cleanup(struct MigrationIncomingState *mis);
 
@@ -803,10 +803,10 @@ int uffd_incoming_cleanup(struct MigrationIncomingState *mis);
  * storage answers or fails. Ends the wait for urgent pages of a cleanup on another thread. Threads in
  * uffd_incoming_wait() return -ECANCELED at once.
  *
- * Returns 0 also when the mis is not armed.
+ * Also returns 0 if the mis is not armed.
  *
  * Errors:
- * - -EBUSY: another thread sets the mis up.
+ * - -EBUSY: another thread is setting the mis up.
  */
 int uffd_incoming_abort(struct MigrationIncomingState *mis);
 
@@ -814,7 +814,7 @@ int uffd_incoming_abort(struct MigrationIncomingState *mis);
  * Makes the library forget a mis, with its RAM blocks, shared descriptors and statistics.
  *
  * Errors:
- * - -EBUSY: the mis is armed, or another thread sets it up or cleans it up.
+ * - -EBUSY: the mis is armed, or another thread is setting it up or cleaning it up.
  */
 int uffd_incoming_detach(struct MigrationIncomingState *mis);
 
@@ -885,7 +885,7 @@ int uffd_incoming_mark_received(struct MigrationIncomingState *mis,
 
 /**
  * Pauses the fault and loader threads. Faults queue. Returns 0 once no page handler runs and no read of the
- * snapshot is in progress, or once another thread has resumed. Returns 0 also when paused already.
+ * snapshot is in progress, or once another thread has resumed. Also returns 0 if already paused.
  *
  * Errors:
  * - -EINVAL: the mis is not armed.
@@ -894,7 +894,7 @@ int uffd_incoming_pause(struct MigrationIncomingState *mis);
 
 /**
  * Ends a pause, whether uffd_incoming_pause() or a failure began it. Failed requests and reads are repeated.
- * Returns 0 also when not paused: if a handler call that runs at this moment fails, it is then repeated at
+ * Also returns 0 if not paused: if a handler call that is running at this moment fails, it is then repeated at
  * once.
  *
  * Errors:
@@ -915,8 +915,8 @@ int uffd_incoming_notify(struct MigrationIncomingState *mis);
  * placed. These are the pages to request again after a lost connection. `opaque` is passed on. A value other
  * than 0 from `each` ends the iteration and is returned.
  *
- * The list is made before the first call, so a block that is removed meanwhile may still be in it. For a list
- * that stays valid, pause first.
+ * The list is made before the first call, so a block that is removed meanwhile may still be in it. Pause first
+ * to get a list that stays valid.
  *
  * Errors:
  * - -EINVAL: the mis is not armed.
@@ -933,7 +933,7 @@ int uffd_incoming_foreach_requested(struct MigrationIncomingState *mis,
  * negative: no timeout. A pause by uffd_incoming_pause() does not end the wait.
  *
  * Returns 0 when every page is in place, or:
- * - -ETIMEDOUT: the time is over.
+ * - -ETIMEDOUT: the timeout has expired.
  * - -ECANCELED: the load was aborted.
  * - -EIO: nothing is left to load, but pages have been poisoned (UFFD_INCOMING_POISON).
  * - -EINVAL: no snapshot is being loaded.
@@ -1054,7 +1054,7 @@ void uffd_snapshot_close(struct UffdSnapshot *snap);
 /**
  * Restores RAM from a snapshot. Empties every RAM block, arms the mis as uffd_setup_incoming() does, with the
  * snapshot as the source of pages, and starts to load in the background. Returns before the RAM is loaded:
- * from then on threads may touch the RAM, and each page arrives when it is needed. `config` NULL selects the
+ * from then on threads may touch the RAM, and each page arrives when it is needed. A NULL `config` selects the
  * defaults. `page_handler` and UFFD_INCOMING_PREEMPT are for postcopy and are ignored.
  *
  * Blocks are matched by name. Zeros take no memory if possible: in shared RAM (memfd, tmpfs) and in hugetlbfs
@@ -1062,13 +1062,13 @@ void uffd_snapshot_close(struct UffdSnapshot *snap);
  * received when the load begins, others when the load reaches them.
  *
  * An unreadable page pauses the fault and loader threads until uffd_incoming_resume(); `event` and
- * uffd_incoming_wait() tell the reason. With UFFD_INCOMING_POISON it is poisoned. It never becomes zeros.
+ * uffd_incoming_wait() report the reason. With UFFD_INCOMING_POISON it is poisoned. It never becomes zeros.
  * uffd_incoming_cleanup() is refused until every page is in place or poisoned.
  *
  * The caller must guarantee what uffd_setup_incoming() says about other accesses to the RAM. No device may
  * have pinned the RAM (VFIO, vDPA, io_uring's registered buffers): emptying detaches pinned pages, and the
  * device would go on using those. Pin the RAM after the load, or use UFFD_LOAD_KEEP_PRESENT. Linux does not
- * tell which pages are pinned.
+ * report which pages are pinned.
  *
  * These failures come before anything has changed:
  * - -EINVAL: the snapshot and the mis differ in the names or lengths of their blocks; or more than 64 loader
@@ -1107,7 +1107,7 @@ int uffd_incoming_get_blocktime(struct MigrationIncomingState *mis,
 
 /**
  * Finds out what this host supports for this process, and what to do if something is missing. Needs no mis.
- * Returns 0 also when no userfaultfd can be opened: `ways` is 0 then.
+ * Also returns 0 if no userfaultfd can be opened; `ways` is 0 then.
  */
 int uffd_incoming_probe(struct UffdIncomingHost *host);
 

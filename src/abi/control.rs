@@ -9,7 +9,7 @@ use crate::abi::types::*;
 use crate::error::error;
 
 /// Pauses the fault and loader threads. Faults queue. Returns 0 once no page handler runs and no read of the
-/// snapshot is in progress, or once another thread has resumed. Returns 0 also when paused already.
+/// snapshot is in progress, or once another thread has resumed. Also returns 0 if already paused.
 ///
 /// Errors:
 /// - -EINVAL: the mis is not armed.
@@ -22,7 +22,7 @@ pub unsafe extern "C" fn uffd_incoming_pause(mis: *mut MigrationIncomingState) -
 }
 
 /// Ends a pause, whether uffd_incoming_pause() or a failure began it. Failed requests and reads are repeated.
-/// Returns 0 also when not paused: if a handler call that runs at this moment fails, it is then repeated at
+/// Also returns 0 if not paused: if a handler call that is running at this moment fails, it is then repeated at
 /// once.
 ///
 /// Errors:
@@ -51,8 +51,8 @@ pub unsafe extern "C" fn uffd_incoming_notify(mis: *mut MigrationIncomingState) 
 /// placed. These are the pages to request again after a lost connection. `opaque` is passed on. A value other
 /// than 0 from `each` ends the iteration and is returned.
 ///
-/// The list is made before the first call, so a block that is removed meanwhile may still be in it. For a list
-/// that stays valid, pause first.
+/// The list is made before the first call, so a block that is removed meanwhile may still be in it. Pause first
+/// to get a list that stays valid.
 ///
 /// Errors:
 /// - -EINVAL: the mis is not armed.
@@ -87,7 +87,7 @@ pub unsafe extern "C" fn uffd_incoming_foreach_requested(
 /// negative: no timeout. A pause by uffd_incoming_pause() does not end the wait.
 ///
 /// Returns 0 when every page is in place, or:
-/// - -ETIMEDOUT: the time is over.
+/// - -ETIMEDOUT: the timeout has expired.
 /// - -ECANCELED: the load was aborted.
 /// - -EIO: nothing is left to load, but pages have been poisoned (UFFD_INCOMING_POISON).
 /// - -EINVAL: no snapshot is being loaded.

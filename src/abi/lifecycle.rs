@@ -13,7 +13,7 @@ use crate::incoming::{Config, Incoming};
 use crate::memory::RamBlockSpec;
 use crate::source::PageHandler;
 
-/// Makes a mis known to the library and describes it. `config` NULL selects the defaults: no callbacks, one
+/// Makes a mis known to the library and describes it. A NULL `config` selects the defaults: no callbacks, one
 /// fault thread, messages on stderr.
 ///
 /// Errors:
@@ -31,10 +31,10 @@ pub unsafe extern "C" fn uffd_incoming_attach(
     })
 }
 
-/// Replaces the whole description of a mis. The RAM blocks stay. `config` NULL selects the defaults.
+/// Replaces the whole description of a mis. The RAM blocks stay. A NULL `config` selects the defaults.
 ///
 /// Errors:
-/// - -EBUSY: the mis is armed, or another thread sets it up or cleans it up.
+/// - -EBUSY: the mis is armed, or another thread is setting it up or cleaning it up.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn uffd_incoming_configure(
     mis: *mut MigrationIncomingState,
@@ -54,7 +54,7 @@ pub unsafe extern "C" fn uffd_incoming_configure(
 /// Errors:
 /// - -EEXIST: `rb` or the name is taken.
 /// - -EINVAL: the block is misaligned, empty, or overlaps another one.
-/// - -EBUSY: the mis is armed, or another thread sets it up or cleans it up.
+/// - -EBUSY: the mis is armed, or another thread is setting it up or cleaning it up.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn uffd_incoming_add_ram_block(
     mis: *mut MigrationIncomingState,
@@ -81,12 +81,12 @@ pub unsafe extern "C" fn uffd_incoming_add_ram_block(
 }
 
 /// Removes a RAM block, also while armed. Its range is then unregistered: missing pages in it read as zeros,
-/// and threads that wait for them go on. Waits for a running page handler. No callback sees `rb` after the
-/// return.
+/// and threads that wait for them go on. Waits for a running page handler. After the return, no callback is
+/// passed `rb`.
 ///
 /// Errors:
-/// - -EBUSY: a snapshot load is incomplete (see uffd_incoming_drop_ram_block()), or another thread sets the mis
-///   up or cleans it up.
+/// - -EBUSY: a snapshot load is incomplete (see uffd_incoming_drop_ram_block()), or another thread is setting
+///   the mis up or cleaning it up.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn uffd_incoming_remove_ram_block(mis: *mut MigrationIncomingState, rb: *mut RAMBlock) -> c_int {
     status(|| {
@@ -103,7 +103,7 @@ pub unsafe extern "C" fn uffd_incoming_remove_ram_block(mis: *mut MigrationIncom
 /// a running page handler, and for reads of the snapshot for this block.
 ///
 /// Errors:
-/// - -EBUSY: another thread sets the mis up or cleans it up.
+/// - -EBUSY: another thread is setting the mis up or cleaning it up.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn uffd_incoming_drop_ram_block(mis: *mut MigrationIncomingState, rb: *mut RAMBlock) -> c_int {
     status(|| {
@@ -120,7 +120,7 @@ pub unsafe extern "C" fn uffd_incoming_drop_ram_block(mis: *mut MigrationIncomin
 /// - starts the fault threads;
 /// - registers every RAM block for missing pages. It never discards: present pages stay.
 ///
-/// The caller must guarantee the following, since the kernel does not tell the library about violations:
+/// The caller must guarantee the following, since the kernel does not report violations to the library:
 /// - Missing pages of shared RAM are accessed only through the mappings of RAM blocks and of clients
 ///   (uffd_incoming_add_shared_fd()). An access through another mapping of the memfd, or read() or write() on
 ///   its descriptor, makes a permanent page of zeros, which counts as present.
@@ -139,8 +139,8 @@ pub unsafe extern "C" fn uffd_incoming_drop_ram_block(mis: *mut MigrationIncomin
 ///   disk).
 /// - -EPERM: userfaultfd is not permitted, or the RAM is not writable.
 /// - -ENOSYS: this kernel has no userfaultfd.
-/// - -EBUSY: the mis is armed, another thread sets it up or cleans it up, or another userfaultfd has registered
-///   the RAM.
+/// - -EBUSY: the mis is armed, another thread is setting it up or cleaning it up, or another userfaultfd has
+///   registered the RAM.
 /// - Also: what `ram_blocks`, `open_userfaultfd` or `setup_done` returned, and any error of the system calls.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn uffd_setup_incoming(
@@ -173,18 +173,18 @@ pub unsafe extern "C" fn postcopy_ram_incoming_setup(mis: *mut MigrationIncoming
 /// With UFFD_INCOMING_PREEMPT, it first waits for the requested pages to arrive, without a time limit. That
 /// wait ends early when `preempt_run` returns or a pause begins, so uffd_incoming_pause() or
 /// uffd_incoming_abort() on another thread ends it. Cleanup also waits for running callbacks (unblock your page
-/// handler first) and, to record a working set, for some reads of the snapshot. If another thread cleans up
-/// already, the call waits for the end of that cleanup.
+/// handler first) and, to record a working set, for some reads of the snapshot. If another thread is already
+/// cleaning up, the call waits for it to finish.
 ///
 /// After a postcopy, the caller must know that every page has been placed: a missing page that no thread waits
 /// for reads as zeros.
 ///
-/// Returns 0 also when the mis is not armed.
+/// Also returns 0 if the mis is not armed.
 ///
 /// Errors:
 /// - -EBUSY: a snapshot load is incomplete, a page that the handler was asked for has not been placed, or
-///   another thread sets the mis up. Nothing has changed. Closing would turn the missing pages into zeros: see
-///   uffd_incoming_abort().
+///   another thread is setting the mis up. Nothing has changed. Closing would turn the missing pages into
+///   zeros: see uffd_incoming_abort().
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn uffd_incoming_cleanup(mis: *mut MigrationIncomingState) -> c_int {
     status(|| {
@@ -200,10 +200,10 @@ pub unsafe extern "C" fn uffd_incoming_cleanup(mis: *mut MigrationIncomingState)
 /// storage answers or fails. Ends the wait for urgent pages of a cleanup on another thread. Threads in
 /// uffd_incoming_wait() return -ECANCELED at once.
 ///
-/// Returns 0 also when the mis is not armed.
+/// Also returns 0 if the mis is not armed.
 ///
 /// Errors:
-/// - -EBUSY: another thread sets the mis up.
+/// - -EBUSY: another thread is setting the mis up.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn uffd_incoming_abort(mis: *mut MigrationIncomingState) -> c_int {
     status(|| {
@@ -215,7 +215,7 @@ pub unsafe extern "C" fn uffd_incoming_abort(mis: *mut MigrationIncomingState) -
 /// Makes the library forget a mis, with its RAM blocks, shared descriptors and statistics.
 ///
 /// Errors:
-/// - -EBUSY: the mis is armed, or another thread sets it up or cleans it up.
+/// - -EBUSY: the mis is armed, or another thread is setting it up or cleaning it up.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn uffd_incoming_detach(mis: *mut MigrationIncomingState) -> c_int {
     status(|| {

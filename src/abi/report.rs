@@ -93,7 +93,7 @@ unsafe fn fill(array: *mut u64, capacity: usize, values: impl Iterator<Item = u6
 }
 
 /// Finds out what this host supports for this process, and what to do if something is missing. Needs no mis.
-/// Returns 0 also when no userfaultfd can be opened: `ways` is 0 then.
+/// Also returns 0 if no userfaultfd can be opened; `ways` is 0 then.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn uffd_incoming_probe(host: *mut UffdIncomingHost) -> c_int {
     status(|| {

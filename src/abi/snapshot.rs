@@ -94,7 +94,7 @@ pub unsafe extern "C" fn uffd_snapshot_close(snap: *mut UffdSnapshot) {
 
 /// Restores RAM from a snapshot. Empties every RAM block, arms the mis as uffd_setup_incoming() does, with the
 /// snapshot as the source of pages, and starts to load in the background. Returns before the RAM is loaded:
-/// from then on threads may touch the RAM, and each page arrives when it is needed. `config` NULL selects the
+/// from then on threads may touch the RAM, and each page arrives when it is needed. A NULL `config` selects the
 /// defaults. `page_handler` and UFFD_INCOMING_PREEMPT are for postcopy and are ignored.
 ///
 /// Blocks are matched by name. Zeros take no memory if possible: in shared RAM (memfd, tmpfs) and in hugetlbfs
@@ -102,13 +102,13 @@ pub unsafe extern "C" fn uffd_snapshot_close(snap: *mut UffdSnapshot) {
 /// received when the load begins, others when the load reaches them.
 ///
 /// An unreadable page pauses the fault and loader threads until uffd_incoming_resume(); `event` and
-/// uffd_incoming_wait() tell the reason. With UFFD_INCOMING_POISON it is poisoned. It never becomes zeros.
+/// uffd_incoming_wait() report the reason. With UFFD_INCOMING_POISON it is poisoned. It never becomes zeros.
 /// uffd_incoming_cleanup() is refused until every page is in place or poisoned.
 ///
 /// The caller must guarantee what uffd_setup_incoming() says about other accesses to the RAM. No device may
 /// have pinned the RAM (VFIO, vDPA, io_uring's registered buffers): emptying detaches pinned pages, and the
 /// device would go on using those. Pin the RAM after the load, or use UFFD_LOAD_KEEP_PRESENT. Linux does not
-/// tell which pages are pinned.
+/// report which pages are pinned.
 ///
 /// These failures come before anything has changed:
 /// - -EINVAL: the snapshot and the mis differ in the names or lengths of their blocks; or more than 64 loader

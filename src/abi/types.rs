@@ -78,13 +78,12 @@ pub const UFFD_INCOMING_USER_MODE_ONLY: u64 = 1 << 2;
 /// other processes, are not tracked.
 pub const UFFD_INCOMING_TRACK_DISCARDS: u64 = 1 << 3;
 
-/// UffdIncomingConfig.flags: poison an unreadable page of private anonymous RAM and go on with all other pages.
-/// A page is unreadable if the page handler fails, or if the snapshot cannot be read. A thread that touches a
-/// poisoned page, or already waits for it, gets SIGBUS at its address. A read() into a poisoned page fails with
-/// EFAULT. Placing the page removes the poison; discarding the page makes it missing again.
+/// UffdIncomingConfig.flags: poison an unreadable page of private anonymous RAM, instead of pausing. A thread
+/// that touches a poisoned page, or already waits for it, gets SIGBUS at its address. A read() into a poisoned
+/// page fails with EFAULT. Placing the page removes the poison; discarding the page makes it missing again.
 ///
-/// The library still pauses for other kinds of RAM, on older kernels, and after failures of the host (no memory
-/// for a page). -ENOMEM and -ENOSPC from a page handler count as failures of the host.
+/// The library still pauses for unreadable pages of other kinds of RAM, on older kernels, and after failures of
+/// the host (no memory for a page). -ENOMEM and -ENOSPC from a page handler count as failures of the host.
 ///
 /// When a KVM guest touches a poisoned page, the kernel sends SIGBUS to the vCPU's thread: si_code is
 /// BUS_MCEERR_AR, and si_addr is the page's address in this process. KVM_RUN fails with EINTR, again and again
@@ -99,12 +98,12 @@ pub const UFFD_INCOMING_POISON: u64 = 1 << 4;
 /// `event`: a pause begins. Faults queue until uffd_incoming_resume(). The fault and loader threads start
 /// nothing new. Work that they have started may go on after this event; uffd_incoming_pause() waits for its
 /// end. `error` is the reason: a negative errno value, or 0 for uffd_incoming_pause(). If something fails
-/// during a pause by uffd_incoming_pause(), a second event tells the reason.
+/// during a pause by uffd_incoming_pause(), a second event gives the reason.
 pub const UFFD_INCOMING_EVENT_PAUSED: c_int = 1;
 
 /// `event`: uffd_incoming_resume() is about to end a pause. Cleanup and abort end a pause without this event.
 /// If threads pause and resume concurrently, their events may come in another order than the pauses;
-/// UffdIncomingStats.paused tells the current state.
+/// UffdIncomingStats.paused has the current state.
 pub const UFFD_INCOMING_EVENT_RESUMED: c_int = 2;
 
 /// `event`: the page handler failed, or a read of the snapshot did. `error` is the negative errno value. The
@@ -130,7 +129,7 @@ pub const UFFD_INCOMING_LOG_WARNING: c_int = 1;
 pub const UFFD_INCOMING_LOG_INFO: c_int = 2;
 
 /// Describes a mis, for uffd_incoming_attach() and uffd_incoming_configure(). The struct is copied. Every
-/// callback may be NULL, and is passed the mis. 0 in a number selects the default.
+/// callback may be NULL, and is passed the mis. The number 0 selects a default.
 ///
 /// A callback runs on a thread of the library, unless its description says otherwise. Such a thread:
 /// - blocks all signals but SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP and SIGSYS. Those are blocked or not as on
@@ -346,8 +345,8 @@ pub const UFFD_LOAD_NO_BACKGROUND: u64 = 1 << 1;
 ///
 /// uffd_incoming_load_snapshot() opens the file again, through /proc. It fails with open()'s error if this
 /// process may not open the file, or if the file system has no direct reads; without /proc it fails with
-/// -EOPNOTSUPP. Nothing has been changed then. Cleanup and a failed load close that descriptor, and Linux then
-/// drops the process's POSIX record locks on the file. Open file description locks stay.
+/// -EOPNOTSUPP. In each case nothing has changed. Cleanup and a failed load close that descriptor, and Linux
+/// then drops the process's POSIX record locks on the file. Open file description locks stay.
 pub const UFFD_LOAD_DIRECT_IO: u64 = 1 << 2;
 
 /// UffdLoadConfig.flags: make no huge pages. Without this flag, a 2 MiB unit of private anonymous RAM is moved
@@ -362,8 +361,8 @@ pub const UFFD_LOAD_DIRECT_IO: u64 = 1 << 2;
 pub const UFFD_LOAD_NO_HUGE_PAGES: u64 = 1 << 3;
 
 /// UffdLoadConfig.flags: do not look for pages of zeros in the snapshot's data. Without this flag, such a page
-/// is placed as zeros, which take no memory. A flat image holds many. The scan of a page ends at its first byte
-/// that is not zero.
+/// is placed as zeros, which take no memory. Flat images contain many such pages. The scan of a page ends at
+/// its first byte that is not zero.
 pub const UFFD_LOAD_NO_ZERO_SCAN: u64 = 1 << 5;
 
 /// How to load a snapshot: uffd_incoming_load_snapshot().
