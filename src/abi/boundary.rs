@@ -1,5 +1,5 @@
-//! What every exported function goes through: panics become -ENOTRECOVERABLE, errors become errno values, and their
-//! words are kept for `uffd_incoming_error()`.
+//! The path of every exported function: panics become -ENOTRECOVERABLE, errors become errno values, and their messages are
+//! kept for `uffd_incoming_error()`.
 
 use std::any::Any;
 use std::cell::RefCell;
@@ -29,10 +29,10 @@ pub(super) fn pointer<T>(body: impl FnOnce() -> Result<*mut T>) -> *mut T {
 }
 
 fn run<T>(body: impl FnOnce() -> Result<T>) -> Result<T> {
-    // A canceled thread unwinds from the system call that it is in, and no Rust code can be unwound through like that.
+    // pthread_cancel() would unwind the thread from within a system call, which Rust code does not support.
     let _whole_call = Uncancelable::new();
-    // What a panic leaves behind is behind locks that do not poison and is never half-updated guest state: the kernel
-    // holds that. So unwinding past it is safe to observe.
+    // After a panic, shared state is behind locks that do not poison. Guest state is never half updated, since the kernel
+    // holds it. So the caller may observe the state after unwinding.
     let result = catch_unwind(AssertUnwindSafe(body)).unwrap_or_else(|panic| Err(from_panic(&*panic)));
     if let Err(error) = &result {
         remember(error);
@@ -40,7 +40,7 @@ fn run<T>(body: impl FnOnce() -> Result<T>) -> Result<T> {
     result
 }
 
-/// A panic as an error.
+/// Converts a panic to an error.
 fn from_panic(panic: &(dyn Any + Send)) -> Error {
     error!(ENOTRECOVERABLE, "internal error, please report it: {}", crate::error::panic_message(panic))
 }
@@ -53,12 +53,12 @@ fn remember(error: &Error) {
     }
 }
 
-/// This thread's last failure in words; valid until its next failure.
+/// The message of this thread's last failure. Valid until its next failure.
 pub(super) fn last_error() -> *const c_char {
     LAST_ERROR.try_with(|last| last.borrow().as_ptr()).unwrap_or(c"".as_ptr())
 }
 
-/// A C string argument as text.
+/// Converts a C string argument to text.
 ///
 /// # Safety
 /// `text` is NULL or points to a NUL-terminated string that stays as it is during the call.
@@ -71,7 +71,7 @@ pub(super) unsafe fn text<'a>(text: *const c_char, what: &str) -> Result<&'a str
     text.to_str().map_err(|_| error!(EINVAL, "{what} is not UTF-8"))
 }
 
-/// A C string argument as a path, which may be any bytes.
+/// Converts a C string argument to a path, which may be any bytes.
 ///
 /// # Safety
 /// `path` is NULL or points to a NUL-terminated string that stays as it is during the call.

@@ -1,4 +1,4 @@
-//! A C caller's callbacks as the Rust API wants them.
+//! Adapts a C caller's callbacks to the traits of the Rust API.
 
 use std::ffi::{CStr, CString, c_int, c_void};
 use std::io;
@@ -11,20 +11,19 @@ use crate::error::{Error, Result, error};
 use crate::memory::BlockId;
 use crate::source::{Fault, PageHandler};
 
-/// A mis as callbacks get it back.
+/// A mis, to be passed to callbacks.
 #[derive(Clone, Copy)]
 pub(super) struct Mis(pub *mut MigrationIncomingState);
 
-// SAFETY: the library never dereferences the pointer; it only hands it back to callbacks, whose contract in the header
-// says on which threads they run.
+// SAFETY: the library never dereferences the pointer. It only passes it to callbacks; the header says on which threads they run.
 unsafe impl Send for Mis {}
 // SAFETY: as for Send.
 unsafe impl Sync for Mis {}
 
-/// The largest number that Linux gives an errno value.
+/// The largest errno value of Linux.
 const MOST_ERRNO: c_int = 4095;
 
-/// What a callback returned, as a result: 0 is success, a negative errno value speaks for itself, and anything else is EIO.
+/// Converts a callback's return value: 0 is success, a negative errno value is that error, and any other value is EIO.
 pub(super) fn check(returned: c_int, what: &str) -> Result<()> {
     match returned {
         0 => Ok(()),
@@ -49,7 +48,7 @@ impl PageHandler for CHandler {
     }
 }
 
-/// A block's handle as callbacks get it back.
+/// A block's handle, to be passed to callbacks.
 pub(super) fn rb(id: BlockId) -> *mut RAMBlock {
     with_exposed_provenance_mut(id.0)
 }
@@ -65,9 +64,9 @@ unsafe impl Send for CHooks {}
 // SAFETY: as for Send.
 unsafe impl Sync for CHooks {}
 
-/// Each call of a C function in the `impl` below is sound for the same reason: the caller gave it in its
-/// `UffdIncomingConfig` with exactly this signature and for the threads that the header names, and what it is passed
-/// is the caller's own mis, numbers, and strings that live through the call.
+/// Each call of a C function in the `impl` below is sound for the same reason. The caller gave the function in its
+/// `UffdIncomingConfig`, with this signature, for the threads that the header names. Its arguments are the caller's own mis,
+/// numbers, and strings that live through the call.
 impl Hooks for CHooks {
     fn supplies_ram_blocks(&self) -> bool {
         self.config.ram_blocks.is_some()

@@ -1,4 +1,4 @@
-//! Pausing and resuming, and the requests under way.
+//! Pausing, resuming, waiting, and outstanding requests.
 
 use std::ffi::{c_int, c_void};
 

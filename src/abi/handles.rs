@@ -1,4 +1,4 @@
-//! The handles that C callers hold: which mis and which snapshots exist.
+//! The table of the handles that C callers hold: each mis and each open snapshot.
 
 use std::ffi::CString;
 use std::sync::Arc;
@@ -11,8 +11,8 @@ use crate::incoming::Incoming;
 use crate::memory::BlockId;
 use crate::source::Snapshot;
 
-/// Handles by address: an address the library did not hand out, or was not told of, is never dereferenced. There are a few,
-/// and every page that is placed goes by here: they are searched one by one, which is faster than any hash.
+/// Maps addresses to objects. An address that is not in the table is never dereferenced. Each placed page takes a look-up; the
+/// table is short, so that a linear search is faster than a hash.
 struct Handles<T>(RwLock<Vec<(usize, T)>>);
 
 impl<T: Clone> Handles<T> {
@@ -27,7 +27,7 @@ impl<T: Clone> Handles<T> {
         found.map(|(_, held)| held.clone()).ok_or_else(|| error!(ENOENT, "{what} {address:#x} is not known here"))
     }
 
-    /// Adds what `make` makes, unless the address is known already.
+    /// Adds the result of `make`, unless the address is known already.
     fn insert(&self, address: usize, what: &str, make: impl FnOnce() -> Result<T>) -> Result<()> {
         ensure!(address != 0, EINVAL, "{what} is NULL");
         let mut known = self.0.write();
@@ -37,7 +37,7 @@ impl<T: Clone> Handles<T> {
         Ok(())
     }
 
-    /// Forgets an address, and gives back what it stood for.
+    /// Removes an address and returns its object.
     fn remove(&self, address: usize) -> Option<T> {
         let mut known = self.0.write();
         let at = known.iter().position(|(other, _)| *other == address)?;
@@ -88,7 +88,7 @@ pub(super) fn snapshot(handle: *mut UffdSnapshot) -> Result<Arc<OpenSnapshot>> {
     SNAPSHOTS.get(handle.addr(), "snapshot")
 }
 
-/// Hands a snapshot out.
+/// Adds a snapshot and returns its handle.
 pub(super) fn insert_snapshot(snapshot: Snapshot) -> Result<*mut UffdSnapshot> {
     let names = snapshot.blocks().iter().map(|block| CString::new(block.idstr()));
     let names = names.collect::<Result<_, _>>().map_err(|_| error!(EINVAL, "a block's name holds a NUL byte"))?;
@@ -98,7 +98,7 @@ pub(super) fn insert_snapshot(snapshot: Snapshot) -> Result<*mut UffdSnapshot> {
     Ok(handle)
 }
 
-/// Takes a handle back; a load under way keeps its snapshot.
+/// Removes a snapshot's handle. A load in progress keeps the snapshot.
 pub(super) fn remove_snapshot(handle: *mut UffdSnapshot) {
     SNAPSHOTS.remove(handle.addr());
 }

@@ -1,7 +1,7 @@
 //! The C ABI: the only `extern "C"` of the library. Every function here checks its arguments, translates them, calls
 //! the Rust API of the same name and translates the result back.
 
-// What a C caller owes each function is the C header's text, which is made from these very comments.
+// The C header, which is generated from these comments, says what a C caller must guarantee.
 #![allow(clippy::missing_safety_doc)]
 
 mod boundary;

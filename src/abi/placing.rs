@@ -1,4 +1,4 @@
-//! Placing pages and asking which ones have been.
+//! Placing pages, and which pages are received.
 
 use std::ffi::{c_int, c_uint, c_void};
 

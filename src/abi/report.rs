@@ -1,4 +1,4 @@
-//! What the library can tell: statistics, blocktime, the host, the last error, its version.
+//! Reports: statistics, blocktime, the host, the last error, the version.
 
 use std::ffi::{c_char, c_int};
 

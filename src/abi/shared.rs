@@ -40,7 +40,7 @@ pub unsafe extern "C" fn uffd_incoming_add_shared_fd(
         let (Some(handler), Some(waker)) = (shared.handler, shared.waker) else {
             return Err(error!(EINVAL, "UffdSharedFd.handler or .waker is NULL"));
         };
-        // SAFETY: NULL or a NUL-terminated string, says the header.
+        // SAFETY: the header says that it is NULL or a NUL-terminated string.
         let name = unsafe { text(shared.idstr, "UffdSharedFd.idstr") }.unwrap_or("").to_owned();
         let fd = shared.fd;
         let client = CShared { name, handler, waker, shared: UnsafeCell::new(shared) };
@@ -120,7 +120,7 @@ pub unsafe extern "C" fn uffd_incoming_wake_shared(
     })
 }
 
-/// A C caller's shared descriptor: our copy of its struct, which its callbacks are given.
+/// A C caller's shared descriptor. Its callbacks are passed `shared`, the library's copy of its struct.
 struct CShared {
     name: String,
     handler: unsafe extern "C" fn(*mut UffdSharedFd, *mut c_void) -> c_int,
@@ -128,7 +128,7 @@ struct CShared {
     shared: UnsafeCell<UffdSharedFd>,
 }
 
-// SAFETY: the struct behind the cell is the callbacks' own: Rust only passes its address on.
+// SAFETY: only the callbacks access the struct in the cell. Rust only passes its address on.
 unsafe impl Send for CShared {}
 // SAFETY: as for Send.
 unsafe impl Sync for CShared {}

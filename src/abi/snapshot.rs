@@ -1,4 +1,4 @@
-//! Snapshots: open, look into, load.
+//! Snapshots: open, describe, load.
 
 use std::ffi::{c_char, c_int};
 use std::os::fd::{BorrowedFd, RawFd};

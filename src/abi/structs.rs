@@ -1,4 +1,4 @@
-//! Structs that cross the boundary: each starts with its size, so that both sides may grow.
+//! Structs that cross the boundary. Each starts with its size, so that newer versions may append fields.
 
 use std::mem::size_of;
 use std::ptr;
@@ -12,7 +12,7 @@ use crate::error::{Result, ensure};
 /// The type is `repr(C)`, starts with a `usize` that holds its size, has no implicit padding, and any bit pattern,
 /// all zeros included, is a value of it.
 pub(super) unsafe trait Versioned: Copy {
-    /// What messages call it.
+    /// Its name in messages.
     const NAME: &'static str;
     /// Its size in the first version of the header.
     const VERSION_1: usize;
@@ -20,7 +20,7 @@ pub(super) unsafe trait Versioned: Copy {
 
 macro_rules! sized {
     ($($type:ident: $size:expr),+ $(,)?) => { $(
-        // SAFETY: repr(C) with `size` first and only integers, raw pointers and nullable function pointers behind it;
+        // SAFETY: repr(C) with `size` first, and then only integers, raw pointers and nullable function pointers;
         // the assertion proves that the fields leave no padding.
         unsafe impl Versioned for $type {
             const NAME: &'static str = stringify!($type);
@@ -30,7 +30,7 @@ macro_rules! sized {
     )+ };
 }
 
-/// No struct gets larger, so a larger size is a mistake, and is not read.
+/// No version of a struct is larger. A larger size is a mistake, and the struct is not read.
 const LARGEST: usize = 4096;
 
 const WORD: usize = size_of::<usize>();
@@ -45,7 +45,7 @@ sized! {
     UffdSnapshotBlock: 2 * WORD + 24,
 }
 
-/// Copies a struct in. What a newer caller's longer struct says beyond ours must be zero.
+/// Copies a struct in. In a newer caller's longer struct, the additional bytes must be zero.
 ///
 /// # Safety
 /// `from` is NULL, or points to a readable `size_t` that says how many bytes are readable there.
@@ -65,7 +65,7 @@ pub(super) unsafe fn read<T: Versioned>(from: *const T) -> Result<T> {
     Ok(value)
 }
 
-/// Copies a struct out, as much of it as the caller has room for; the caller's `size` stays.
+/// Copies a struct out, up to the caller's size. The caller's `size` field stays.
 ///
 /// # Safety
 /// `to` is NULL, or points to a `size_t` that says how many bytes are readable and writable there.
