@@ -70,11 +70,11 @@ _Static_assert(sizeof(ram_addr_t) == sizeof(uintptr_t), "ram_addr_t must have th
 #define UFFD_INCOMING_PREEMPT (1 << 1)
 
 /**
- * UffdIncomingConfig.flags: open a userfaultfd that serves faults of user mode only. It needs no privilege. An
+ * UffdIncomingConfig.flags: open a userfaultfd that serves faults in user mode only. It needs no privilege. An
  * access by the kernel, such as a read() into a missing page, then fails with EFAULT and does not wait.
  *
  * Do not set it with KVM: KVM_RUN fails with EFAULT when the guest touches a missing page. With KVM's
- * in-kernel interrupt controller, KVM retries without end, and KVM_RUN returns only when a signal arrives.
+ * in-kernel interrupt controller, KVM retries endlessly, and KVM_RUN returns only when a signal arrives.
  *
  * Needs Linux 5.11.
  */
@@ -82,11 +82,11 @@ _Static_assert(sizeof(ram_addr_t) == sizeof(uintptr_t), "ram_addr_t must have th
 
 /**
  * UffdIncomingConfig.flags: track the VMM's discards while armed. A discard is madvise() with MADV_DONTNEED,
- * MADV_REMOVE or MADV_FREE, by a balloon for example. Discarded pages read as zeros from then on, at whatever
- * moment the discard comes, and never as the source's data. This holds for shared RAM, too, where
- * MADV_DONTNEED alone drops only pages that have not arrived. After MADV_FREE it holds for pages that had not
- * arrived. Other pages keep their content until they are written to, or until the kernel reclaims them; the
- * kernel may do so at any moment, and they then read as zeros.
+ * MADV_REMOVE or MADV_FREE, by a balloon for example. Discarded pages read as zeros from then on, and never as
+ * the source's data, regardless of when the discard comes. This holds for shared RAM, too, where MADV_DONTNEED
+ * alone affects only pages that have not arrived. After MADV_FREE it holds for pages that had not arrived.
+ * Other pages keep their content until they are written to, or until the kernel reclaims them; the kernel may
+ * do so at any moment, and they then read as zeros.
  *
  * Without this flag, a discard that races with the placing of the same page can lose: the page then holds its
  * data.
@@ -106,8 +106,8 @@ _Static_assert(sizeof(ram_addr_t) == sizeof(uintptr_t), "ram_addr_t must have th
  * that touches a poisoned page, or already waits for it, gets SIGBUS at its address. A read() into a poisoned
  * page fails with EFAULT. Placing the page removes the poison; discarding the page makes it missing again.
  *
- * The library still pauses for unreadable pages of other kinds of RAM, on older kernels, and after failures of
- * the host (no memory for a page). -ENOMEM and -ENOSPC from a page handler count as failures of the host.
+ * The library still pauses for pages of other RAM, on older kernels, and after failures of the host (no memory
+ * for a page). -ENOMEM and -ENOSPC from a page handler count as failures of the host.
  *
  * When a KVM guest touches a poisoned page, the kernel sends SIGBUS to the vCPU's thread: si_code is
  * BUS_MCEERR_AR, and si_addr is the page's address in this process. KVM_RUN fails with EINTR, again and again
@@ -122,7 +122,7 @@ _Static_assert(sizeof(ram_addr_t) == sizeof(uintptr_t), "ram_addr_t must have th
 
 /**
  * `event`: a pause begins. Faults queue until uffd_incoming_resume(). The fault and loader threads start
- * nothing new. Work that they have started may go on after this event; uffd_incoming_pause() waits for its
+ * nothing new. Work that they have started may continue after this event; uffd_incoming_pause() waits for its
  * end. `error` is the reason: a negative errno value, or 0 for uffd_incoming_pause(). If something fails
  * during a pause by uffd_incoming_pause(), a second event gives the reason.
  */
@@ -170,19 +170,19 @@ _Static_assert(sizeof(ram_addr_t) == sizeof(uintptr_t), "ram_addr_t must have th
 #define UFFD_INCOMING_LOG_INFO 2
 
 /**
- * UffdIncomingHost.ways: /dev/userfaultfd can be opened (Linux 6.1). Its descriptors serve faults of the
+ * UffdIncomingHost.ways: /dev/userfaultfd can be opened (Linux 6.1). Its descriptors serve faults by the
  * kernel, too.
  */
 #define UFFD_INCOMING_HOST_DEVICE (1 << 0)
 
 /**
- * UffdIncomingHost.ways: the userfaultfd system call is permitted. Its descriptors serve faults of the kernel,
+ * UffdIncomingHost.ways: the userfaultfd system call is permitted. Its descriptors serve faults by the kernel,
  * too.
  */
 #define UFFD_INCOMING_HOST_SYSCALL (1 << 1)
 
 /**
- * UffdIncomingHost.ways: the userfaultfd system call is permitted, for faults of user mode only.
+ * UffdIncomingHost.ways: the userfaultfd system call is permitted, for faults in user mode only.
  */
 #define UFFD_INCOMING_HOST_USER_MODE_ONLY (1 << 2)
 
@@ -194,23 +194,23 @@ _Static_assert(sizeof(ram_addr_t) == sizeof(uintptr_t), "ram_addr_t must have th
 
 /**
  * UffdLoadConfig.flags: start no background loader. Pages arrive on demand; only those of a replayed working
- * set are loaded ahead. With UFFD_LOAD_KEEP_PRESENT, present pages never fault, so the load is complete only
- * if they are marked received.
+ * set are loaded ahead. With UFFD_LOAD_KEEP_PRESENT, present pages never fault, so the load completes only if
+ * those pages are marked received.
  */
 #define UFFD_LOAD_NO_BACKGROUND (1 << 1)
 
 /**
- * UffdLoadConfig.flags: read data that is not in the page cache with O_DIRECT, at least 64 KiB at once. A
+ * UffdLoadConfig.flags: read data that is not in the page cache with O_DIRECT, in reads of at least 64 KiB. A
  * fault on a single page still reads through the page cache. From a disk this is faster, and it takes no
  * memory beside the RAM. But the next restore finds little in the page cache.
  *
  * Data in the page cache is used if the kernel reports it: Linux 6.5 or newer, not on overlayfs, and only to a
  * process that owns the file or may write to it. Otherwise a warning (`log`) says that everything is read from
- * the disk. Data that is not aligned as the disk needs it is read through the page cache.
+ * the disk. Data whose alignment the disk does not support is read through the page cache.
  *
  * uffd_incoming_load_snapshot() opens the file again, through /proc. It fails with open()'s error if this
  * process may not open the file, or if the file system has no direct reads; without /proc it fails with
- * -EOPNOTSUPP. In each case nothing has changed. Cleanup and a failed load close that descriptor, and Linux
+ * -EOPNOTSUPP. In these cases nothing has changed. Cleanup and a failed load close that descriptor, and Linux
  * then drops the process's POSIX record locks on the file. Open file description locks stay.
  */
 #define UFFD_LOAD_DIRECT_IO (1 << 2)
@@ -223,8 +223,8 @@ _Static_assert(sizeof(ram_addr_t) == sizeof(uintptr_t), "ram_addr_t must have th
  * copied: with this flag, with UFFD_LOAD_KEEP_PRESENT, and if a condition does not hold or cannot be checked
  * (no /proc).
  *
- * Set this flag also on a kernel whose UFFDIO_MOVE is not trusted. Linux fixed it for pages in swap space in
- * 2025.
+ * Set this flag also on a kernel whose UFFDIO_MOVE is not trusted. For pages in swap space, Linux fixed
+ * UFFDIO_MOVE in 2025.
  */
 #define UFFD_LOAD_NO_HUGE_PAGES (1 << 3)
 
@@ -260,10 +260,10 @@ typedef struct UffdSnapshot UffdSnapshot;
  * source. A requested page may be placed later, by any thread. The handler may block for long, since no lock
  * is held during the call. It must not touch guest RAM that may be missing.
  *
- * Return 0 if the page has been placed or requested. Any other value reports a failure, and should be a
- * negative errno value; a value that is none counts as -EIO. If UFFD_INCOMING_POISON applies, the page is then
- * poisoned. Otherwise the fault and loader threads pause. After uffd_incoming_resume() the handler is called
- * for the page again, or at once if the resume came during the failed call.
+ * Return 0 if the page has been placed or requested. Any other value reports a failure: a negative errno value
+ * stands for itself, everything else for -EIO. If UFFD_INCOMING_POISON applies, the page is then poisoned.
+ * Otherwise the fault and loader threads pause. After uffd_incoming_resume() the handler is called for the
+ * page again, or at once if the resume came during the failed call.
  *
  * With one fault thread (the default), the calls for one mis never overlap. The handler may be called again
  * for a page that it has requested already, when another thread touches that page.
@@ -707,7 +707,7 @@ int uffd_incoming_add_ram_block(struct MigrationIncomingState *mis,
 
 /**
  * Removes a RAM block, also while armed. Its range is then unregistered: missing pages in it read as zeros,
- * and threads that wait for them go on. Waits for a running page handler. After the return, no callback is
+ * and threads that wait for them continue. Waits for a running page handler. After the return, no callback is
  * passed `rb`.
  *
  * Errors:
@@ -718,8 +718,8 @@ int uffd_incoming_remove_ram_block(struct MigrationIncomingState *mis, struct RA
 
 /**
  * Removes a RAM block whose memory goes away for good, such as unplugged RAM, or the ROM of a removed device.
- * Does what uffd_incoming_remove_ram_block() does, but also while a snapshot load is incomplete. The load goes
- * on with the other blocks; the bytes of this block count as loaded.
+ * Does what uffd_incoming_remove_ram_block() does, but also while a snapshot load is incomplete. The load
+ * continues with the other blocks; the bytes of this block count as loaded.
  *
  * Call it before the memory is unmapped: a load pauses at pages that are no longer mapped (-ENOENT). Waits for
  * a running page handler, and for reads of the snapshot for this block.
@@ -747,8 +747,8 @@ int uffd_incoming_drop_ram_block(struct MigrationIncomingState *mis,
  *   shared pages that it touches become zeros for the parent, too. Set MADV_DONTFORK on the RAM first, as QEMU
  *   does: the child then has no mapping of it.
  * - RAM that asks for huge pages has MADV_NOHUGEPAGE from the time that its pages are discarded until it is
- *   armed, as QEMU does it. Otherwise khugepaged may turn missing pages into present zeros. A snapshot load
- *   that empties the RAM needs no such care: it empties the RAM while it is armed.
+ *   armed, as in QEMU. Otherwise khugepaged may turn missing pages into present zeros. A snapshot load that
+ *   empties the RAM needs no such care: it empties the RAM while it is armed.
  *
  * Returns 0 once every thread that it starts is running, and `thread_start` has returned on each. After a
  * failure no descriptor, thread, mapping or registration is left, and the caller may try again.
@@ -796,8 +796,8 @@ int postcopy_ram_incoming_setup(struct MigrationIncomingState *mis);
 int uffd_incoming_cleanup(struct MigrationIncomingState *mis);
 
 /**
- * Undoes a setup even if pages are missing: RAM THAT HAS NOT BEEN LOADED READS AS ZEROS AFTERWARDS. It is for
- * a VM that will not run on.
+ * Undoes a setup even if pages are missing: RAM THAT HAS NOT BEEN LOADED READS AS ZEROS AFTERWARDS. Use it for
+ * a VM that will not continue to run.
  *
  * Waits only for running callbacks and, during a load, for reads of the snapshot. Such a read ends when the
  * storage answers or fails. Ends the wait for urgent pages of a cleanup on another thread. Threads in
@@ -873,7 +873,7 @@ int uffd_incoming_page_received(struct MigrationIncomingState *mis, struct RAMBl
 
 /**
  * Marks pages received that are in place by other means, for example from precopy. Threads that wait for one
- * of these pages go on. A fault on one of them gets a zero page and never reaches the page handler. May be
+ * of these pages continue. A fault on one of them gets a zero page and never reaches the page handler. May be
  * called before the setup, in `ram_blocks` for example, and while armed. Cleanup forgets the marks.
  *
  * `offset` and `length` must be multiples of the block's page size, and `length` must not be 0.
@@ -1067,8 +1067,8 @@ void uffd_snapshot_close(struct UffdSnapshot *snap);
  *
  * The caller must guarantee what uffd_setup_incoming() says about other accesses to the RAM. No device may
  * have pinned the RAM (VFIO, vDPA, io_uring's registered buffers): emptying detaches pinned pages, and the
- * device would go on using those. Pin the RAM after the load, or use UFFD_LOAD_KEEP_PRESENT. Linux does not
- * report which pages are pinned.
+ * device would continue to use those. Pin the RAM after the load, or use UFFD_LOAD_KEEP_PRESENT. Linux does
+ * not report which pages are pinned.
  *
  * These failures come before anything has changed:
  * - -EINVAL: the snapshot and the mis differ in the names or lengths of their blocks; or more than 64 loader
@@ -1081,8 +1081,8 @@ void uffd_snapshot_close(struct UffdSnapshot *snap);
  * - -EOPNOTSUPP: emptying needs /proc/thread-self/maps. Without /proc, use UFFD_LOAD_KEEP_PRESENT and RAM that
  *   is empty.
  *
- * Other failures are those of uffd_setup_incoming(), and the error of creating a file beside
- * `working_set_record`. They leave nothing behind, as those of a setup, but the RAM may have been emptied.
+ * Other errors are those of uffd_setup_incoming(), and of creating a file beside `working_set_record`. After
+ * them, too, nothing is left behind, but the RAM may have been emptied.
  */
 int uffd_incoming_load_snapshot(struct MigrationIncomingState *mis,
                                 struct UffdSnapshot *snap,
@@ -1090,7 +1090,7 @@ int uffd_incoming_load_snapshot(struct MigrationIncomingState *mis,
 
 /**
  * Reads the counters of the current setup, or of the last one. They survive cleanup until the next setup or
- * detach. The counters are read one after the other while they may change.
+ * detach. The counters are read one by one, and may change in between.
  */
 int uffd_incoming_get_stats(struct MigrationIncomingState *mis, struct UffdIncomingStats *stats);
 
@@ -1112,8 +1112,8 @@ int uffd_incoming_get_blocktime(struct MigrationIncomingState *mis,
 int uffd_incoming_probe(struct UffdIncomingHost *host);
 
 /**
- * Returns this thread's last failure in words: what failed, where, and what to do. Never NULL; empty if
- * nothing has failed yet. Valid until the next failure on this thread.
+ * Returns a description of this thread's last failure: what failed, where, and what to do. Never NULL; empty
+ * if nothing has failed yet. Valid until the next failure on this thread.
  */
 const char *uffd_incoming_error(void);
 

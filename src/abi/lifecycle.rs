@@ -81,7 +81,7 @@ pub unsafe extern "C" fn uffd_incoming_add_ram_block(
 }
 
 /// Removes a RAM block, also while armed. Its range is then unregistered: missing pages in it read as zeros,
-/// and threads that wait for them go on. Waits for a running page handler. After the return, no callback is
+/// and threads that wait for them continue. Waits for a running page handler. After the return, no callback is
 /// passed `rb`.
 ///
 /// Errors:
@@ -96,8 +96,8 @@ pub unsafe extern "C" fn uffd_incoming_remove_ram_block(mis: *mut MigrationIncom
 }
 
 /// Removes a RAM block whose memory goes away for good, such as unplugged RAM, or the ROM of a removed device.
-/// Does what uffd_incoming_remove_ram_block() does, but also while a snapshot load is incomplete. The load goes
-/// on with the other blocks; the bytes of this block count as loaded.
+/// Does what uffd_incoming_remove_ram_block() does, but also while a snapshot load is incomplete. The load
+/// continues with the other blocks; the bytes of this block count as loaded.
 ///
 /// Call it before the memory is unmapped: a load pauses at pages that are no longer mapped (-ENOENT). Waits for
 /// a running page handler, and for reads of the snapshot for this block.
@@ -128,8 +128,8 @@ pub unsafe extern "C" fn uffd_incoming_drop_ram_block(mis: *mut MigrationIncomin
 ///   shared pages that it touches become zeros for the parent, too. Set MADV_DONTFORK on the RAM first, as QEMU
 ///   does: the child then has no mapping of it.
 /// - RAM that asks for huge pages has MADV_NOHUGEPAGE from the time that its pages are discarded until it is
-///   armed, as QEMU does it. Otherwise khugepaged may turn missing pages into present zeros. A snapshot load
-///   that empties the RAM needs no such care: it empties the RAM while it is armed.
+///   armed, as in QEMU. Otherwise khugepaged may turn missing pages into present zeros. A snapshot load that
+///   empties the RAM needs no such care: it empties the RAM while it is armed.
 ///
 /// Returns 0 once every thread that it starts is running, and `thread_start` has returned on each. After a
 /// failure no descriptor, thread, mapping or registration is left, and the caller may try again.
@@ -193,8 +193,8 @@ pub unsafe extern "C" fn uffd_incoming_cleanup(mis: *mut MigrationIncomingState)
     })
 }
 
-/// Undoes a setup even if pages are missing: RAM THAT HAS NOT BEEN LOADED READS AS ZEROS AFTERWARDS. It is for
-/// a VM that will not run on.
+/// Undoes a setup even if pages are missing: RAM THAT HAS NOT BEEN LOADED READS AS ZEROS AFTERWARDS. Use it for
+/// a VM that will not continue to run.
 ///
 /// Waits only for running callbacks and, during a load, for reads of the snapshot. Such a read ends when the
 /// storage answers or fails. Ends the wait for urgent pages of a cleanup on another thread. Threads in

@@ -86,7 +86,7 @@ pub unsafe extern "C" fn uffd_incoming_page_received(
 }
 
 /// Marks pages received that are in place by other means, for example from precopy. Threads that wait for one
-/// of these pages go on. A fault on one of them gets a zero page and never reaches the page handler. May be
+/// of these pages continue. A fault on one of them gets a zero page and never reaches the page handler. May be
 /// called before the setup, in `ram_blocks` for example, and while armed. Cleanup forgets the marks.
 ///
 /// `offset` and `length` must be multiples of the block's page size, and `length` must not be 0.

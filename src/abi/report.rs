@@ -10,7 +10,7 @@ use crate::error::Result;
 use crate::kernel::{self, Host};
 
 /// Reads the counters of the current setup, or of the last one. They survive cleanup until the next setup or
-/// detach. The counters are read one after the other while they may change.
+/// detach. The counters are read one by one, and may change in between.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn uffd_incoming_get_stats(
     mis: *mut MigrationIncomingState,
@@ -125,8 +125,8 @@ fn describe(host: &Host) -> UffdIncomingHost {
     }
 }
 
-/// Returns this thread's last failure in words: what failed, where, and what to do. Never NULL; empty if
-/// nothing has failed yet. Valid until the next failure on this thread.
+/// Returns a description of this thread's last failure: what failed, where, and what to do. Never NULL; empty
+/// if nothing has failed yet. Valid until the next failure on this thread.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn uffd_incoming_error() -> *const c_char {
     last_error()

@@ -107,8 +107,8 @@ pub unsafe extern "C" fn uffd_snapshot_close(snap: *mut UffdSnapshot) {
 ///
 /// The caller must guarantee what uffd_setup_incoming() says about other accesses to the RAM. No device may
 /// have pinned the RAM (VFIO, vDPA, io_uring's registered buffers): emptying detaches pinned pages, and the
-/// device would go on using those. Pin the RAM after the load, or use UFFD_LOAD_KEEP_PRESENT. Linux does not
-/// report which pages are pinned.
+/// device would continue to use those. Pin the RAM after the load, or use UFFD_LOAD_KEEP_PRESENT. Linux does
+/// not report which pages are pinned.
 ///
 /// These failures come before anything has changed:
 /// - -EINVAL: the snapshot and the mis differ in the names or lengths of their blocks; or more than 64 loader
@@ -121,8 +121,8 @@ pub unsafe extern "C" fn uffd_snapshot_close(snap: *mut UffdSnapshot) {
 /// - -EOPNOTSUPP: emptying needs /proc/thread-self/maps. Without /proc, use UFFD_LOAD_KEEP_PRESENT and RAM that
 ///   is empty.
 ///
-/// Other failures are those of uffd_setup_incoming(), and the error of creating a file beside
-/// `working_set_record`. They leave nothing behind, as those of a setup, but the RAM may have been emptied.
+/// Other errors are those of uffd_setup_incoming(), and of creating a file beside `working_set_record`. After
+/// them, too, nothing is left behind, but the RAM may have been emptied.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn uffd_incoming_load_snapshot(
     mis: *mut MigrationIncomingState,

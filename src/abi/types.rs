@@ -25,10 +25,10 @@ pub type ram_addr_t = usize;
 /// source. A requested page may be placed later, by any thread. The handler may block for long, since no lock
 /// is held during the call. It must not touch guest RAM that may be missing.
 ///
-/// Return 0 if the page has been placed or requested. Any other value reports a failure, and should be a
-/// negative errno value; a value that is none counts as -EIO. If UFFD_INCOMING_POISON applies, the page is then
-/// poisoned. Otherwise the fault and loader threads pause. After uffd_incoming_resume() the handler is called
-/// for the page again, or at once if the resume came during the failed call.
+/// Return 0 if the page has been placed or requested. Any other value reports a failure: a negative errno value
+/// stands for itself, everything else for -EIO. If UFFD_INCOMING_POISON applies, the page is then poisoned.
+/// Otherwise the fault and loader threads pause. After uffd_incoming_resume() the handler is called for the
+/// page again, or at once if the resume came during the failed call.
 ///
 /// With one fault thread (the default), the calls for one mis never overlap. The handler may be called again
 /// for a page that it has requested already, when another thread touches that page.
@@ -50,21 +50,21 @@ pub const UFFD_INCOMING_BLOCKTIME: u64 = 1 << 0;
 /// runs `preempt_run` for urgent pages.
 pub const UFFD_INCOMING_PREEMPT: u64 = 1 << 1;
 
-/// UffdIncomingConfig.flags: open a userfaultfd that serves faults of user mode only. It needs no privilege. An
+/// UffdIncomingConfig.flags: open a userfaultfd that serves faults in user mode only. It needs no privilege. An
 /// access by the kernel, such as a read() into a missing page, then fails with EFAULT and does not wait.
 ///
 /// Do not set it with KVM: KVM_RUN fails with EFAULT when the guest touches a missing page. With KVM's
-/// in-kernel interrupt controller, KVM retries without end, and KVM_RUN returns only when a signal arrives.
+/// in-kernel interrupt controller, KVM retries endlessly, and KVM_RUN returns only when a signal arrives.
 ///
 /// Needs Linux 5.11.
 pub const UFFD_INCOMING_USER_MODE_ONLY: u64 = 1 << 2;
 
 /// UffdIncomingConfig.flags: track the VMM's discards while armed. A discard is madvise() with MADV_DONTNEED,
-/// MADV_REMOVE or MADV_FREE, by a balloon for example. Discarded pages read as zeros from then on, at whatever
-/// moment the discard comes, and never as the source's data. This holds for shared RAM, too, where
-/// MADV_DONTNEED alone drops only pages that have not arrived. After MADV_FREE it holds for pages that had not
-/// arrived. Other pages keep their content until they are written to, or until the kernel reclaims them; the
-/// kernel may do so at any moment, and they then read as zeros.
+/// MADV_REMOVE or MADV_FREE, by a balloon for example. Discarded pages read as zeros from then on, and never as
+/// the source's data, regardless of when the discard comes. This holds for shared RAM, too, where MADV_DONTNEED
+/// alone affects only pages that have not arrived. After MADV_FREE it holds for pages that had not arrived.
+/// Other pages keep their content until they are written to, or until the kernel reclaims them; the kernel may
+/// do so at any moment, and they then read as zeros.
 ///
 /// Without this flag, a discard that races with the placing of the same page can lose: the page then holds its
 /// data.
@@ -82,8 +82,8 @@ pub const UFFD_INCOMING_TRACK_DISCARDS: u64 = 1 << 3;
 /// that touches a poisoned page, or already waits for it, gets SIGBUS at its address. A read() into a poisoned
 /// page fails with EFAULT. Placing the page removes the poison; discarding the page makes it missing again.
 ///
-/// The library still pauses for unreadable pages of other kinds of RAM, on older kernels, and after failures of
-/// the host (no memory for a page). -ENOMEM and -ENOSPC from a page handler count as failures of the host.
+/// The library still pauses for pages of other RAM, on older kernels, and after failures of the host (no memory
+/// for a page). -ENOMEM and -ENOSPC from a page handler count as failures of the host.
 ///
 /// When a KVM guest touches a poisoned page, the kernel sends SIGBUS to the vCPU's thread: si_code is
 /// BUS_MCEERR_AR, and si_addr is the page's address in this process. KVM_RUN fails with EINTR, again and again
@@ -96,7 +96,7 @@ pub const UFFD_INCOMING_TRACK_DISCARDS: u64 = 1 << 3;
 pub const UFFD_INCOMING_POISON: u64 = 1 << 4;
 
 /// `event`: a pause begins. Faults queue until uffd_incoming_resume(). The fault and loader threads start
-/// nothing new. Work that they have started may go on after this event; uffd_incoming_pause() waits for its
+/// nothing new. Work that they have started may continue after this event; uffd_incoming_pause() waits for its
 /// end. `error` is the reason: a negative errno value, or 0 for uffd_incoming_pause(). If something fails
 /// during a pause by uffd_incoming_pause(), a second event gives the reason.
 pub const UFFD_INCOMING_EVENT_PAUSED: c_int = 1;
@@ -293,15 +293,15 @@ pub struct UffdIncomingBlocktime {
     pub vcpu_latency_ns: *mut u64,
 }
 
-/// UffdIncomingHost.ways: /dev/userfaultfd can be opened (Linux 6.1). Its descriptors serve faults of the
+/// UffdIncomingHost.ways: /dev/userfaultfd can be opened (Linux 6.1). Its descriptors serve faults by the
 /// kernel, too.
 pub const UFFD_INCOMING_HOST_DEVICE: u64 = 1 << 0;
 
-/// UffdIncomingHost.ways: the userfaultfd system call is permitted. Its descriptors serve faults of the kernel,
+/// UffdIncomingHost.ways: the userfaultfd system call is permitted. Its descriptors serve faults by the kernel,
 /// too.
 pub const UFFD_INCOMING_HOST_SYSCALL: u64 = 1 << 1;
 
-/// UffdIncomingHost.ways: the userfaultfd system call is permitted, for faults of user mode only.
+/// UffdIncomingHost.ways: the userfaultfd system call is permitted, for faults in user mode only.
 pub const UFFD_INCOMING_HOST_USER_MODE_ONLY: u64 = 1 << 2;
 
 /// What this host supports for this process: uffd_incoming_probe().
@@ -331,21 +331,21 @@ pub struct UffdIncomingHost {
 pub const UFFD_LOAD_KEEP_PRESENT: u64 = 1 << 0;
 
 /// UffdLoadConfig.flags: start no background loader. Pages arrive on demand; only those of a replayed working
-/// set are loaded ahead. With UFFD_LOAD_KEEP_PRESENT, present pages never fault, so the load is complete only
-/// if they are marked received.
+/// set are loaded ahead. With UFFD_LOAD_KEEP_PRESENT, present pages never fault, so the load completes only if
+/// those pages are marked received.
 pub const UFFD_LOAD_NO_BACKGROUND: u64 = 1 << 1;
 
-/// UffdLoadConfig.flags: read data that is not in the page cache with O_DIRECT, at least 64 KiB at once. A
+/// UffdLoadConfig.flags: read data that is not in the page cache with O_DIRECT, in reads of at least 64 KiB. A
 /// fault on a single page still reads through the page cache. From a disk this is faster, and it takes no
 /// memory beside the RAM. But the next restore finds little in the page cache.
 ///
 /// Data in the page cache is used if the kernel reports it: Linux 6.5 or newer, not on overlayfs, and only to a
 /// process that owns the file or may write to it. Otherwise a warning (`log`) says that everything is read from
-/// the disk. Data that is not aligned as the disk needs it is read through the page cache.
+/// the disk. Data whose alignment the disk does not support is read through the page cache.
 ///
 /// uffd_incoming_load_snapshot() opens the file again, through /proc. It fails with open()'s error if this
 /// process may not open the file, or if the file system has no direct reads; without /proc it fails with
-/// -EOPNOTSUPP. In each case nothing has changed. Cleanup and a failed load close that descriptor, and Linux
+/// -EOPNOTSUPP. In these cases nothing has changed. Cleanup and a failed load close that descriptor, and Linux
 /// then drops the process's POSIX record locks on the file. Open file description locks stay.
 pub const UFFD_LOAD_DIRECT_IO: u64 = 1 << 2;
 
@@ -356,8 +356,8 @@ pub const UFFD_LOAD_DIRECT_IO: u64 = 1 << 2;
 /// copied: with this flag, with UFFD_LOAD_KEEP_PRESENT, and if a condition does not hold or cannot be checked
 /// (no /proc).
 ///
-/// Set this flag also on a kernel whose UFFDIO_MOVE is not trusted. Linux fixed it for pages in swap space in
-/// 2025.
+/// Set this flag also on a kernel whose UFFDIO_MOVE is not trusted. For pages in swap space, Linux fixed
+/// UFFDIO_MOVE in 2025.
 pub const UFFD_LOAD_NO_HUGE_PAGES: u64 = 1 << 3;
 
 /// UffdLoadConfig.flags: do not look for pages of zeros in the snapshot's data. Without this flag, such a page
