@@ -38,8 +38,8 @@ bench:
 	$(MAKE) all
 	scripts/bench.sh $(BUILD)
 
-demo: deps
-	$(MAKE) all
+demo: deps $(BUILD)/build.ninja
+	meson compile -C $(BUILD) demo
 	scripts/demo.sh $(BUILD)
 
 header:
@@ -70,9 +70,10 @@ help:
 	@echo '                SEED=number of one round to replay, ROUNDS=how often'
 	@echo 'make bench      deps, then measure the library beside what VMMs do without it; MIB=size of the RAM,'
 	@echo '                ROUNDS=number, ONLY=groups'
-	@echo 'make demo       deps, then restore a snapshot page by page; SNAPSHOT=path of yours, or'
-	@echo '                SYNTH=size (4G, say) of one to make up; REFERENCE=path of a file to compare with;'
-	@echo '                RECORD=file for the working set, REPLAY=file of an earlier one'
+	@echo 'make demo       deps, then restore a snapshot lazily, and by other ways beside that: one that is made up, of'
+	@echo '                SYNTH=size (1G), and a real one; or SNAPSHOT=path of yours; COLD=1 reads from the disk;'
+	@echo '                REFERENCE=path of a file to compare with; RECORD=file for the working set, REPLAY=file of an'
+	@echo '                earlier one'
 	@echo 'make header     bring include/uffd-incoming.h up to date with the Rust sources'
 	@echo 'make install    install libraries, header and pkg-config file; DESTDIR=path for a staged install'
 	@echo 'make check-sanitizers   the C tests and the demo under AddressSanitizer, UndefinedBehaviorSanitizer and'

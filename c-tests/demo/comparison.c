@@ -1,16 +1,13 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 
-#define _GNU_SOURCE /* MAP_ANONYMOUS */
 #include "comparison.h"
 
 #include <err.h>
 #include <inttypes.h>
-#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 
-#include "plain-read.h"
-#include "vcpus.h"
+#define PART (2ULL << 20) /* what is read and compared at once; the cache of a CPU holds it */
 
 static const struct RAMBlock *find_block(const struct MigrationIncomingState *guest, const char *idstr)
 {
@@ -22,79 +19,78 @@ static const struct RAMBlock *find_block(const struct MigrationIncomingState *gu
     return NULL;
 }
 
-/* Says whether two memories are the same, or where they first differ. */
-static bool print_difference(const uint8_t *expected, const uint8_t *seen, uint64_t length)
+/* Says whether a part of the RAM at `offset` is the same, or where it first differs. */
+static bool is_same(const uint8_t *expected, const uint8_t *seen, uint64_t offset, uint64_t length, FILE *table)
 {
+    uint64_t at = 0;
+
     if (memcmp(expected, seen, length) == 0) {
-        puts("identical");
         return true;
     }
-    uint64_t offset = 0;
-    while (expected[offset] == seen[offset]) {
-        offset++;
+    while (expected[at] == seen[at]) {
+        at++;
     }
-    printf("DIFFERS at offset %#" PRIx64 ": expected %#04x, seen %#04x\n", offset, expected[offset],
-           seen[offset]);
+    fprintf(table, "DIFFERS at offset 0x%" PRIx64 ": expected %#04x, seen %#04x\n", offset + at, expected[at],
+            seen[at]);
     return false;
 }
 
-static uint8_t *map_anonymous(uint64_t length)
+static bool compare_bytes(const struct plain_snapshot *reference, const struct plain_block *block,
+                          const struct RAMBlock *rb, FILE *table)
 {
-    void *memory = mmap(NULL, length, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    bool same = true;
+    uint8_t *expected = malloc(PART);
 
-    if (memory == MAP_FAILED) {
-        err(2, "cannot map %" PRIu64 " bytes to read a block into", length);
+    if (!expected) {
+        err(2, "malloc");
     }
-    return memory;
+    for (uint64_t offset = 0; same && offset < block->length; offset += PART) {
+        const uint64_t left = block->length - offset;
+        const uint64_t length = left < PART ? left : PART;
+
+        memset(expected, 0, length);
+        plain_read_part(reference, block, offset, length, expected);
+        same = is_same(expected, rb->host + offset, offset, length, table);
+    }
+    free(expected);
+    if (same) {
+        fputs("identical\n", table);
+    }
+    return same;
 }
 
-static bool compare_block(const struct plain_snapshot *snapshot, const struct plain_block *block,
-                          const struct RAMBlock *rb, uint64_t *read_ns)
+static bool compare_block(const struct plain_snapshot *reference, const struct plain_block *block,
+                          const struct RAMBlock *rb, FILE *table)
 {
-    const uint64_t pages = block->length / block->page_size;
+    const uint64_t pages = plain_pages(block);
     const uint64_t data = plain_data_pages(block);
 
-    printf("  %-26s %9" PRIu64 " %9" PRIu64 " %9" PRIu64 "  ", block->idstr, data, pages - data, pages);
+    fprintf(table, "  %-26s %9" PRIu64 " %9" PRIu64 " %9" PRIu64 "  ", block->idstr, data, pages - data, pages);
     if (!rb) {
-        puts("NOT RESTORED");
+        fputs("NOT RESTORED\n", table);
         return false;
     }
     if (rb->length != block->length) {
-        printf("DIFFERS in length: expected %" PRIu64 ", seen %" PRIu64 "\n", block->length, rb->length);
+        fprintf(table, "DIFFERS in length: expected %" PRIu64 ", seen %" PRIu64 "\n", block->length, rb->length);
         return false;
     }
-
-    uint64_t begun = now_ns();
-    uint8_t *expected = map_anonymous(block->length);
-    plain_read(snapshot, block, expected);
-    *read_ns += now_ns() - begun;
-
-    bool identical = print_difference(expected, rb->host, block->length);
-    munmap(expected, block->length);
-    return identical;
+    return compare_bytes(reference, block, rb, table);
 }
 
-struct comparison compare_with(const char *path, const struct MigrationIncomingState *guest)
+bool compare(const struct plain_snapshot *reference, const struct MigrationIncomingState *guest, FILE *table)
 {
-    struct comparison result = { .identical = true };
-    struct plain_snapshot snapshot;
-    uint64_t begun = now_ns();
+    bool identical = true;
 
-    plain_open(&snapshot, path);
-    result.plain_read_ns = now_ns() - begun;
+    fprintf(table, "  %-26s %9s %9s %9s  compared with a plain read\n", "RAM block", "data", "zero", "pages");
+    for (size_t i = 0; i < reference->block_count; i++) {
+        const struct plain_block *block = &reference->blocks[i];
 
-    printf("  %-26s %9s %9s %9s  compared with a plain read\n", "RAM block", "data", "zero", "pages");
-    for (size_t i = 0; i < snapshot.block_count; i++) {
-        const struct plain_block *block = &snapshot.blocks[i];
-        const struct RAMBlock *rb = find_block(guest, block->idstr);
-
-        result.identical &= compare_block(&snapshot, block, rb, &result.plain_read_ns);
+        identical &= compare_block(reference, block, find_block(guest, block->idstr), table);
     }
-    if (snapshot.block_count != guest->block_count) {
-        printf("  DIFFERS in the number of blocks: expected %zu, seen %zu\n", snapshot.block_count,
-               guest->block_count);
-        result.identical = false;
+    if (reference->block_count != guest->block_count) {
+        fprintf(table, "  DIFFERS in the number of blocks: expected %zu, seen %zu\n", reference->block_count,
+                guest->block_count);
+        identical = false;
     }
-    plain_close(&snapshot);
-    return result;
+    return identical;
 }

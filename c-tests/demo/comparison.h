@@ -7,16 +7,15 @@
 #define COMPARISON_H
 
 #include <stdbool.h>
-#include <stdint.h>
+#include <stdio.h>
 
 #include "guest.h"
+#include "plain-read.h"
 
-struct comparison {
-    bool identical;
-    uint64_t plain_read_ns; /* how long it took to read all of the snapshot the plain way */
-};
-
-/* Prints one line for each RAM block: its pages by kind, and whether it is identical. */
-struct comparison compare_with(const char *snapshot, const struct MigrationIncomingState *guest);
+/*
+ * Compares every byte. Prints one line for each RAM block to `table`: its pages by kind, and whether it is identical.
+ * Returns whether all are.
+ */
+bool compare(const struct plain_snapshot *reference, const struct MigrationIncomingState *guest, FILE *table);
 
 #endif

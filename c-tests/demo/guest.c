@@ -6,19 +6,46 @@
 #include <err.h>
 #include <inttypes.h>
 #include <linux/memfd.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
 #define HUGE_PAGE_SIZE (2 << 20)
 
+struct RAMBlock *guest_add_block(struct MigrationIncomingState *guest, const char *idstr, uint64_t length)
+{
+    const size_t count = guest->block_count + 1;
+    struct RAMBlock *blocks = realloc(guest->blocks, count * sizeof(*blocks));
+
+    if (!blocks) {
+        err(2, "realloc");
+    }
+    guest->blocks = blocks;
+    guest->block_count = count;
+    struct RAMBlock *rb = &blocks[count - 1];
+    *rb = (struct RAMBlock){ .length = length, .page_size = (uint64_t)sysconf(_SC_PAGESIZE) };
+    snprintf(rb->idstr, sizeof(rb->idstr), "%s", idstr);
+    return rb;
+}
+
+/* Aligned to huge pages, as VMMs map RAM: only then can the kernel use them. */
 static void *map_anonymous(uint64_t length)
 {
-    void *host = mmap(NULL, length, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    const size_t room = length + HUGE_PAGE_SIZE;
+    uint8_t *start = mmap(NULL, room, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
-    if (host != MAP_FAILED) {
-        madvise(host, length, MADV_HUGEPAGE); /* what cannot be had is done without */
+    if (start == MAP_FAILED) {
+        return MAP_FAILED;
     }
+    const size_t before = -(uintptr_t)start % HUGE_PAGE_SIZE;
+    uint8_t *host = start + before;
+
+    if (before > 0) {
+        munmap(start, before);
+    }
+    munmap(host + length, room - before - length);
+    madvise(host, length, MADV_HUGEPAGE); /* a kernel without huge pages refuses, and uses small ones */
     return host;
 }
 
@@ -38,7 +65,6 @@ static void *map_memfd(uint64_t length, unsigned int flags)
 
 static void map_block(struct RAMBlock *rb, enum guest_memory memory)
 {
-    rb->page_size = (uint64_t)sysconf(_SC_PAGESIZE);
     if (memory == MEMORY_HUGETLB && rb->length % HUGE_PAGE_SIZE == 0) {
         rb->page_size = HUGE_PAGE_SIZE;
         rb->host = map_memfd(rb->length, MFD_HUGETLB | MFD_HUGE_2MB);
@@ -53,22 +79,9 @@ static void map_block(struct RAMBlock *rb, enum guest_memory memory)
     }
 }
 
-void guest_create(struct MigrationIncomingState *guest, struct UffdSnapshot *snapshot,
-                  enum guest_memory memory)
+void guest_map(struct MigrationIncomingState *guest, enum guest_memory memory)
 {
-    struct UffdSnapshotBlock described = { .size = sizeof(described) };
-
-    *guest = (struct MigrationIncomingState){ 0 };
-    while (uffd_snapshot_block(snapshot, guest->block_count, &described) == 0) {
-        guest->block_count++;
-    }
-    guest->blocks = calloc(guest->block_count, sizeof(*guest->blocks));
-    if (!guest->blocks) {
-        err(2, "calloc");
-    }
     for (size_t i = 0; i < guest->block_count; i++) {
-        uffd_snapshot_block(snapshot, i, &described);
-        guest->blocks[i] = (struct RAMBlock){ .idstr = described.idstr, .length = described.length };
         map_block(&guest->blocks[i], memory);
     }
 }
@@ -76,7 +89,10 @@ void guest_create(struct MigrationIncomingState *guest, struct UffdSnapshot *sna
 void guest_destroy(struct MigrationIncomingState *guest)
 {
     for (size_t i = 0; i < guest->block_count; i++) {
-        munmap(guest->blocks[i].host, guest->blocks[i].length);
+        if (guest->blocks[i].host && guest->blocks[i].host != MAP_FAILED) {
+            munmap(guest->blocks[i].host, guest->blocks[i].length);
+        }
     }
     free(guest->blocks);
+    *guest = (struct MigrationIncomingState){ 0 };
 }

@@ -13,7 +13,7 @@
 #include "uffd-incoming.h"
 
 struct RAMBlock {
-    const char *idstr;
+    char idstr[256];
     uint8_t *host;
     uint64_t length;
     uint64_t page_size;
@@ -30,10 +30,13 @@ enum guest_memory {
     MEMORY_HUGETLB, /* for the blocks that are whole huge pages; anonymous memory for the others */
 };
 
-/* Maps RAM for every block of the snapshot, whose names it borrows. Exits with a message when it cannot. */
-void guest_create(struct MigrationIncomingState *guest, struct UffdSnapshot *snapshot,
-                  enum guest_memory memory);
+/* Adds a RAM block that is not mapped yet. The blocks may move. */
+struct RAMBlock *guest_add_block(struct MigrationIncomingState *guest, const char *idstr, uint64_t length);
 
+/* Maps empty RAM for every block. Exits with a message on failure. */
+void guest_map(struct MigrationIncomingState *guest, enum guest_memory memory);
+
+/* Unmaps the blocks that are mapped, and forgets all. */
 void guest_destroy(struct MigrationIncomingState *guest);
 
 #endif

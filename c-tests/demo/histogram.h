@@ -13,7 +13,4 @@
 
 void histogram_add(uint64_t buckets[HISTOGRAM_BUCKETS], uint64_t nanoseconds);
 
-/* The bound, in microseconds, below which `percent` of the entries lie; 0 when there is none. */
-uint64_t histogram_percentile(const uint64_t buckets[HISTOGRAM_BUCKETS], unsigned int percent);
-
 #endif

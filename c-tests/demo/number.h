@@ -10,4 +10,7 @@
  */
 uint64_t number_or_exit(const char *text, const char *option, uint64_t min, uint64_t max);
 
+/* The size that `text` tells, like 4G or 512M (powers of 1024). Exits with a message when it is none. */
+uint64_t size_or_exit(const char *text, const char *option);
+
 #endif

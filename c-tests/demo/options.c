@@ -13,19 +13,37 @@
 static const char usage[] =
     "Usage: restore [OPTION]... SNAPSHOT\n"
     "Restores RAM lazily from SNAPSHOT (a file of QEMU's mapped-ram migration, or the description of a flat\n"
-    "image) while threads touch its pages in random order; then compares every byte with a plain read.\n"
+    "image) while the threads of a guest use it; then compares every byte with a plain read.\n"
     "\n"
+    "  --baselines         measure a full read and a private mapping of the file, too, and draw bars\n"
+    "  --cold              with --baselines: drop the file from the page cache before each restore\n"
+    "  --working-set=SIZE  how much RAM the guest uses in pieces of 2 MiB, and then in single pages (64M)\n"
     "  --memory=KIND       RAM is anon, memfd or hugetlb; what is no whole huge page stays anon (anon)\n"
-    "  --threads=N         threads that touch the RAM, as vCPUs would (4)\n"
+    "  --threads=N         threads of the guest (4)\n"
     "  --fault-threads=N   threads of the library that serve their faults (1)\n"
     "  --loader-threads=N  threads of the library that load the rest in the background (1)\n"
     "  --direct-io         read what is not in the page cache past it\n"
-    "  --seed=N            other seed, other order of touching (1)\n"
+    "  --seed=N            other seed, other pages in another order (1)\n"
     "  --record=FILE       keep in FILE which pages were waited for\n"
     "  --replay=FILE       load first what FILE says, from an earlier run with --record\n"
     "  --system-calls=FILE confine the library's threads to what FILE lists, with seccomp\n"
     "  --reference=PATH    compare with this snapshot instead\n"
+    "  --table             print a line for each RAM block\n"
     "  --help              this\n"
+    "\n"
+    "All times begin before the snapshot is opened. A thread of the guest runs as soon as there is RAM to run\n"
+    "in: after a full read, or at once. It uses 2 MiB pieces of RAM page by page, in an order of its own, and\n"
+    "then single pages. It writes to every fourth page.\n"
+    "  time to the first page: a thread has read or written its first byte.\n"
+    "  time to a working set: the last thread has used all its pieces of 2 MiB.\n"
+    "  time to more: the last thread has used all its single pages, too. They lie in nearly every 2 MiB of a\n"
+    "    small guest, so that a lazy load has to hurry through all of it.\n"
+    "  time to all: all data is in memory of the guest's own. A private mapping gets there by\n"
+    "    MADV_POPULATE_WRITE, after the guest's threads are done.\n"
+    "  a random read afterwards: how long one read takes. On huge pages the CPU finds the place sooner.\n"
+    "  accesses: how long they took, as the guest's threads saw it. Less than 4 us: the page was in place, or\n"
+    "    zeros that the kernel gives by itself. More: the thread waited for the page, or for a CPU.\n"
+    "  faults: how many the kernel told the library of. One fault can bring many pages.\n"
     "\n"
     "Exit status: 0 when every byte is the same, 1 when one differs, 2 when something failed.\n";
 
@@ -34,11 +52,6 @@ static const char *const memory_names[] = {
     [MEMORY_MEMFD] = "memfd",
     [MEMORY_HUGETLB] = "hugetlb",
 };
-
-const char *memory_name(enum guest_memory memory)
-{
-    return memory_names[memory];
-}
 
 static enum guest_memory memory_or_exit(const char *name)
 {
@@ -63,6 +76,10 @@ struct options options_parse(int argc, char **argv)
         { "fault-threads", required_argument, NULL, 'f' },
         { "loader-threads", required_argument, NULL, 'l' },
         { "direct-io", no_argument, NULL, 'd' },
+        { "working-set", required_argument, NULL, 'k' },
+        { "baselines", no_argument, NULL, 'b' },
+        { "cold", no_argument, NULL, 'C' },
+        { "table", no_argument, NULL, 'T' },
         { "seed", required_argument, NULL, 's' },
         { "record", required_argument, NULL, 'w' },
         { "replay", required_argument, NULL, 'p' },
@@ -77,6 +94,7 @@ struct options options_parse(int argc, char **argv)
         .fault_threads = 1,
         .loader_threads = 1,
         .seed = 1,
+        .working_set = 64 << 20,
     };
     int option;
 
@@ -96,6 +114,18 @@ struct options options_parse(int argc, char **argv)
             break;
         case 'd':
             options.direct_io = true;
+            break;
+        case 'k':
+            options.working_set = size_or_exit(optarg, "--working-set");
+            break;
+        case 'T':
+            options.table = true;
+            break;
+        case 'b':
+            options.baselines = true;
+            break;
+        case 'C':
+            options.cold = true;
             break;
         case 's':
             options.seed = number_or_exit(optarg, "--seed", 0, UINT64_MAX);

@@ -15,6 +15,10 @@ struct options {
     uint32_t fault_threads;
     uint32_t loader_threads;
     uint64_t seed;
+    uint64_t working_set; /* bytes that the guest uses */
+    bool baselines; /* measure other ways to restore, too */
+    bool cold;      /* drop the file from the page cache before each of them */
+    bool table;     /* print a line for each RAM block */
     bool direct_io;
     const char *record; /* files of a working set, or NULL */
     const char *replay;
@@ -23,7 +27,5 @@ struct options {
 
 /* Exits after --help, and with a message when the command line makes no sense. */
 struct options options_parse(int argc, char **argv);
-
-const char *memory_name(enum guest_memory memory);
 
 #endif

@@ -94,7 +94,7 @@ static struct plain_block *add_block(struct plain_snapshot *snapshot)
     return &blocks[count - 1];
 }
 
-static uint64_t block_pages(const struct plain_block *block)
+uint64_t plain_pages(const struct plain_block *block)
 {
     return block->length / block->page_size;
 }
@@ -102,7 +102,7 @@ static uint64_t block_pages(const struct plain_block *block)
 /* Room for one bit a page, in whole 64-bit words. */
 static size_t bitmap_bytes(const struct plain_block *block)
 {
-    return (block_pages(block) + 63) / 64 * 8;
+    return (plain_pages(block) + 63) / 64 * 8;
 }
 
 static void allocate_bitmap(struct plain_block *block)
@@ -273,27 +273,67 @@ uint64_t plain_data_pages(const struct plain_block *block)
 {
     uint64_t count = 0;
 
-    for (uint64_t page = 0; page < block_pages(block); page++) {
+    for (uint64_t page = 0; page < plain_pages(block); page++) {
         count += lies_in_file(block, page);
     }
     return count;
 }
 
+bool plain_next_run(const struct plain_block *block, uint64_t from, uint64_t end, struct plain_run *run)
+{
+    while (from < end && !lies_in_file(block, from)) {
+        from++;
+    }
+    run->first_page = from;
+    while (from < end && lies_in_file(block, from)) {
+        from++;
+    }
+    run->page_count = from - run->first_page;
+    return run->page_count > 0;
+}
+
+/* Whether the file holds nothing from page `first` of the block to before page `end`. */
+static bool is_hole(const struct plain_snapshot *snapshot, const struct plain_block *block, uint64_t first,
+                    uint64_t end)
+{
+    const off_t start = (off_t)(block->pages_offset + first * block->page_size);
+    const off_t data = first < end ? lseek(snapshot->fd, start, SEEK_DATA) : -1;
+
+    return data < 0 || data >= start + (off_t)((end - first) * block->page_size);
+}
+
+bool plain_zeros_are_holes(const struct plain_snapshot *snapshot, const struct plain_block *block)
+{
+    const uint64_t pages = plain_pages(block);
+    struct plain_run run;
+    uint64_t zeros = 0;
+
+    while (plain_next_run(block, zeros, pages, &run)) {
+        if (!is_hole(snapshot, block, zeros, run.first_page)) {
+            return false;
+        }
+        zeros = run.first_page + run.page_count;
+    }
+    return is_hole(snapshot, block, zeros, pages);
+}
+
+void plain_read_part(const struct plain_snapshot *snapshot, const struct plain_block *block, uint64_t offset,
+                     uint64_t length, uint8_t *to)
+{
+    const uint64_t end = (offset + length) / block->page_size;
+    struct plain_run run;
+
+    for (uint64_t page = offset / block->page_size; plain_next_run(block, page, end, &run);
+         page = run.first_page + run.page_count) {
+        const uint64_t start = run.first_page * block->page_size;
+
+        read_at(snapshot, block->pages_offset + start, to + start - offset, run.page_count * block->page_size);
+    }
+}
+
 void plain_read(const struct plain_snapshot *snapshot, const struct plain_block *block, uint8_t *ram)
 {
-    const uint64_t pages = block_pages(block);
-
-    for (uint64_t page = 0; page < pages;) {
-        uint64_t first = page;
-        while (page < pages && lies_in_file(block, page)) {
-            page++;
-        }
-        read_at(snapshot, block->pages_offset + first * block->page_size, ram + first * block->page_size,
-                (page - first) * block->page_size);
-        while (page < pages && !lies_in_file(block, page)) {
-            page++;
-        }
-    }
+    plain_read_part(snapshot, block, 0, block->length, ram);
 }
 
 void plain_close(struct plain_snapshot *snapshot)

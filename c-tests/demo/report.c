@@ -3,20 +3,21 @@
 #include "report.h"
 
 #include <inttypes.h>
+#include <stdbool.h>
 #include <stdio.h>
+#include <string.h>
 
-#include "histogram.h"
-
-#define BAR_WIDTH 40
+#define BAR_WIDTH 44
 #define MIB (1024.0 * 1024.0)
+
+static const char full_bar[BAR_WIDTH + 1] = "############################################";
 
 void report_progress(uint64_t loaded, uint64_t total)
 {
-    static const char full[BAR_WIDTH + 1] = "########################################";
     int filled = total > 0 ? (int)(loaded * BAR_WIDTH / total) : 0;
 
-    fprintf(stderr, "\r[%.*s%*s] %.0f / %.0f MiB ", filled, full, BAR_WIDTH - filled, "",
-            (double)loaded / MIB, (double)total / MIB);
+    fprintf(stderr, "\r[%.*s%*s] %.0f / %.0f MiB ", filled, full_bar, BAR_WIDTH - filled, "", (double)loaded / MIB,
+            (double)total / MIB);
     fflush(stderr);
 }
 
@@ -25,58 +26,83 @@ void report_progress_end(void)
     fputs("\r\033[K", stderr);
 }
 
-static double milliseconds(uint64_t ns)
+/* At least one mark for anything that is not 0. */
+static void print_bar(double length, double longest)
 {
-    return (double)ns / 1e6;
+    const double marks = longest > 0 ? length * BAR_WIDTH / longest : 0;
+
+    printf("|%.*s\n", marks > 0 && marks < 1 ? 1 : (int)(marks + 0.5), full_bar);
 }
 
-static void print_latency(const char *what, const uint64_t buckets[HISTOGRAM_BUCKETS])
+static void print_figure(const struct figures *way, enum measure measure, uint64_t longest_ns)
 {
-    const uint64_t p50 = histogram_percentile(buckets, 50), p99 = histogram_percentile(buckets, 99);
+    const bool reads = measure == RANDOM_READ;
+    const double figure = (double)way->ns[measure] / (reads ? 1 : 1e6);
 
-    if (p99 == 0) {
-        printf("  %-26s none\n", what);
-    } else {
-        printf("  %-26s p50 < %" PRIu64 " us, p99 < %" PRIu64 " us\n", what, p50, p99);
+    printf("  %-16s ", way->way);
+    if (way->error != 0) {
+        printf("not possible here: %s\n", strerror(way->error));
+        return;
+    }
+    printf("%7.*f %s ", figure < 10 && !reads ? 1 : 0, figure, reads ? "ns" : "ms");
+    print_bar((double)way->ns[measure], (double)longest_ns);
+}
+
+static void print_title(enum measure measure, double working_set_mib)
+{
+    switch (measure) {
+    case FIRST_PAGE:
+        puts("time to the first page");
+        break;
+    case LOCAL_WORKING_SET:
+        printf("time to a working set of %.0f MiB: pieces of 2 MiB\n", working_set_mib);
+        break;
+    case SCATTERED_WORKING_SET:
+        printf("time to %.0f MiB more: single pages all over the RAM\n", working_set_mib);
+        break;
+    case ALL:
+        puts("time to all: from then on the file is not needed");
+        break;
+    default:
+        puts("a random read afterwards");
     }
 }
 
-static void print_touches(const struct vcpu *vcpus, size_t count)
+void report_figures(const struct figures *ways, size_t count, uint64_t working_set_bytes)
 {
-    uint64_t latency[HISTOGRAM_BUCKETS] = { 0 };
+    for (enum measure measure = 0; measure < MEASURES; measure++) {
+        uint64_t longest_ns = 0;
 
-    for (size_t vcpu = 0; vcpu < count; vcpu++) {
-        for (size_t bucket = 0; bucket < HISTOGRAM_BUCKETS; bucket++) {
-            latency[bucket] += vcpus[vcpu].latency[bucket];
+        for (size_t i = 0; i < count; i++) {
+            longest_ns = ways[i].ns[measure] > longest_ns ? ways[i].ns[measure] : longest_ns;
+        }
+        print_title(measure, (double)working_set_bytes / MIB);
+        for (size_t i = 0; i < count; i++) {
+            print_figure(&ways[i], measure, longest_ns);
         }
     }
-    /* Most pages are there when they are touched: those that are not make the upper end. */
-    print_latency("touch, as a thread saw it", latency);
 }
 
-/* What no fault asked for was loaded in the background. */
-static void print_background_rate(const struct UffdIncomingStats *stats, uint64_t loaded_ns)
+void report_latency(const uint64_t latency[HISTOGRAM_BUCKETS], uint64_t faults)
 {
-    const uint64_t pages = stats->pages_placed + stats->zero_pages_placed;
-    const uint64_t background = pages > stats->pages_requested ? pages - stats->pages_requested : 0;
-    const double bytes = (double)stats->bytes_loaded * (double)background / (double)pages;
+    /* Each line but the first has two buckets: from 4 us to less than 16 us, and so on. */
+    static const char *const names[] = { "less than  16 us", "less than  64 us", "less than 256 us", "less than   1 ms",
+                                         "less than   4 ms", "less than  16 ms", "more" };
+    enum { LINES = sizeof(names) / sizeof(*names) };
+    uint64_t counts[LINES] = { 0 }, most = 0;
 
-    printf("  %-26s %.0f MB/s: %" PRIu64 " of %" PRIu64 " pages, the others came by faults\n",
-           "background rate", bytes * 1e3 / (double)loaded_ns, background, pages);
-}
+    for (size_t bucket = 3; bucket < HISTOGRAM_BUCKETS; bucket++) {
+        const size_t line = (bucket - 3) / 2;
 
-void report_print(const struct measurements *measured)
-{
-    const struct UffdIncomingStats *stats = &measured->stats;
-
-    printf("\n");
-    printf("  %-26s %.2f ms\n", "time to first page", milliseconds(measured->first_page_ns));
-    printf("  %-26s %.2f ms\n", "time of a full plain read", milliseconds(measured->plain_read_ns));
-    printf("  %-26s %.2f ms\n", "time until all is loaded", milliseconds(measured->loaded_ns));
-    print_background_rate(stats, measured->loaded_ns);
-    printf("  %-26s %" PRIu64 " with data, %" PRIu64 " zero\n", "pages placed", stats->pages_placed,
-           stats->zero_pages_placed);
-    printf("  %-26s %" PRIu64 "\n", "faults", stats->faults);
-    print_latency("fault, from read to placed", stats->fault_latency_buckets);
-    print_touches(measured->vcpus, measured->vcpu_count);
+        counts[line < LINES ? line : LINES - 1] += latency[bucket];
+    }
+    for (size_t line = 0; line < LINES; line++) {
+        most = counts[line] > most ? counts[line] : most;
+    }
+    printf("accesses of the guest in the lazy load; the library served %" PRIu64 " faults\n", faults);
+    printf("  %-16s %7" PRIu64 "\n", "less than   4 us", latency[0] + latency[1] + latency[2]);
+    for (size_t line = 0; line < LINES; line++) {
+        printf("  %-16s %7" PRIu64 "    ", names[line], counts[line]);
+        print_bar((double)counts[line], (double)most);
+    }
 }

@@ -5,25 +5,34 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "uffd-incoming.h"
-#include "vcpus.h"
+#include "histogram.h"
 
-struct measurements {
-    /* All three begin with the opening of the snapshot. */
-    uint64_t first_page_ns; /* until a thread had its first page */
-    uint64_t loaded_ns;     /* until all RAM was there */
-    uint64_t plain_read_ns; /* until all was read the plain way */
-    const struct vcpu *vcpus;
-    size_t vcpu_count;
-    struct UffdIncomingStats stats;
+/* What is measured of each way to restore a snapshot. */
+enum measure {
+    FIRST_PAGE,
+    LOCAL_WORKING_SET,
+    SCATTERED_WORKING_SET,
+    ALL,
+    RANDOM_READ,
+    MEASURES,
 };
 
-/* Draws the bar anew; on a terminal only. */
+struct figures {
+    const char *way;
+    int error;             /* an errno value, where this way is not possible here */
+    uint64_t ns[MEASURES]; /* nanoseconds */
+};
+
+/* Draws the bar of a load anew; on a terminal only. */
 void report_progress(uint64_t loaded, uint64_t total);
 
 /* Takes the bar away. */
 void report_progress_end(void);
 
-void report_print(const struct measurements *measured);
+/* Prints the figures of all ways, with bars. */
+void report_figures(const struct figures *ways, size_t count, uint64_t working_set_bytes);
+
+/* Prints how long the guest's accesses took in a lazy load, and how many faults the library served. */
+void report_latency(const uint64_t latency[HISTOGRAM_BUCKETS], uint64_t faults);
 
 #endif

@@ -1,183 +1,183 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * restore: restores the RAM of a snapshot while it is already in use. It is both an example of how a VMM does
- * that with this library, and a test: afterwards every byte is compared with a plain read of the snapshot.
+ * restore: restores the RAM of a snapshot while the threads of a guest use it, and compares every byte with a plain
+ * read of the file. It can measure other ways to restore the same snapshot, too.
  */
 
-#include <errno.h>
-#include <stdbool.h>
+#include <err.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 #include "comparison.h"
-#include "guest.h"
+#include "host-memory.h"
 #include "options.h"
+#include "plain-read.h"
+#include "random-reads.h"
 #include "report.h"
+#include "restoration.h"
 #include "system-calls.h"
-#include "uffd-incoming.h"
 #include "vcpus.h"
+#include "working-set.h"
 
-#define PROGRESS_INTERVAL_MS 50
+#define MIB (1 << 20)
+#define LOCAL_PIECE (2 * MIB)
 
-/* Ends the program, with the library's words for the call of it that just failed. */
-static _Noreturn void fail(const char *doing)
+static const struct {
+    const char *name;
+    struct restoration (*restore)(const struct options *options, struct vcpus *vcpus);
+} ways[] = {
+    { "lazy load", lazy_load },
+    { "full read", full_read },
+    { "private mapping", private_mapping },
+};
+#define WAYS (sizeof(ways) / sizeof(*ways))
+
+/* What is known of the snapshot beforehand, and what has been seen so far. */
+struct demo {
+    const struct options *options;
+    struct MigrationIncomingState described; /* the RAM blocks of the snapshot; they are not mapped */
+    uint64_t ram_bytes;
+    uint64_t data_bytes;
+    struct plain_snapshot file;      /* the snapshot, as a plain read sees it */
+    struct plain_snapshot reference; /* what the RAM is compared with */
+    uint64_t latency[HISTOGRAM_BUCKETS]; /* of the guest's accesses in lazy loads */
+    uint64_t faults;
+    size_t restores;
+    bool identical;
+};
+
+/* Compares every byte; prints a line for each RAM block if asked to, or if one differs. */
+static void check_bytes(struct demo *demo, const char *way, const struct MigrationIncomingState *guest)
 {
-    fprintf(stderr, "restore: %s: %s\n", doing, uffd_incoming_error());
-    exit(2);
+    char *lines = NULL;
+    size_t length = 0;
+    FILE *table = open_memstream(&lines, &length);
+
+    if (!table) {
+        err(2, "open_memstream");
+    }
+    const bool identical = compare(&demo->reference, guest, table);
+    fclose(table);
+    if (!identical) {
+        printf("%s: the RAM differs\n", way);
+    }
+    if (!identical || demo->options->table) {
+        fputs(lines, stdout);
+    }
+    free(lines);
+    demo->identical &= identical;
+    demo->restores++;
 }
 
-/*
- * Which userfaultfd to ask for. A process without privileges gets one that serves faults of user mode only:
- * that is enough for threads, not for the vCPUs of KVM.
- */
-static uint64_t userfaultfd_flags(void)
+/* Restores once, and returns what it took. */
+static struct figures restore_once(struct demo *demo, size_t way)
 {
-    struct UffdIncomingHost host = { .size = sizeof(host) };
+    const struct options *options = demo->options;
+    struct figures figures = { .way = ways[way].name };
+    struct working_set local =
+        working_set_choose(&demo->described, options->working_set, LOCAL_PIECE, options->seed);
+    struct working_set scattered = working_set_choose(&demo->described, options->working_set, 1, options->seed + 1);
+    struct vcpus vcpus = vcpus_create(options->threads, &local, &scattered, options->seed);
 
-    if (uffd_incoming_probe(&host) != 0) {
-        fail("looking at this host");
+    struct restoration done = ways[way].restore(options, &vcpus);
+    figures.error = done.error;
+    if (done.error == 0) {
+        check_bytes(demo, ways[way].name, &done.guest);
+        figures.ns[FIRST_PAGE] = done.first_page_ns;
+        figures.ns[LOCAL_WORKING_SET] = done.local_ns;
+        figures.ns[SCATTERED_WORKING_SET] = done.scattered_ns;
+        figures.ns[ALL] = done.all_ns;
+        figures.ns[RANDOM_READ] = random_read_ns(&done.guest);
     }
-    if (host.ways == 0) {
-        fprintf(stderr, "restore: this process may not use userfaultfd: %s\n", host.advice);
-        exit(2);
+    if (ways[way].restore == lazy_load) {
+        demo->faults += done.stats.faults;
+        vcpus_add_latency(&vcpus, demo->latency);
     }
-    if (host.ways & (UFFD_INCOMING_HOST_DEVICE | UFFD_INCOMING_HOST_SYSCALL)) {
-        return 0;
-    }
-    return UFFD_INCOMING_USER_MODE_ONLY;
+    guest_destroy(&done.guest);
+    vcpus_free(&vcpus);
+    working_set_free(&local);
+    working_set_free(&scattered);
+    return figures;
 }
 
-/* Makes the guest known to the library. */
-static void attach(struct MigrationIncomingState *guest, const struct options *options)
+/* Makes the same beginning for each restore that is measured. */
+static void prepare_host(const struct demo *demo)
 {
-    const struct UffdIncomingConfig config = {
-        .size = sizeof(config),
-        .flags = userfaultfd_flags(),
-        .fault_threads = options->fault_threads,
-        .thread_start = options->system_calls != NULL ? system_calls_confine : NULL,
-    };
+    const uint64_t bytes = demo->ram_bytes + (demo->options->cold ? demo->data_bytes : 0);
+    void *memory = take_memory(bytes);
 
-    if (uffd_incoming_attach(guest, &config) != 0) {
-        fail("attaching");
+    if (demo->options->cold) {
+        empty_page_cache(&demo->file);
+    } else {
+        fill_page_cache(&demo->file);
     }
-    for (size_t i = 0; i < guest->block_count; i++) {
-        struct RAMBlock *rb = &guest->blocks[i];
-        const struct UffdRamBlock block = {
-            .size = sizeof(block),
-            .idstr = rb->idstr,
-            .host = rb->host,
-            .length = rb->length,
-            .page_size = rb->page_size,
-        };
-
-        if (uffd_incoming_add_ram_block(guest, rb, &block) != 0) {
-            fail("adding a RAM block");
-        }
-    }
+    give_back_memory(memory, bytes);
 }
 
-/* Starts the load: from here on the RAM may be used. */
-static void load(struct MigrationIncomingState *guest, struct UffdSnapshot *snapshot,
-                 const struct options *options)
+static void measure_all(struct demo *demo)
 {
-    const struct UffdLoadConfig config = {
-        .size = sizeof(config),
-        .flags = options->direct_io ? UFFD_LOAD_DIRECT_IO : 0,
-        .loader_threads = options->loader_threads,
-        .working_set_record = options->record,
-        .working_set_replay = options->replay,
-    };
+    struct figures figures[WAYS];
 
-    if (uffd_incoming_load_snapshot(guest, snapshot, &config) != 0) {
-        fail("starting the load");
+    printf("%" PRIu64 " MiB of RAM, %" PRIu64 " MiB of data %s\n", demo->ram_bytes / MIB, demo->data_bytes / MIB,
+           demo->options->cold ? "on the disk" : "in the page cache");
+    fflush(stdout);
+    for (size_t way = 0; way < WAYS; way++) {
+        prepare_host(demo);
+        figures[way] = restore_once(demo, way);
     }
+    report_figures(figures, WAYS, demo->options->working_set);
+    puts("A private mapping copies no page at first. It lacks huge pages, RAM that other processes share\n"
+         "(memfd, vhost-user), and independence of the file, which must not change until all is copied.");
+    report_latency(demo->latency, demo->faults);
 }
 
-static struct UffdIncomingStats get_stats(struct MigrationIncomingState *guest)
+static void load_only(struct demo *demo)
 {
-    struct UffdIncomingStats stats = { .size = sizeof(stats) };
+    const struct figures figures = restore_once(demo, 0);
 
-    if (uffd_incoming_get_stats(guest, &stats) != 0) {
-        fail("reading the counters");
-    }
-    return stats;
+    printf("%" PRIu64 " MiB of RAM; first page %.1f ms, all %.1f ms, %" PRIu64 " faults\n", demo->ram_bytes / MIB,
+           (double)figures.ns[FIRST_PAGE] / 1e6, (double)figures.ns[ALL] / 1e6, demo->faults);
 }
 
-/* Waits until every page is in place. */
-static void wait_until_loaded(struct MigrationIncomingState *guest)
+/* Reads which RAM blocks the snapshot has. */
+static void describe(struct demo *demo)
 {
-    const bool bar = isatty(STDERR_FILENO);
-    int error;
+    struct UffdSnapshotBlock block = { .size = sizeof(block) };
+    struct UffdSnapshot *snapshot = uffd_snapshot_open(demo->options->snapshot);
 
-    while ((error = uffd_incoming_wait(guest, bar ? PROGRESS_INTERVAL_MS : -1)) == -ETIMEDOUT) {
-        const struct UffdIncomingStats stats = get_stats(guest);
-        report_progress(stats.bytes_loaded, stats.bytes_total);
+    if (!snapshot) {
+        errx(2, "opening the snapshot: %s", uffd_incoming_error());
     }
-    if (bar) {
-        report_progress_end();
+    for (size_t i = 0; uffd_snapshot_block(snapshot, i, &block) == 0; i++) {
+        guest_add_block(&demo->described, block.idstr, block.length);
+        demo->ram_bytes += block.length;
+        demo->data_bytes += block.data_bytes;
     }
-    if (error != 0) {
-        /* The vCPUs wait for the pages that are missing. A VMM would tell its user, who may mend what is
-         * wrong, and go on with uffd_incoming_resume(). */
-        fail("loading");
-    }
-}
-
-/* Lets go of the library: the RAM is ordinary memory again. Returns what the counters say in the end. */
-static struct UffdIncomingStats detach(struct MigrationIncomingState *guest)
-{
-    if (uffd_incoming_cleanup(guest) != 0) {
-        fail("cleaning up");
-    }
-    const struct UffdIncomingStats stats = get_stats(guest);
-    if (uffd_incoming_detach(guest) != 0) {
-        fail("detaching");
-    }
-    return stats;
+    uffd_snapshot_close(snapshot);
 }
 
 int main(int argc, char **argv)
 {
     const struct options options = options_parse(argc, argv);
-    struct measurements measured = { 0 };
-    struct MigrationIncomingState guest;
-
-    uint64_t begun = now_ns();
-    struct UffdSnapshot *snapshot = uffd_snapshot_open(options.snapshot);
-    if (!snapshot) {
-        fail("opening the snapshot");
-    }
-    guest_create(&guest, snapshot, options.memory);
-    attach(&guest, &options);
+    struct demo demo = { .options = &options, .identical = true };
 
     if (options.system_calls != NULL) {
         system_calls_read(options.system_calls);
     }
-    const uint64_t preparing = now_ns();
-    struct vcpu *vcpus = vcpus_create(options.threads, &guest, options.seed);
-    begun += now_ns() - preparing; /* no part of a restore */
+    describe(&demo);
+    plain_open(&demo.file, options.snapshot);
+    plain_open(&demo.reference, options.reference);
+    if (options.baselines) {
+        measure_all(&demo);
+    } else {
+        load_only(&demo);
+    }
+    printf("every byte compared: %s, in %zu restore%s of %" PRIu64 " MiB\n", demo.identical ? "identical" : "DIFFERENT",
+           demo.restores, demo.restores == 1 ? "" : "s", demo.ram_bytes / MIB);
 
-    load(&guest, snapshot, &options);
-    vcpus_start(vcpus, options.threads);
-    wait_until_loaded(&guest);
-    measured.loaded_ns = now_ns() - begun;
-
-    vcpus_join(vcpus, options.threads);
-    measured.first_page_ns = vcpus_first_touch_ns(vcpus, options.threads) - begun;
-    measured.stats = detach(&guest);
-
-    printf("%s\nrestored into %s RAM; fault threads: %u, loader threads: %u, touched by threads: %u\n\n",
-           options.snapshot, memory_name(options.memory), options.fault_threads, options.loader_threads,
-           options.threads);
-    const struct comparison comparison = compare_with(options.reference, &guest);
-    measured.plain_read_ns = comparison.plain_read_ns;
-    measured.vcpus = vcpus;
-    measured.vcpu_count = options.threads;
-    report_print(&measured);
-
-    vcpus_free(vcpus, options.threads);
-    guest_destroy(&guest);
-    uffd_snapshot_close(snapshot);
-    return comparison.identical ? 0 : 1;
+    plain_close(&demo.reference);
+    plain_close(&demo.file);
+    guest_destroy(&demo.described);
+    return demo.identical ? 0 : 1;
 }

@@ -10,7 +10,6 @@
 #include <getopt.h>
 #include <inttypes.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
@@ -31,27 +30,10 @@ static const char usage[] =
     "\n"
     "  --blocks=N        in N RAM blocks, each with half of what is left (3)\n"
     "  --zero-percent=N  about N of 100 pages are zero (30)\n"
+    "  --stale-percent=N about N of 100 zero pages have old bytes in the file, as pages have that the guest\n"
+    "                    cleared after they were saved (25)\n"
     "  --seed=N          other seed, other data (1)\n"
     "  --help            this\n";
-
-static uint64_t size_or_exit(const char *text)
-{
-    static const char suffixes[] = "KMGT";
-    char *end;
-    uint64_t size = strtoull(text, &end, 0);
-
-    if (end != text && *end != '\0') {
-        const char *suffix = strchr(suffixes, *end);
-        if (suffix && size <= UINT64_MAX >> 40) {
-            size <<= 10 * (suffix - suffixes + 1);
-            end++;
-        }
-    }
-    if (end == text || *end != '\0' || size == 0) {
-        errx(2, "expected a size like 4G or 512M, seen '%s'", text);
-    }
-    return size;
-}
 
 /* Cuts `size` into blocks: each takes half of what the others leave, the last one all of it. */
 static void divide(uint64_t size, struct mapped_ram_block *blocks, size_t count)
@@ -72,10 +54,10 @@ static void divide(uint64_t size, struct mapped_ram_block *blocks, size_t count)
     }
 }
 
-/* How many bytes of the file hold something, about: pages with data, and the quarter of the zero pages that is stale. */
-static uint64_t needed(uint64_t size, unsigned int zero_percent)
+/* How many bytes of the file hold something, about: pages with data, and zero pages that are stale. */
+static uint64_t needed(uint64_t size, const struct synthetic_pages *pages)
 {
-    return size / 400 * (400 - 3 * zero_percent);
+    return size / 10000 * (10000 - pages->zero_percent * (100 - pages->stale_percent));
 }
 
 /* Removes a file that is not whole; a device stays. */
@@ -113,11 +95,12 @@ int main(int argc, char **argv)
     static const struct option options[] = {
         { "blocks", required_argument, NULL, 'b' },
         { "zero-percent", required_argument, NULL, 'z' },
+        { "stale-percent", required_argument, NULL, 'S' },
         { "seed", required_argument, NULL, 's' },
         { "help", no_argument, NULL, 'h' },
         { 0 },
     };
-    struct synthetic_pages pages = { .seed = 1, .zero_percent = 30, .page_size = TARGET_PAGE_SIZE };
+    struct synthetic_pages pages = { .seed = 1, .zero_percent = 30, .stale_percent = 25, .page_size = TARGET_PAGE_SIZE };
     struct mapped_ram_block blocks[MAX_BLOCKS];
     struct mapped_ram_file file = {
         .target_page_size = TARGET_PAGE_SIZE,
@@ -136,6 +119,9 @@ int main(int argc, char **argv)
         case 'z':
             pages.zero_percent = (unsigned int)number_or_exit(optarg, "--zero-percent", 0, 100);
             break;
+        case 'S':
+            pages.stale_percent = (unsigned int)number_or_exit(optarg, "--stale-percent", 0, 100);
+            break;
         case 's':
             pages.seed = number_or_exit(optarg, "--seed", 0, UINT64_MAX);
             break;
@@ -153,14 +139,14 @@ int main(int argc, char **argv)
     }
 
     const char *path = argv[optind + 1];
-    const uint64_t size = size_or_exit(argv[optind]);
+    const uint64_t size = size_or_exit(argv[optind], "SIZE");
     divide(size, blocks, file.block_count);
 
     int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
     if (fd < 0) {
         err(2, "%s", path);
     }
-    check_space(fd, path, needed(size, pages.zero_percent));
+    check_space(fd, path, needed(size, &pages));
     if (ftruncate(fd, 0) != 0 && errno != EINVAL) {
         err(2, "%s", path);
     }

@@ -49,7 +49,7 @@ enum page_kind synthetic_page(const void *opaque, size_t block, uint64_t page, v
     enum page_kind kind = PAGE_DATA;
 
     if (is_zero(pages, block_seed, page)) {
-        kind = page_seed >> 8 & 3 ? PAGE_ZERO : PAGE_STALE;
+        kind = (page_seed >> 8) % 100 < pages->stale_percent ? PAGE_STALE : PAGE_ZERO;
     }
     if (kind != PAGE_ZERO) {
         fill(bytes, pages->page_size, page_seed);

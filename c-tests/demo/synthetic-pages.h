@@ -10,7 +10,8 @@
 
 struct synthetic_pages {
     uint64_t seed;
-    unsigned int zero_percent; /* about how many are zero: most in runs, and a quarter of them stale */
+    unsigned int zero_percent;  /* about how many are zero: most in runs */
+    unsigned int stale_percent; /* about how many of those are stale */
     size_t page_size;
 };
 

@@ -25,6 +25,7 @@ fails_with Usage
 fails_with Usage --unknown "$snapshot"
 fails_with Usage "$snapshot" "$snapshot"
 fails_with memory --memory=paper "$snapshot"
+fails_with working-set --working-set=much "$snapshot"
 fails_with threads --threads=0 "$snapshot"
 fails_with "$room/none" "$room/none"
 fails_with "$room/truncated.*truncated" "$room/truncated"

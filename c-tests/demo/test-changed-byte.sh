@@ -24,7 +24,7 @@ change() { # PAGES_OFFSET OFFSET: where the block's pages begin in the file, and
 
 restore_changed() {
     status=0
-    "$restore" --reference="$snapshot" "$room/changed" >"$room/table" 2>"$room/errors" || status=$?
+    "$restore" --table --reference="$snapshot" "$room/changed" >"$room/table" 2>"$room/errors" || status=$?
 }
 
 differs() { # BLOCK PAGES_OFFSET OFFSET: in a page that the file holds

@@ -6,7 +6,7 @@ restore=$1 snapshot=$2
 room=$(mktemp -d)
 trap 'rm -rf "$room"' EXIT
 
-"$restore" "$snapshot" >"$room/table" 2>"$room/errors"
+"$restore" --table "$snapshot" >"$room/table" 2>"$room/errors"
 cat "$room/table"
 
 for block in pc.ram /rom@etc/acpi/tables pc.bios pc.rom /rom@etc/table-loader /rom@etc/acpi/rsdp; do

@@ -3,19 +3,27 @@
 # What `make demo` runs, with each of its inputs: test-script.sh DEMO_SCRIPT BUILD_DIR
 set -eu
 script=$1 build=$2
-unset SNAPSHOT SYNTH REFERENCE
+unset SNAPSHOT SYNTH REFERENCE RECORD REPLAY COLD
 cd "$(dirname "$script")/.."
 TMPDIR=$(mktemp -d)
 export TMPDIR
 trap 'rm -rf "$TMPDIR"' EXIT
 
-"$script" "$build" | grep -q 'pc.ram .* identical'
-SYNTH=8M "$script" "$build" | grep -q 'ram0 .* identical'
+count_identical() { # prints how many snapshots were restored without a difference
+    "$script" "$build" | grep -c '^every byte compared: identical'
+}
+
+[ "$(SYNTH=64M count_identical)" -eq 2 ]
 [ -z "$(ls "$TMPDIR")" ] || { echo "expected the made-up snapshot to be removed" >&2; exit 1; }
 
 "$build"/c-tests/demo/synth 8M "$TMPDIR/one"
 "$build"/c-tests/demo/synth --seed=2 8M "$TMPDIR/other"
-SNAPSHOT=$TMPDIR/one "$script" "$build" | grep -q 'ram0 .* identical'
+[ "$(SNAPSHOT=$TMPDIR/one count_identical)" -eq 1 ]
+
+# A working set is one of the real snapshot.
+[ "$(RECORD=$TMPDIR/set count_identical)" -eq 1 ]
+[ -s "$TMPDIR/set" ]
+[ "$(REPLAY=$TMPDIR/set count_identical)" -eq 1 ]
 
 status=0
 SNAPSHOT=$TMPDIR/one REFERENCE=$TMPDIR/other "$script" "$build" >/dev/null || status=$?

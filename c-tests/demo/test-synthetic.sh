@@ -7,4 +7,4 @@ room=$(mktemp -d)
 trap 'rm -rf "$room"' EXIT
 
 "$synth" --seed=7 256M "$room/snapshot"
-"$restore" --memory="$memory" --fault-threads=2 "$room/snapshot"
+"$restore" --memory="$memory" --fault-threads=2 --working-set=256M "$room/snapshot"

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 
-#define _GNU_SOURCE /* nrand48() */
 #include "vcpus.h"
 
 #include <err.h>
@@ -8,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+
+#define PAGES_PER_WRITE 4
 
 uint64_t now_ns(void)
 {
@@ -17,38 +18,28 @@ uint64_t now_ns(void)
     return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
 }
 
-static size_t count_pages(const struct MigrationIncomingState *guest)
+static void access_page(uint8_t *host, uint64_t page)
 {
-    size_t count = 0;
-
-    for (size_t i = 0; i < guest->block_count; i++) {
-        count += guest->blocks[i].length / guest->blocks[i].page_size;
+    if (page % PAGES_PER_WRITE == 0) {
+        __atomic_fetch_or(host, 0, __ATOMIC_RELAXED); /* other vCPUs may do the same */
+    } else {
+        (void)__atomic_load_n(host, __ATOMIC_RELAXED);
     }
-    return count;
 }
 
-static void list_pages(uint8_t **pages, const struct MigrationIncomingState *guest)
+static void use_piece(struct vcpu *vcpu, const struct piece *piece)
 {
-    for (size_t i = 0; i < guest->block_count; i++) {
-        const struct RAMBlock *rb = &guest->blocks[i];
+    uint8_t *host = vcpu->guest->blocks[piece->block].host;
 
-        for (uint64_t offset = 0; offset < rb->length; offset += rb->page_size) {
-            *pages++ = rb->host + offset;
+    for (uint64_t page = piece->first_page; page < piece->first_page + piece->page_count; page++) {
+        uint64_t before = now_ns();
+        access_page(host + page * vcpu->page_size, page);
+        uint64_t after = now_ns();
+
+        if (vcpu->first_page_ns == 0) {
+            vcpu->first_page_ns = after;
         }
-    }
-}
-
-static void shuffle(uint8_t **pages, size_t count, uint64_t seed)
-{
-    unsigned short state[3];
-
-    memcpy(state, &seed, sizeof(state));
-    for (size_t i = count; i > 1; i--) {
-        size_t other = (size_t)nrand48(state) % i;
-        uint8_t *page = pages[i - 1];
-
-        pages[i - 1] = pages[other];
-        pages[other] = page;
+        histogram_add(vcpu->latency, after - before);
     }
 }
 
@@ -57,36 +48,44 @@ static void *vcpu_run(void *opaque)
     struct vcpu *vcpu = opaque;
 
     sem_wait(&vcpu->go);
-    for (size_t i = 0; i < vcpu->page_count; i++) {
-        uint64_t before = now_ns();
-        (void)*(volatile uint8_t *)vcpu->pages[i];
-        uint64_t after = now_ns();
-
-        if (i == 0) {
-            vcpu->first_touch_ns = after;
+    for (size_t i = 0; vcpu->guest && i < vcpu->piece_count; i++) {
+        if (i == vcpu->local_count) {
+            vcpu->local_ns = now_ns();
         }
-        histogram_add(vcpu->latency, after - before);
+        use_piece(vcpu, &vcpu->pieces[i]);
     }
+    vcpu->scattered_ns = now_ns();
     return NULL;
 }
 
-struct vcpu *vcpus_create(size_t count, const struct MigrationIncomingState *guest, uint64_t seed)
+static void list_pieces(struct vcpu *vcpu, const struct working_set *local, const struct working_set *scattered,
+                        uint64_t seed)
 {
-    struct vcpu *vcpus = calloc(count, sizeof(*vcpus));
+    vcpu->local_count = local->piece_count;
+    vcpu->piece_count = local->piece_count + scattered->piece_count;
+    vcpu->pieces = calloc(vcpu->piece_count, sizeof(*vcpu->pieces));
+    if (!vcpu->pieces) {
+        err(2, "calloc");
+    }
+    memcpy(vcpu->pieces, local->pieces, local->piece_count * sizeof(*local->pieces));
+    memcpy(vcpu->pieces + vcpu->local_count, scattered->pieces, scattered->piece_count * sizeof(*scattered->pieces));
+    working_set_shuffle(vcpu->pieces, local->piece_count, seed);
+    working_set_shuffle(vcpu->pieces + vcpu->local_count, scattered->piece_count, seed);
+}
 
-    if (!vcpus) {
+struct vcpus vcpus_create(size_t count, const struct working_set *local, const struct working_set *scattered,
+                          uint64_t seed)
+{
+    struct vcpus vcpus = { .each = calloc(count, sizeof(*vcpus.each)), .count = count };
+
+    if (!vcpus.each) {
         err(2, "calloc");
     }
     for (size_t i = 0; i < count; i++) {
-        struct vcpu *vcpu = &vcpus[i];
+        struct vcpu *vcpu = &vcpus.each[i];
 
-        vcpu->page_count = count_pages(guest);
-        vcpu->pages = calloc(vcpu->page_count, sizeof(*vcpu->pages));
-        if (!vcpu->pages) {
-            err(2, "calloc");
-        }
-        list_pages(vcpu->pages, guest);
-        shuffle(vcpu->pages, vcpu->page_count, seed + i);
+        vcpu->page_size = local->page_size;
+        list_pieces(vcpu, local, scattered, seed + i);
         sem_init(&vcpu->go, 0, 0);
         errno = pthread_create(&vcpu->thread, NULL, vcpu_run, vcpu);
         if (errno != 0) {
@@ -96,36 +95,65 @@ struct vcpu *vcpus_create(size_t count, const struct MigrationIncomingState *gue
     return vcpus;
 }
 
-void vcpus_start(struct vcpu *vcpus, size_t count)
+void vcpus_start(struct vcpus *vcpus, const struct MigrationIncomingState *guest)
 {
-    for (size_t i = 0; i < count; i++) {
-        sem_post(&vcpus[i].go);
+    for (size_t i = 0; i < vcpus->count; i++) {
+        vcpus->each[i].guest = guest;
+        sem_post(&vcpus->each[i].go);
     }
 }
 
-void vcpus_join(struct vcpu *vcpus, size_t count)
+void vcpus_join(struct vcpus *vcpus)
 {
-    for (size_t i = 0; i < count; i++) {
-        pthread_join(vcpus[i].thread, NULL);
+    for (size_t i = 0; i < vcpus->count; i++) {
+        pthread_join(vcpus->each[i].thread, NULL);
     }
 }
 
-uint64_t vcpus_first_touch_ns(const struct vcpu *vcpus, size_t count)
+uint64_t vcpus_first_page_ns(const struct vcpus *vcpus)
 {
     uint64_t first = UINT64_MAX;
 
-    for (size_t i = 0; i < count; i++) {
-        if (vcpus[i].first_touch_ns < first) {
-            first = vcpus[i].first_touch_ns;
-        }
+    for (size_t i = 0; i < vcpus->count; i++) {
+        first = vcpus->each[i].first_page_ns < first ? vcpus->each[i].first_page_ns : first;
     }
     return first;
 }
 
-void vcpus_free(struct vcpu *vcpus, size_t count)
+uint64_t vcpus_local_ns(const struct vcpus *vcpus)
 {
-    for (size_t i = 0; i < count; i++) {
-        free(vcpus[i].pages);
+    uint64_t last = 0;
+
+    for (size_t i = 0; i < vcpus->count; i++) {
+        last = vcpus->each[i].local_ns > last ? vcpus->each[i].local_ns : last;
     }
-    free(vcpus);
+    return last;
+}
+
+uint64_t vcpus_scattered_ns(const struct vcpus *vcpus)
+{
+    uint64_t last = 0;
+
+    for (size_t i = 0; i < vcpus->count; i++) {
+        last = vcpus->each[i].scattered_ns > last ? vcpus->each[i].scattered_ns : last;
+    }
+    return last;
+}
+
+void vcpus_add_latency(const struct vcpus *vcpus, uint64_t latency[HISTOGRAM_BUCKETS])
+{
+    for (size_t i = 0; i < vcpus->count; i++) {
+        for (size_t bucket = 0; bucket < HISTOGRAM_BUCKETS; bucket++) {
+            latency[bucket] += vcpus->each[i].latency[bucket];
+        }
+    }
+}
+
+void vcpus_free(struct vcpus *vcpus)
+{
+    for (size_t i = 0; i < vcpus->count; i++) {
+        sem_destroy(&vcpus->each[i].go);
+        free(vcpus->each[i].pieces);
+    }
+    free(vcpus->each);
 }
