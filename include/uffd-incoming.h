@@ -83,7 +83,7 @@ _Static_assert(sizeof(ram_addr_t) == sizeof(uintptr_t), "ram_addr_t must have th
 /**
  * UffdIncomingConfig.flags: track the VMM's discards while armed. A discard is madvise() with MADV_DONTNEED,
  * MADV_REMOVE or MADV_FREE, by a balloon for example. Discarded pages read as zeros from then on, and never as
- * the source's data, regardless of when the discard comes. This holds for shared RAM, too, where MADV_DONTNEED
+ * the source's data, regardless of when the discard comes. This also holds for shared RAM, where MADV_DONTNEED
  * alone affects only pages that have not arrived. After MADV_FREE it holds for pages that had not arrived.
  * Other pages keep their content until they are written to, or until the kernel reclaims them; the kernel may
  * do so at any moment, and they then read as zeros.
@@ -170,14 +170,14 @@ _Static_assert(sizeof(ram_addr_t) == sizeof(uintptr_t), "ram_addr_t must have th
 #define UFFD_INCOMING_LOG_INFO 2
 
 /**
- * UffdIncomingHost.ways: /dev/userfaultfd can be opened (Linux 6.1). Its descriptors serve faults by the
- * kernel, too.
+ * UffdIncomingHost.ways: /dev/userfaultfd can be opened (Linux 6.1). Its descriptors also serve faults by the
+ * kernel.
  */
 #define UFFD_INCOMING_HOST_DEVICE (1 << 0)
 
 /**
- * UffdIncomingHost.ways: the userfaultfd system call is permitted. Its descriptors serve faults by the kernel,
- * too.
+ * UffdIncomingHost.ways: the userfaultfd system call is permitted. Its descriptors also serve faults by the
+ * kernel.
  */
 #define UFFD_INCOMING_HOST_SYSCALL (1 << 1)
 
@@ -279,7 +279,7 @@ typedef int (*PostcopyPageHandler)(struct MigrationIncomingState *mis,
  *
  * A callback runs on a thread of the library, unless its description says otherwise. Such a thread:
  * - blocks all signals but SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP and SIGSYS. Those are blocked or not as on
- *   the thread that sets up, so a crash handler of the VMM runs here, too;
+ *   the thread that sets up, so a crash handler of the VMM also runs here;
  * - has the default stack size of pthread_create(), which pthread_setattr_default_np() and RLIMIT_STACK
  *   change;
  * - inherits the CPU affinity and the scheduling policy of the thread that sets up. `thread_start` may change
@@ -744,7 +744,7 @@ int uffd_incoming_drop_ram_block(struct MigrationIncomingState *mis,
  *   (uffd_incoming_add_shared_fd()). An access through another mapping of the memfd, or read() or write() on
  *   its descriptor, makes a permanent page of zeros, which counts as present.
  * - A child of fork() does not touch the RAM. In the child, missing private pages read as zeros; missing
- *   shared pages that it touches become zeros for the parent, too. Set MADV_DONTFORK on the RAM first, as QEMU
+ *   shared pages that it touches also become zeros for the parent. Set MADV_DONTFORK on the RAM first, as QEMU
  *   does: the child then has no mapping of it.
  * - RAM that asks for huge pages has MADV_NOHUGEPAGE from the time that its pages are discarded until it is
  *   armed, as in QEMU. Otherwise khugepaged may turn missing pages into present zeros. A snapshot load that
@@ -1014,7 +1014,7 @@ int uffd_incoming_wake_shared(struct MigrationIncomingState *mis,
  * The description of a flat image is a text file: the line "uffd-incoming flat 1", the line "image PATH"
  * (relative to the description), then for each RAM block a line "block OFFSET LENGTH IDSTR". OFFSET and LENGTH
  * are in bytes, decimal or 0x hex, and multiples of 4096. HOLES IN THE IMAGE ARE ZEROS. A diff snapshot of
- * Firecracker is a sparse file, too, but its holes are pages of an earlier snapshot: merge the two first. The
+ * Firecracker is also a sparse file, but its holes are pages of an earlier snapshot: merge the two first. The
  * library cannot tell such a file from a flat image.
  *
  * errno on failure:
@@ -1081,8 +1081,8 @@ void uffd_snapshot_close(struct UffdSnapshot *snap);
  * - -EOPNOTSUPP: emptying needs /proc/thread-self/maps. Without /proc, use UFFD_LOAD_KEEP_PRESENT and RAM that
  *   is empty.
  *
- * Other errors are those of uffd_setup_incoming(), and of creating a file beside `working_set_record`. After
- * them, too, nothing is left behind, but the RAM may have been emptied.
+ * Other errors are those of uffd_setup_incoming(), and of creating a file beside `working_set_record`. They
+ * also leave nothing behind, but the RAM may have been emptied.
  */
 int uffd_incoming_load_snapshot(struct MigrationIncomingState *mis,
                                 struct UffdSnapshot *snap,

@@ -350,7 +350,7 @@ int postcopy_ram_incoming_cleanup(MigrationIncomingState *mis)
                     stats.zero_pages_placed);
     }
     if (should_mlock(mlock_state) && os_mlock(is_mlock_on_fault(mlock_state)) < 0) {
-        /* The VM's state is valid without the lock, too. */
+        /* The VM's state is also valid without the lock. */
         error_report("mlock: %s", strerror(errno));
     }
     return 0;

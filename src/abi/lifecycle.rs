@@ -125,7 +125,7 @@ pub unsafe extern "C" fn uffd_incoming_drop_ram_block(mis: *mut MigrationIncomin
 ///   (uffd_incoming_add_shared_fd()). An access through another mapping of the memfd, or read() or write() on
 ///   its descriptor, makes a permanent page of zeros, which counts as present.
 /// - A child of fork() does not touch the RAM. In the child, missing private pages read as zeros; missing
-///   shared pages that it touches become zeros for the parent, too. Set MADV_DONTFORK on the RAM first, as QEMU
+///   shared pages that it touches also become zeros for the parent. Set MADV_DONTFORK on the RAM first, as QEMU
 ///   does: the child then has no mapping of it.
 /// - RAM that asks for huge pages has MADV_NOHUGEPAGE from the time that its pages are discarded until it is
 ///   armed, as in QEMU. Otherwise khugepaged may turn missing pages into present zeros. A snapshot load that

@@ -19,7 +19,7 @@ use crate::source::Snapshot;
 /// The description of a flat image is a text file: the line "uffd-incoming flat 1", the line "image PATH"
 /// (relative to the description), then for each RAM block a line "block OFFSET LENGTH IDSTR". OFFSET and LENGTH
 /// are in bytes, decimal or 0x hex, and multiples of 4096. HOLES IN THE IMAGE ARE ZEROS. A diff snapshot of
-/// Firecracker is a sparse file, too, but its holes are pages of an earlier snapshot: merge the two first. The
+/// Firecracker is also a sparse file, but its holes are pages of an earlier snapshot: merge the two first. The
 /// library cannot tell such a file from a flat image.
 ///
 /// errno on failure:
@@ -121,8 +121,8 @@ pub unsafe extern "C" fn uffd_snapshot_close(snap: *mut UffdSnapshot) {
 /// - -EOPNOTSUPP: emptying needs /proc/thread-self/maps. Without /proc, use UFFD_LOAD_KEEP_PRESENT and RAM that
 ///   is empty.
 ///
-/// Other errors are those of uffd_setup_incoming(), and of creating a file beside `working_set_record`. After
-/// them, too, nothing is left behind, but the RAM may have been emptied.
+/// Other errors are those of uffd_setup_incoming(), and of creating a file beside `working_set_record`. They
+/// also leave nothing behind, but the RAM may have been emptied.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn uffd_incoming_load_snapshot(
     mis: *mut MigrationIncomingState,

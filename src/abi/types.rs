@@ -61,7 +61,7 @@ pub const UFFD_INCOMING_USER_MODE_ONLY: u64 = 1 << 2;
 
 /// UffdIncomingConfig.flags: track the VMM's discards while armed. A discard is madvise() with MADV_DONTNEED,
 /// MADV_REMOVE or MADV_FREE, by a balloon for example. Discarded pages read as zeros from then on, and never as
-/// the source's data, regardless of when the discard comes. This holds for shared RAM, too, where MADV_DONTNEED
+/// the source's data, regardless of when the discard comes. This also holds for shared RAM, where MADV_DONTNEED
 /// alone affects only pages that have not arrived. After MADV_FREE it holds for pages that had not arrived.
 /// Other pages keep their content until they are written to, or until the kernel reclaims them; the kernel may
 /// do so at any moment, and they then read as zeros.
@@ -133,7 +133,7 @@ pub const UFFD_INCOMING_LOG_INFO: c_int = 2;
 ///
 /// A callback runs on a thread of the library, unless its description says otherwise. Such a thread:
 /// - blocks all signals but SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP and SIGSYS. Those are blocked or not as on
-///   the thread that sets up, so a crash handler of the VMM runs here, too;
+///   the thread that sets up, so a crash handler of the VMM also runs here;
 /// - has the default stack size of pthread_create(), which pthread_setattr_default_np() and RLIMIT_STACK
 ///   change;
 /// - inherits the CPU affinity and the scheduling policy of the thread that sets up. `thread_start` may change
@@ -293,12 +293,12 @@ pub struct UffdIncomingBlocktime {
     pub vcpu_latency_ns: *mut u64,
 }
 
-/// UffdIncomingHost.ways: /dev/userfaultfd can be opened (Linux 6.1). Its descriptors serve faults by the
-/// kernel, too.
+/// UffdIncomingHost.ways: /dev/userfaultfd can be opened (Linux 6.1). Its descriptors also serve faults by the
+/// kernel.
 pub const UFFD_INCOMING_HOST_DEVICE: u64 = 1 << 0;
 
-/// UffdIncomingHost.ways: the userfaultfd system call is permitted. Its descriptors serve faults by the kernel,
-/// too.
+/// UffdIncomingHost.ways: the userfaultfd system call is permitted. Its descriptors also serve faults by the
+/// kernel.
 pub const UFFD_INCOMING_HOST_SYSCALL: u64 = 1 << 1;
 
 /// UffdIncomingHost.ways: the userfaultfd system call is permitted, for faults in user mode only.
