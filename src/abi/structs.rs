@@ -9,8 +9,8 @@ use crate::error::{Result, ensure};
 /// A struct of the header that starts with `size_t size` and is plain data.
 ///
 /// # Safety
-/// The type is `repr(C)`, starts with a `usize` that holds its size, has no implicit padding, and any bit pattern,
-/// all zeros included, is a value of it.
+/// The type is `repr(C)`, starts with a `usize` that holds its size, and has no implicit padding. Any bit pattern is a
+/// value of it, also all zeros.
 pub(super) unsafe trait Versioned: Copy {
     /// Its name in messages.
     const NAME: &'static str;
