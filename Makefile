@@ -3,7 +3,7 @@
 
 BUILD = build
 
-.PHONY: all deps test models fuzz bench demo header install check-sanitizers stress qemu-check clean help
+.PHONY: all deps check test models fuzz bench demo header install check-sanitizers stress qemu-check clean help
 
 all: $(BUILD)/build.ninja
 	meson compile -C $(BUILD)
@@ -14,15 +14,11 @@ $(BUILD)/build.ninja:
 deps:
 	scripts/deps.sh
 
+check: deps
+	scripts/stages.py check $(BUILD)
+
 test: deps
-	scripts/lint.sh
-	cargo test --locked
-	scripts/models.sh
-	cargo test --locked --features fault-injection --test sweep
-	$(MAKE) all
-	scripts/with-huge-pages.sh 64 scripts/meson-test.sh $(BUILD)
-	scripts/check-sanitizers.sh quick
-	scripts/mutations.py $(BUILD)
+	scripts/stages.py test $(BUILD)
 
 models:
 	scripts/models.sh
@@ -61,7 +57,9 @@ clean:
 help:
 	@echo 'make            build the libraries, the tests and the demo in $(BUILD)/'
 	@echo 'make deps       install what is missing to build and test (apt, as root), fetch the crates'
-	@echo 'make test       deps, then formatting, lints, unit tests, models, failing system calls, the C suites, a choice of'
+	@echo 'make check      before a commit, in a minute if all is built: formatting, lints, checks of the sources, unit tests,'
+	@echo '                documentation, the C suites once with the shared library'
+	@echo 'make test       the same, models, failing system calls, the C suites with all of their settings, a choice of'
 	@echo '                them under sanitizers, and mutations; not fuzz, stress, all of check-sanitizers, qemu-check'
 	@echo 'make models     try the logic of pages, pauses and ends in many orders of its threads; ORDERS=how many'
 	@echo 'make fuzz       feed files and sequences of C calls with random bytes; MINUTES=how long each (1);'

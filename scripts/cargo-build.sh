@@ -7,25 +7,25 @@ cargo=$1 source_dir=$2 target_dir=$3 sanitizer=$4 depfile=$5 link=$6 shared=$7 a
 
 unset CARGO_BUILD_TARGET # the libraries would land elsewhere
 built=$target_dir/release
-set --
+set -- --release
 if [ "$sanitizer" != none ]; then
-    # With a target named, the flags are for the library alone, and not for build scripts.
+    # The profile `dev` checks overflows, and what the standard library asserts of unsafe code. With a target named, the flags
+    # are for the library alone, and not for build scripts. The standard library's own machine code is as it comes.
     target=$(rustc -vV | sed -n 's/^host: //p')
     set -- --target "$target"
-    built=$target_dir/$target/release
-    # What is checked beside: overflows, and what the standard library asserts of unsafe code. The standard library's own
-    # machine code is as it comes, without instrumentation.
-    export RUSTFLAGS="-Zsanitizer=$sanitizer -Cunsafe-allow-abi-mismatch=sanitizer -Cforce-frame-pointers=yes \
--Cdebug-assertions=yes -Coverflow-checks=yes"
-    export CARGO_PROFILE_RELEASE_DEBUG=line-tables-only CARGO_PROFILE_RELEASE_LTO=off \
-        CARGO_PROFILE_RELEASE_OPT_LEVEL=1 CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16
+    built=$target_dir/$target/debug
+    export RUSTFLAGS="-Cforce-frame-pointers=yes -Copt-level=1"
+    case $sanitizer in
+    address) export RUSTC_WORKSPACE_WRAPPER="$source_dir/scripts/rustc-address.sh" ;;
+    thread) RUSTFLAGS="$RUSTFLAGS -Zsanitizer=thread -Cunsafe-allow-abi-mismatch=sanitizer" ;; # in a nightly Rust
+    esac
 fi
 
 # From within the source directory, where a vendored or offline set-up has its .cargo/config.toml.
 # --frozen: a build never reaches for the network.
 (
     cd "$source_dir" || exit
-    "$cargo" build --lib --release --frozen --target-dir "$target_dir" "$@"
+    "$cargo" build --lib --frozen --target-dir "$target_dir" "$@"
 ) || {
     echo "If crates are missing, run \`cargo fetch --locked\` in $source_dir: this build never uses the network." >&2
     exit 1

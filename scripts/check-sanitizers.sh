@@ -1,9 +1,9 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT OR Apache-2.0
-# Runs the C tests and the demo under sanitizers: check-sanitizers.sh [quick]
-# Of the C code and the library both, in build-asan: AddressSanitizer with leaks, UndefinedBehaviorSanitizer (C), debug
-# assertions (Rust); in build-tsan: ThreadSanitizer. With `quick` a choice of tests in the former only.
-# The library's part takes a nightly Rust. Where there is none, the C code is checked alone, and that is said.
+# Runs the C tests and the demo under sanitizers: check-sanitizers.sh [all|quick|build-quick]
+# In build-asan, C code and library: AddressSanitizer with leaks, UndefinedBehaviorSanitizer (C), debug assertions and overflow
+# checks (Rust). In build-tsan, with a nightly Rust: ThreadSanitizer. With `quick` a choice of tests in build-asan only;
+# `build-quick` builds these tests and runs none.
 set -eu
 cd "$(dirname "$0")/.."
 what=${1-all}
@@ -16,15 +16,6 @@ quick='setup-static-thread-callbacks setup-static-failing-steps setup-static-ram
        snapshot-static-load-anon snapshot-static-open-errors snapshot-static-flat-errors
        snapshot-static-truncated-resume snapshot-static-working-set-useless snapshot-static-working-set-replay
        clients-static-client-killed clients-static-remove-from-callbacks'
-
-if RUSTUP_TOOLCHAIN=nightly rustc --version 2>/dev/null | grep -q nightly; then
-    export RUSTUP_TOOLCHAIN=nightly
-    library=address
-    echo "Checked: the C code and the library, but not the machine code of Rust's standard library."
-else
-    library=none
-    echo "NOT CHECKED: the library itself, for want of a nightly Rust (rustup toolchain install nightly); only the C code."
-fi
 
 build() { # DIRECTORY OPTIONS...
     directory=$1
@@ -42,22 +33,35 @@ run() { # DIRECTORY TESTS...
     scripts/with-huge-pages.sh 64 scripts/meson-test.sh "$directory" "$@"
 }
 
-build build-asan -Db_sanitize=address,undefined -Dlibrary_sanitizer="$library"
-if [ "$what" = quick ]; then
+build build-asan -Db_sanitize=address,undefined -Dlibrary_sanitizer=address
+# What cargo has built for the unit tests need not be built again: build scripts and what they use.
+mkdir -p "${CARGO_TARGET_DIR:-target}"
+[ -e build-asan/cargo-target ] || ln -s "$(realpath "${CARGO_TARGET_DIR:-target}")" build-asan/cargo-target
+echo "Checked: the C code and the library, but not the machine code of Rust's standard library, nor of other crates."
+case $what in
+build-quick)
     # shellcheck disable=SC2086 # one word a test
+    meson compile -C build-asan $quick snapshot-image
+    exit
+    ;;
+quick)
+    # shellcheck disable=SC2086
     run build-asan $quick
     exit
-fi
+    ;;
+esac
 
 status=0
 suites='--suite static --suite two-threads --suite four-threads --suite replay --suite direct-io
         --suite track-discards --suite without-huge-pages --suite demo'
 # shellcheck disable=SC2086 # one word an option
 run build-asan $suites || status=1
-if [ "$library" = none ]; then
-    echo "NOT CHECKED: data races, which takes the library's locks to be seen: ThreadSanitizer needs a nightly Rust."
+if ! RUSTUP_TOOLCHAIN=nightly rustc --version 2>/dev/null | grep -q nightly; then
+    echo "NOT CHECKED: data races. ThreadSanitizer has to see the locks of the crates, too, which takes a nightly Rust" \
+        "(rustup toolchain install nightly)."
     exit "$status"
 fi
+export RUSTUP_TOOLCHAIN=nightly
 build build-tsan -Dlibrary_sanitizer=thread
 # shellcheck disable=SC2086
 run build-tsan $suites --no-suite stress || status=1

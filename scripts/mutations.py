@@ -8,7 +8,9 @@ have to pass; what takes longer than a test's time has hung, and counts as caugh
 one of them in its name.
 """
 
+import concurrent.futures
 import contextlib
+import functools
 import os
 import shutil
 import subprocess
@@ -234,11 +236,13 @@ def broken(file: Path, mutation: Mutation):
         file.write_text(text)
 
 
-def build(copy: Path, target: Path, library: Path) -> bool:
-    command = ["cargo", "build", "--lib", "--locked", "--quiet", "--target-dir", str(target)]
-    if subprocess.run(command, cwd=copy, env={**os.environ, "RUSTFLAGS": "-Awarnings"}).returncode != 0:
+def build(copy: Path, library: Path) -> bool:
+    """The crates that it uses are those that cargo has built for the unit tests."""
+    target = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
+    command = ["cargo", "rustc", "--lib", "--crate-type", "cdylib", "--locked", "--quiet", "--target-dir", str(target)]
+    if subprocess.run([*command, "--", "-Awarnings", "-Cdebuginfo=0"], cwd=copy).returncode != 0:
         return False
-    library.mkdir(exist_ok=True)
+    library.mkdir(parents=True, exist_ok=True)
     shutil.copy(target / "debug" / "libuffd_incoming.so", library / "libuffd_incoming.so.0")
     return True
 
@@ -256,29 +260,40 @@ def main() -> int:
     build_dir, words = Path(sys.argv[1]).resolve(), sys.argv[2:]
     mutations = [mutation for mutation in MUTATIONS if not words or any(word in mutation.test for word in words)]
     tests, place = build_dir / "c-tests", build_dir / "mutations"
-    copy, target, right, wrong = place / "sources", place / "target", place / "right", place / "wrong"
+    copy, right = place / "sources", place / "right"
     copy_sources(copy)
-    if not build(copy, target, right):
+    if not build(copy, right):
         print("FAIL: the library cannot be built")
         return 1
 
-    def verdict(mutation: Mutation) -> str:
-        file = copy / mutation.file
-        if file.read_text().count(mutation.old) != 1:
-            return f"FAIL: {mutation.file} does not hold what is to be broken once"
-        with broken(file, mutation):
-            if not build(copy, target, wrong):
-                return "FAIL: it cannot be built"
-        if not passes(tests, right, mutation.test):
+    right_passes = functools.cache(lambda test: passes(tests, right, test))
+
+    def verdict(mutation: Mutation, wrong: Path) -> str:
+        if not right_passes(mutation.test):
             return f"FAIL: {mutation.test} fails with the unbroken library"
         caught = not passes(tests, wrong, mutation.test)
         return f"caught by {mutation.test}" if caught else f"FAIL: not caught by {mutation.test}"
 
-    failed = 0
-    for mutation in mutations:
-        said = verdict(mutation)
-        print(f"{mutation.what}: {said}", flush=True)
-        failed += said.startswith("FAIL")
+    def build_broken(mutation: Mutation, wrong: Path) -> str | None:
+        file = copy / mutation.file
+        if file.read_text().count(mutation.old) != 1:
+            return f"FAIL: {mutation.file} does not hold what is to be broken once"
+        with broken(file, mutation):
+            return None if build(copy, wrong) else "FAIL: it cannot be built"
+
+    # While a test runs, the next broken library is built.
+    with concurrent.futures.ThreadPoolExecutor(max_workers=1) as tester:
+        verdicts = []
+        for number, mutation in enumerate(mutations):
+            wrong = place / f"wrong-{number}"
+            problem = build_broken(mutation, wrong)
+            verdicts.append(tester.submit(verdict, mutation, wrong) if problem is None else problem)
+
+        failed = 0
+        for mutation, result in zip(mutations, verdicts):
+            said = result if isinstance(result, str) else result.result()
+            print(f"{mutation.what}: {said}", flush=True)
+            failed += said.startswith("FAIL")
     print(f"mutations: {len(mutations) - failed} passed, {failed} failed")
     return failed != 0
 

@@ -5,6 +5,9 @@
 set -eu
 source=$1 build=$2
 
+# A crate's build script runs again where CC is another one than in the build under test.
+unset CC CXX
+
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 cd "$scratch"

@@ -1,0 +1,125 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT OR Apache-2.0
+"""Runs the stages of `make test` or of `make check`, and prints how long each took: stages.py test|check BUILD_DIR
+
+Stages in one group run side by side, as lanes; the stages of a lane run one after the other. A group begins when the one before has
+ended. What a stage prints goes to BUILD_DIR/logs, and to the terminal if the stage fails. After a failure no group begins.
+"""
+
+import glob
+import os
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import NamedTuple
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+class Stage(NamedTuple):
+    name: str
+    commands: list[str]
+
+
+class Result(NamedTuple):
+    stage: Stage
+    seconds: float
+    passed: bool
+    summary: str
+
+
+def stages_of_test(build: str) -> list[list[list[Stage]]]:
+    lint = Stage("formatting, lints", ["scripts/lint.sh"])
+    checks = Stage("checks of the sources", checks_of_sources())
+    unit = Stage("unit tests", ["cargo test --locked"])
+    sweep = Stage("failing system calls", ["cargo test --locked --features fault-injection --test sweep"])
+    models = Stage("models", ["scripts/models.sh"])
+    compile_c = Stage("release build, C build", [f"make --no-print-directory all BUILD={build}"])
+    asan = Stage("build with sanitizers", ["scripts/check-sanitizers.sh build-quick"])
+    # The tests of the C suites look at times: nothing else runs then.
+    suites = Stage("C suites", [f"scripts/with-huge-pages.sh 64 scripts/meson-test.sh {build}"])
+    sanitizers = Stage("sanitizers, a choice", ["scripts/check-sanitizers.sh quick"])
+    mutations = Stage("mutations", [f"scripts/mutations.py {build}"])
+    return [[[lint, checks, unit, models, sweep], [compile_c, asan]], [[suites]], [[mutations], [sanitizers]]]
+
+
+def stages_of_check(build: str) -> list[list[list[Stage]]]:
+    lint = Stage("formatting, lints", ["scripts/lint.sh"])
+    checks = Stage("checks of the sources", checks_of_sources())
+    unit = Stage("unit tests", ["cargo test --locked"])
+    doc = Stage("documentation", ["RUSTDOCFLAGS='-D warnings' cargo doc --locked --no-deps --document-private-items"])
+    compile_c = Stage("release build, C build", [f"make --no-print-directory all BUILD={build}"])
+    suites = Stage(
+        "C suites, shared library",
+        [f"scripts/with-huge-pages.sh 64 scripts/meson-test.sh {build} --no-rebuild --suite shared --no-suite stress"],
+    )
+    return [[[checks, lint, unit, doc], [compile_c, suites]]]
+
+
+def checks_of_sources() -> list[str]:
+    return sorted(os.path.relpath(script, ROOT) for script in glob.glob(str(ROOT / "scripts" / "check-*.py")))
+
+
+def last_line_of(log: Path) -> str:
+    """The last line that tells of results."""
+    told = [line for line in log.read_text(errors="replace").splitlines() if "passed" in line]
+    return told[-1].strip() if told else ""
+
+
+def run(stage: Stage, logs: Path) -> Result:
+    log = logs / (stage.name.replace(",", "").replace(" ", "-") + ".log")
+    began = time.monotonic()
+    passed = True
+    with log.open("w") as output:
+        for command in stage.commands:
+            passed &= subprocess.run(command, shell=True, cwd=ROOT, stdout=output, stderr=subprocess.STDOUT).returncode == 0
+    result = Result(stage, time.monotonic() - began, passed, last_line_of(log))
+    if not passed:
+        print(log.read_text(errors="replace"), end="")
+    print(f"{stage.name}: {'passed' if passed else 'FAILED'}, {result.seconds:.0f} s", flush=True)
+    return result
+
+
+def run_group(lanes: list[list[Stage]], logs: Path) -> list[Result]:
+    results: list[list[Result]] = [[] for _ in lanes]
+
+    def run_lane(lane: int) -> None:
+        for stage in lanes[lane]:
+            results[lane].append(run(stage, logs))
+            if not results[lane][-1].passed:
+                return
+
+    threads = [threading.Thread(target=run_lane, args=(lane,)) for lane in range(len(lanes))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return [result for lane in results for result in lane]
+
+
+def main() -> int:
+    what, build = sys.argv[1:]
+    groups = {"test": stages_of_test, "check": stages_of_check}[what](build)
+    logs = ROOT / build / "logs"
+    logs.mkdir(parents=True, exist_ok=True)
+    began = time.monotonic()
+    results: list[Result] = []
+    for lanes in groups:
+        results += run_group(lanes, logs)
+        if not all(result.passed for result in results):
+            break
+
+    width = max(len(result.stage.name) for result in results)
+    print()
+    for result in results:
+        print(f"{result.stage.name:{width}}  {result.seconds:4.0f} s  {'' if result.passed else 'FAILED  '}{result.summary}".rstrip())
+    print(f"{'all':{width}}  {time.monotonic() - began:4.0f} s")
+    stages = sum(len(lane) for lanes in groups for lane in lanes)
+    if len(results) < stages:
+        print(f"{stages - len(results)} stages did not run")
+    return not all(result.passed for result in results)
+
+
+sys.exit(main())
