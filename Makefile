@@ -3,7 +3,7 @@
 
 BUILD = build
 
-.PHONY: all deps check test models fuzz bench demo header install check-sanitizers stress qemu-check clean help
+.PHONY: all deps check test models fuzz bench demo header index install check-sanitizers stress qemu-check clean help
 
 all: $(BUILD)/build.ninja
 	meson compile -C $(BUILD)
@@ -41,6 +41,9 @@ demo: deps $(BUILD)/build.ninja
 header:
 	scripts/header.sh
 
+index:
+	scripts/check-index.py --write
+
 install: all
 	meson install -C $(BUILD) --no-rebuild
 
@@ -73,6 +76,7 @@ help:
 	@echo '                REFERENCE=path of a file to compare with; RECORD=file for the working set, REPLAY=file of an'
 	@echo '                earlier one'
 	@echo 'make header     bring include/uffd-incoming.h up to date with the Rust sources'
+	@echo 'make index      bring c-tests/INDEX.md up to date, which tells what C tests call a function'
 	@echo 'make install    install libraries, header and pkg-config file; DESTDIR=path for a staged install'
 	@echo 'make check-sanitizers   the C tests and the demo under AddressSanitizer, UndefinedBehaviorSanitizer and'
 	@echo '                ThreadSanitizer, the library, too, where there is a nightly Rust'
