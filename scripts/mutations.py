@@ -181,9 +181,9 @@ MUTATIONS = [
     Mutation(
         "however many loader threads are asked for, there is one",
         "snapshot-shared-load-many-threads",
-        "src/loading/snapshot_load.rs",
-        "self.config.loader_threads.max(1) }",
-        "1 }",
+        "src/loading/background.rs",
+        "(0..load.config.loader_threads.max(1))",
+        "(0..1)",
     ),
     Mutation(
         "clients are not told of pages that were discarded",
@@ -203,8 +203,8 @@ MUTATIONS = [
         "what the page cache holds of a unit is read once more",
         "snapshot-shared-half-cached",
         "src/loading/page_loader.rs",
-        "                let source = self.pages.blocks.source_of(index);\n                let rest",
-        "                let fetched = fetched * 0;\n                let source = self.pages.blocks.source_of(index);\n                let rest",
+        "                let source = self.pages.blocks[index];\n                let rest",
+        "                let fetched = fetched * 0;\n                let source = self.pages.blocks[index];\n                let rest",
     ),
     Mutation(
         "a unit that is partly in the page cache is read by way of it, though it shall not be",

@@ -79,20 +79,16 @@ impl std::error::Error for Error {}
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Errno(i32);
 
-/// Those on which something is decided.
-impl Errno {
-    pub(crate) const EAGAIN: Self = Self(libc::EAGAIN);
-    pub(crate) const EBUSY: Self = Self(libc::EBUSY);
-    pub(crate) const EEXIST: Self = Self(libc::EEXIST);
-    pub(crate) const EFAULT: Self = Self(libc::EFAULT);
-    pub(crate) const EINTR: Self = Self(libc::EINTR);
-    pub(crate) const EINVAL: Self = Self(libc::EINVAL);
-    pub(crate) const ENOENT: Self = Self(libc::ENOENT);
-    pub(crate) const ENOMEM: Self = Self(libc::ENOMEM);
-    pub(crate) const ENOSPC: Self = Self(libc::ENOSPC);
-    pub(crate) const EPERM: Self = Self(libc::EPERM);
-    pub(crate) const ESRCH: Self = Self(libc::ESRCH);
+macro_rules! constants {
+    ($($name:ident)+) => {
+        /// Those on which something is decided.
+        impl Errno {
+            $(pub(crate) const $name: Self = Self(libc::$name);)+
+        }
+    };
 }
+
+constants! { EAGAIN EBUSY EEXIST EFAULT EINTR EINVAL ENOENT ENOMEM ENOSPC EPERM ESRCH }
 
 impl From<i32> for Errno {
     fn from(value: i32) -> Self {

@@ -100,6 +100,13 @@ impl Account {
         self.callbacks.log(level, message);
     }
 
+    /// Reports a failure that changes nothing for the caller.
+    pub fn log_failure(&self, result: Result<()>) {
+        if let Err(error) = result {
+            self.log(LogLevel::Warning, error.message());
+        }
+    }
+
     /// The handler is about to be asked for a page. False when the page has been received meanwhile.
     pub fn request(&self, index: usize, page: usize) -> bool {
         let block = self.block(index);
@@ -143,9 +150,7 @@ impl Account {
         }
         for page in pages {
             // The page is in place, whatever becomes of a client.
-            if let Err(error) = self.shared.notify(&self.callbacks, block.id(), block.offset_of(page) as u64) {
-                self.log(LogLevel::Warning, error.message());
-            }
+            self.log_failure(self.shared.notify(&self.callbacks, block.id(), block.offset_of(page) as u64));
         }
     }
 

@@ -102,7 +102,7 @@ impl Discards {
         let count = faults.len().min(BATCH);
         messages.iter_mut().zip(faults.drain(..count)).for_each(|(to, from)| *to = from);
         if !faults.is_empty() {
-            wakers.wake(number);
+            wakers[number].signal();
         }
         count
     }
@@ -118,11 +118,11 @@ impl Discards {
         })?;
         if count > 0 {
             lane.faults.lock().extend(&messages[..count]);
-            wakers.wake(number);
+            wakers[number].signal();
         }
         removed.iter().for_each(|range| registration.wake_addresses(range));
         if self.any_pending.load(SeqCst) {
-            wakers.wake(0);
+            wakers[0].signal();
         }
         Ok(count > 0 || !removed.is_empty())
     }

@@ -12,9 +12,8 @@ use super::gate::Seat;
 use super::registration::Registration;
 use super::wakers::Wakers;
 use crate::error::Result;
-use crate::kernel::{BATCH, Message, Userfaultfd};
+use crate::kernel::{BATCH, Message};
 use crate::memory::{RamBlock, TempPages};
-use crate::sync::RwLockReadGuard;
 use crate::sync::atomic::{
     AtomicUsize,
     Ordering::{Relaxed, SeqCst},
@@ -124,32 +123,17 @@ impl Engine {
         }
     }
 
-    /// Tells clients and the caller of what was discarded.
-    pub fn notify_discards(&self, seat: &mut Seat) {
-        self.discards.iter().for_each(|discards| discards.notify(&self.account, seat));
-    }
-
-    /// To hold while looking whether pages are received and placing them by a userfaultfd, where discards are tracked.
-    pub fn hold_placing(&self, number: usize) -> Option<RwLockReadGuard<'_, ()>> {
-        self.discards.as_ref().map(|discards| discards.placing(number))
-    }
-
-    /// The userfaultfd that places pages after so many refusals in a row, if it is not the one that serves them.
-    pub fn bystander(&self, refusals: u32) -> Option<&Userfaultfd> {
-        self.discards.as_ref().and_then(|discards| discards.bystander(refusals))
-    }
-
     /// Pages that are zeros count as received and stay missing: a thread that waits for one faults again, and is given a page of
     /// zeros as where a received page was discarded. Clients are not told: one that waits asks, and is answered in the same way.
     pub fn leave_missing(&self, index: usize, pages: Range<usize>) -> Result<()> {
         self.account.mark_received(index, pages.clone(), |_, _| ());
-        self.registration.try_wake_pages(index, &pages)
+        self.registration.wake(index, self.block(index).offsets_of(&pages))
     }
 
     /// The caller has brought pages by other means, and they have been marked received: wakes the threads that wait for them.
     pub fn mark_received_externally(&self, index: usize, pages: Range<usize>) -> Result<()> {
         self.account.settle(index, pages.clone());
-        self.registration.try_wake_pages(index, &pages)?;
+        self.registration.wake(index, self.block(index).offsets_of(&pages))?;
         self.account.notify_shared(index, pages);
         self.account.check_complete();
         Ok(())
@@ -157,11 +141,11 @@ impl Engine {
 
     /// Unregisters a removed block in which no work is under way any more; threads that wait in it go on.
     pub fn unregister_removed(&self, index: usize) {
+        let all = 0..self.block(index).pages();
         if !self.registration.unregister(index) {
             // They fault again, and get the zeros from us.
-            self.registration.wake_removed(index);
+            self.account.log_failure(self.registration.wake(index, 0..self.block(index).length()));
         }
-        let all = 0..self.block(index).pages();
         self.account.forget_waits(index, all.clone());
         self.account.settle(index, all.clone());
         // A load has nothing to bring there any more.

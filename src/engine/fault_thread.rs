@@ -3,37 +3,18 @@
 
 use std::os::fd::AsFd;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use super::concurrency::Concurrency;
 use super::engine::Engine;
 use super::fault::{FaultServer, PageFault, serve_page};
 use super::following::Following;
 use super::gate::{Ending, NO_BLOCK, Seat};
-use super::hooks::LogLevel;
 use super::shared::{Asked, SharedFd};
 use super::spin::Spin;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::kernel::{BATCH, Message, Poll, Readiness};
 use crate::stats::Stats;
-
-/// Why a step did not come to its end.
-enum Stop {
-    Ending,
-    Failed(Error),
-}
-
-impl From<Ending> for Stop {
-    fn from(_: Ending) -> Self {
-        Stop::Ending
-    }
-}
-
-impl From<Error> for Stop {
-    fn from(error: Error) -> Self {
-        Stop::Failed(error)
-    }
-}
 
 pub(crate) struct FaultThread<'a> {
     engine: &'a Engine,
@@ -43,6 +24,8 @@ pub(crate) struct FaultThread<'a> {
     messages: [Message; BATCH],
     /// When there was nothing more to serve.
     idle_since: Instant,
+    /// It has slept since, and may have been woken for something else than faults.
+    has_slept: bool,
     spin: Spin,
     following: Following,
     concurrency: Concurrency,
@@ -60,7 +43,7 @@ const USERFAULTFD: usize = 1;
 impl<'a> FaultThread<'a> {
     pub fn new(engine: &'a Engine, number: usize, server: Box<dyn FaultServer>) -> Self {
         let mut poll = Poll::default();
-        poll.add(engine.wakers().descriptor(number));
+        poll.add(engine.wakers()[number].as_fd());
         // Where discards are tracked, another thread reads, and wakes this one.
         if engine.discards().is_none() {
             poll.add(engine.registration().uffds()[number].as_fd());
@@ -71,6 +54,7 @@ impl<'a> FaultThread<'a> {
             server,
             messages: [Message::default(); BATCH],
             idle_since: Instant::now(),
+            has_slept: false,
             spin: Spin::new(engine.longest_spin()),
             following: Following::default(),
             concurrency: Concurrency::default(),
@@ -84,46 +68,23 @@ impl<'a> FaultThread<'a> {
 
     /// Serves until all is ending.
     pub fn run(&mut self, seat: &mut Seat) {
-        while !self.engine.account().gate().is_ending() {
-            let stopped = match self.step(seat) {
-                Ok(()) => continue,
-                // The userfaultfd itself failed: it must not be asked again and again.
-                Err(Stop::Failed(error)) => self.engine.account().pause_and_wait(seat, error),
-                Err(Stop::Ending) => Err(Ending),
-            };
-            if let Err(Ending) = stopped {
-                return;
-            }
-        }
+        while !self.engine.account().gate().is_ending() && self.step(seat).is_ok() {}
     }
 
     /// Waits for something to do, and does it.
-    fn step(&mut self, seat: &mut Seat) -> Result<(), Stop> {
+    fn step(&mut self, seat: &mut Seat) -> Result<(), Ending> {
         let engine = self.engine;
         if self.number == 0 {
             self.watch_shared();
         }
-        let spun = self.spin()?;
-        if spun > 0 {
-            return Ok(self.serve(seat, spun, self.idle_since.elapsed())?);
+        match self.await_faults() {
+            Ok(0) => {}
+            Ok(count) => self.serve(seat, count)?,
+            // The userfaultfd itself failed: it must not be asked again and again.
+            Err(error) => return engine.account().pause_and_wait(seat, error),
         }
-        if !self.poll.wait(self.following.idle_after())? {
-            self.following.idle();
-            return Ok(());
-        }
-        if self.poll.readiness(WAKER) != Readiness::Nothing {
-            engine.wakers().drain(self.number);
-        }
-        if engine.discards().is_some() || self.poll.readiness(USERFAULTFD) != Readiness::Nothing {
-            let count = engine.read_faults(self.number, &mut self.messages)?;
-            if count > 0 {
-                let idle = self.idle_since.elapsed();
-                self.spin.slept(idle);
-                self.serve(seat, count, idle)?;
-            }
-        }
-        if self.number == 0 {
-            engine.notify_discards(seat);
+        if self.number == 0 && self.has_slept {
+            engine.discards().into_iter().for_each(|discards| discards.notify(engine.account(), seat));
             for number in 0..self.shared.len() {
                 self.serve_shared(seat, number)?;
             }
@@ -132,6 +93,31 @@ impl<'a> FaultThread<'a> {
             }
         }
         Ok(())
+    }
+
+    /// Waits for faults, or for something else to do; how many faults came.
+    fn await_faults(&mut self) -> Result<usize> {
+        let spun = self.spin()?;
+        self.has_slept = spun == 0;
+        if spun > 0 {
+            return Ok(spun);
+        }
+        if !self.poll.wait(self.following.idle_after())? {
+            self.following.idle();
+            return Ok(0);
+        }
+        if self.poll.readiness(WAKER) != Readiness::Nothing {
+            self.engine.wakers()[self.number].drain();
+        }
+        // Where discards are tracked, another thread has read them.
+        if self.engine.discards().is_none() && self.poll.readiness(USERFAULTFD) == Readiness::Nothing {
+            return Ok(0);
+        }
+        let count = self.engine.read_faults(self.number, &mut self.messages)?;
+        if count > 0 {
+            self.spin.slept(self.idle_since.elapsed());
+        }
+        Ok(count)
     }
 
     /// Waits for the shared descriptors that there are now.
@@ -167,9 +153,9 @@ impl<'a> FaultThread<'a> {
         Ok(0)
     }
 
-    /// Serves a batch of faults, each page once; there was nothing to do for so long before.
-    fn serve(&mut self, seat: &mut Seat, count: usize, idle: Duration) -> Result<(), Ending> {
-        let engine = self.engine;
+    /// Serves a batch of faults, each page once.
+    fn serve(&mut self, seat: &mut Seat, count: usize) -> Result<(), Ending> {
+        let (engine, idle) = (self.engine, self.idle_since.elapsed());
         let messages = &mut self.messages[..count];
         Stats::count(&engine.account().stats().faults, messages.len() as u64);
         messages.sort_unstable_by_key(|message| message.address);
@@ -259,9 +245,7 @@ pub(super) fn serve_asked(
     serve_page(engine, seat, server, &fault)?;
     // In place: the client goes on. Otherwise its waker is called when it will be.
     if block.received().get(page) {
-        if let Err(error) = shared.wake(block, asked.client_addr) {
-            account.log(LogLevel::Warning, error.message());
-        }
+        account.log_failure(shared.wake(block, asked.client_addr));
     }
     Ok(())
 }

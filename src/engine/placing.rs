@@ -79,7 +79,7 @@ impl Engine {
             };
             let to = block.host() + at;
             let room = end.min(stripe_end) - at;
-            let placing = self.hold_placing(number);
+            let placing = self.discards().map(|discards| discards.placing(number));
             let (filling, room) =
                 if placing.is_some() { unless_received(block, at, room, filling) } else { (filling, room) };
             let counter = match filling {
@@ -154,7 +154,7 @@ impl Engine {
             }
             Serving::By { .. } | Serving::Kernel(_) => return self.place(index, pages, Filling::Bytes(from.as_ptr())),
         };
-        let placing = self.hold_placing(number);
+        let placing = self.discards().map(|discards| discards.placing(number));
         if placing.is_some() && block.received().find(pages.clone(), true).is_some() {
             drop(placing);
             return self.place(index, pages, Filling::Bytes(from.as_ptr()));

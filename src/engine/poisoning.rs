@@ -28,7 +28,7 @@ impl Engine {
         if !self.is_to_poison(index, &error) {
             return Err(error);
         }
-        let mut present = Vec::new();
+        let (block, mut present) = (self.block(index), Vec::new());
         for &page in pages {
             match self.poison_page(index, page) {
                 Ok(Fate::Present) => present.push(page),
@@ -51,7 +51,7 @@ impl Engine {
         }
         // What came after all.
         for page in present {
-            self.registration().wake_pages(index, &(page..page + 1));
+            self.account().log_failure(self.registration().wake(index, block.offsets_of(&(page..page + 1))));
             self.account().receive(index, page..page + 1);
         }
         for &page in pages {
@@ -72,7 +72,7 @@ impl Engine {
             let Serving::By { uffd, number, .. } = self.registration().serving(index, at) else {
                 return Ok(Fate::Present);
             };
-            let placing = self.hold_placing(number);
+            let placing = self.discards().map(|discards| discards.placing(number));
             let mut pages = block.poisoned().to_add(block.pages()).map_err(|_| Errno::ENOMEM)?;
             if block.received().get(page) {
                 return Ok(Fate::Present);

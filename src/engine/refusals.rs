@@ -16,7 +16,7 @@ impl Engine {
         at: usize,
         place: impl Fn(&Userfaultfd) -> Placed,
     ) -> Placed {
-        let Some(bystander) = self.bystander(refusals) else {
+        let Some(bystander) = self.discards().and_then(|discards| discards.bystander(refusals)) else {
             return place(uffd);
         };
         let placed = place(bystander);

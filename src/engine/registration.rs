@@ -189,56 +189,32 @@ impl Registration {
 
     /// Wakes all threads that wait in the RAM: they fault again.
     pub fn wake_all(&self) {
-        for (index, block) in self.table.blocks().iter().enumerate().filter(|(_, block)| !block.is_removed()) {
-            self.wake_or_log(index, 0..block.length());
-        }
+        self.wake_addresses(&(0..usize::MAX));
     }
 
-    /// Wakes the threads that wait in a range of addresses, all of it RAM: they fault again.
+    /// Wakes the threads that wait in a range of addresses, as far as they are RAM: they fault again.
     pub fn wake_addresses(&self, range: &ops::Range<usize>) {
-        for (index, offsets) in self.table.touched(range).filter(|(index, _)| !self.table.block(*index).is_removed()) {
-            self.wake_or_log(index, offsets);
+        for (index, offsets) in self.table.touched(range) {
+            if let Err(error) = self.wake(index, offsets) {
+                self.callbacks.log(LogLevel::Error, error.message());
+            }
         }
     }
 
-    /// Wakes the threads that wait for pages of a block: they fault again.
-    pub fn wake_pages(&self, index: usize, pages: &ops::Range<usize>) {
-        let block = self.table.block(index);
-        if !block.is_removed() {
-            self.wake_or_log(index, block.offset_of(pages.start)..block.offset_of(pages.end));
+    /// Wakes the threads that wait in a part of a block: they fault again.
+    pub fn wake(&self, index: usize, offsets: ops::Range<usize>) -> Result<()> {
+        let (block, mut at) = (self.table.block(index), offsets.start);
+        // Unregistered, it has no waiting threads, and its memory may be another userfaultfd's.
+        if block.is_removed() && !self.is_stuck(index) {
+            return Ok(());
         }
-    }
-
-    /// The same; an error says why they wait on.
-    pub fn try_wake_pages(&self, index: usize, pages: &ops::Range<usize>) -> Result<()> {
-        let block = self.table.block(index);
-        self.wake(index, block.offset_of(pages.start)..block.offset_of(pages.end))
-    }
-
-    /// Wakes the threads that wait in a removed block.
-    pub fn wake_removed(&self, index: usize) {
-        self.wake_or_log(index, 0..self.table.block(index).length());
-    }
-
-    fn wake_or_log(&self, index: usize, offsets: ops::Range<usize>) {
-        if let Err(error) = self.wake(index, offsets) {
-            self.callbacks.log(LogLevel::Error, error.message());
-        }
-    }
-
-    fn wake(&self, index: usize, offsets: ops::Range<usize>) -> Result<()> {
-        self.wake_range_of(index, offsets.start, offsets.end).map_err(|errno| {
-            let what = format_args!("{}: waking the threads that wait at {offsets:#x?}", self.table.block(index));
-            Error::os(errno, what).of_host()
-        })
-    }
-
-    fn wake_range_of(&self, index: usize, from: usize, to: usize) -> Result<(), Errno> {
-        let mut at = from;
-        while at < to {
+        while at < offsets.end {
             at = match self.serving(index, at) {
                 Serving::By { uffd, end, .. } => {
-                    uffd.wake(self.table.block(index).host() + at, end.min(to) - at)?;
+                    uffd.wake(block.host() + at, end.min(offsets.end) - at).map_err(|errno| {
+                        Error::os(errno, format_args!("{block}: waking the threads that wait at {offsets:#x?}"))
+                            .of_host()
+                    })?;
                     end
                 }
                 Serving::Kernel(end) => end,

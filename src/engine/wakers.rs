@@ -1,6 +1,6 @@
 //! Wakes fault threads from their sleep.
 
-use std::os::fd::{AsFd, BorrowedFd};
+use std::ops::Deref;
 
 use crate::error::Result;
 use crate::kernel::EventFd;
@@ -13,26 +13,15 @@ impl Wakers {
         (0..threads).map(|_| EventFd::new()).collect::<Result<_>>().map(Self)
     }
 
-    /// How many fault threads there are.
-    pub fn len(&self) -> usize {
-        self.0.len()
-    }
-
-    pub fn wake(&self, thread: usize) {
-        self.0[thread].signal();
-    }
-
     pub fn wake_all(&self) {
         self.0.iter().for_each(EventFd::signal);
     }
+}
 
-    /// What a fault thread sleeps on.
-    pub fn descriptor(&self, thread: usize) -> BorrowedFd<'_> {
-        self.0[thread].as_fd()
-    }
+impl Deref for Wakers {
+    type Target = [EventFd];
 
-    /// A fault thread is awake.
-    pub fn drain(&self, thread: usize) {
-        self.0[thread].drain();
+    fn deref(&self) -> &[EventFd] {
+        &self.0
     }
 }

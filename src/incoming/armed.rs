@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::threads::{join, spawn};
-use crate::engine::{Discards, Engine, FaultServer, FaultThread, Gate, LogLevel, Removal, Seat, worker};
+use crate::engine::{Discards, Engine, FaultServer, FaultThread, Gate, Removal, Seat, worker};
 use crate::error::{Result, ensure, error};
 use crate::loading::{BackgroundLoader, SnapshotLoad};
 use crate::memory::RamBlock;
@@ -108,9 +108,7 @@ impl Armed {
             for zeros in load.long_zero_runs(index) {
                 let pages = zeros.start.div_ceil(block.page_size())..block.page_of(zeros.end);
                 // A thread whose fault has been read gets its page from a fault thread, woken or not.
-                if let Err(error) = engine.leave_missing(index, pages) {
-                    account.log(LogLevel::Warning, error.message());
-                }
+                account.log_failure(engine.leave_missing(index, pages));
             }
         }
         // All may have been marked received.

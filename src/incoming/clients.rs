@@ -38,7 +38,7 @@ impl Incoming {
             self.shared.get(fd)?;
             let ram = engine.block(engine.account().table().by_id(block)?);
             self.shared.ask(Asked { block, page: ram.page_at(offset)?, fd, client_addr });
-            engine.wakers().wake(0);
+            engine.wakers()[0].signal();
             Ok(())
         })
     }

@@ -62,13 +62,18 @@ pub(super) fn build(site: Site<'_>, plan: Plan, begin: impl FnOnce(Record)) -> R
     let Site { config, callbacks, table, shared, has_emptied } = site;
     ensure!(plan.channels > 0, EINVAL, "0 channels: at least one temporary page is needed");
     ensure!(!table.blocks().is_empty(), EINVAL, "there is no RAM block to set up");
-    let (load, handler) = match plan.bringer {
-        Bringer::Load(request) => (Some(request.prepare(&table)?), None),
-        Bringer::Handler(handler) => (None, Some(handler)),
+    let threads = 0..config.fault_threads();
+    let (load, servers, loaders): (_, Vec<Box<dyn FaultServer>>, _) = match plan.bringer {
+        Bringer::Handler(handler) => {
+            (None, threads.map(|_| Box::new(HandlerServer::new(handler.clone())) as _).collect(), Vec::new())
+        }
+        Bringer::Load(request) => {
+            let load = request.prepare(&table)?;
+            let servers = threads.map(|_| Ok(Box::new(FaultLoader::new(&load)?) as _)).collect::<Result<_>>()?;
+            let loaders = BackgroundLoader::all(&load)?;
+            (Some(load), servers, loaders)
+        }
     };
-    let loaders = load.as_ref().map(BackgroundLoader::all).transpose()?.unwrap_or_default();
-    let servers =
-        (0..config.fault_threads()).map(|_| server(load.as_ref(), handler.as_ref())).collect::<Result<_>>()?;
 
     let uffds = open_userfaultfds(config, callbacks)?;
     uffds.iter().try_for_each(|uffd| uffd.handshake(config.track_discards))?;
@@ -89,14 +94,6 @@ pub(super) fn build(site: Site<'_>, plan: Plan, begin: impl FnOnce(Record)) -> R
         engine.registration().wake_all();
     }
     Ok(Built { engine: Arc::new(engine), load, servers, loaders, preempt: plan.preempt })
-}
-
-fn server(load: Option<&Arc<SnapshotLoad>>, handler: Option<&Arc<dyn PageHandler>>) -> Result<Box<dyn FaultServer>> {
-    match (load, handler) {
-        (Some(load), _) => Ok(Box::new(FaultLoader::new(load)?)),
-        (None, Some(handler)) => Ok(Box::new(HandlerServer::new(handler.clone()))),
-        (None, None) => Err(error!(ENOTRECOVERABLE, "nothing brings pages")),
-    }
 }
 
 /// Registers the RAM, and empties it for a load.

@@ -11,7 +11,7 @@ use crate::error::Result;
 use crate::kernel::{Mapping, page_size};
 use crate::loading::LoadConfig;
 use crate::memory::{BlockId, RamBlockSpec};
-use crate::source::{Kind, OwnFiles, PageSource, Run, SnapshotBlock};
+use crate::source::{Kind, PageSource, Run, SnapshotBlock, SourceInfo};
 
 /// Counts the errors that are logged.
 #[derive(Default)]
@@ -34,7 +34,7 @@ enum Panics {
 
 struct Source {
     panics: Panics,
-    blocks: Vec<SnapshotBlock>,
+    info: SourceInfo,
 }
 
 impl Source {
@@ -44,13 +44,9 @@ impl Source {
 }
 
 impl PageSource for Source {
-    fn name(&self) -> &str {
-        "a test"
-    }
-
-    fn blocks(&self) -> &[SnapshotBlock] {
+    fn info(&self) -> &SourceInfo {
         self.panic_at(Panics::Matching);
-        &self.blocks
+        &self.info
     }
 
     fn run(&self, _block: usize, _offset: u64, max: u64) -> Run {
@@ -71,10 +67,6 @@ impl PageSource for Source {
         self.panic_at(Panics::Identifying);
         Ok(1)
     }
-
-    fn own_files(&self) -> Option<&OwnFiles> {
-        None
-    }
 }
 
 /// Loads the page, and records a working set.
@@ -82,7 +74,8 @@ fn load(incoming: &Incoming, panics: Panics, record: &std::path::Path) -> Result
     let length = page_size() as u64;
     let block = SnapshotBlock { idstr: "ram".to_owned(), length, page_size: length, data_bytes: length };
     let config = LoadConfig { working_set_record: Some(PathBuf::from(record)), ..LoadConfig::default() };
-    restore::load_from(incoming, Arc::new(Source { panics, blocks: vec![block] }), &config)
+    let info = SourceInfo { name: "a test".to_owned(), blocks: vec![block], files: None };
+    restore::load_from(incoming, Arc::new(Source { panics, info }), &config)
 }
 
 #[test]

@@ -19,9 +19,9 @@ pub(crate) struct BackgroundLoader {
 impl BackgroundLoader {
     /// As many as the load asks for.
     pub fn all(load: &Arc<SnapshotLoad>) -> Result<Vec<Self>> {
-        let Some(extent) = load.extent() else { return Ok(Vec::new()) };
-        let new = |_| Ok(Self { pages: load.page_loader()?, load: load.clone(), extent });
-        (0..load.loader_threads()).map(new).collect()
+        let Some(extent) = load.extent else { return Ok(Vec::new()) };
+        let new = |_| Ok(Self { pages: PageLoader::new(load.pages.clone())?, load: load.clone(), extent });
+        (0..load.config.loader_threads.max(1)).map(new).collect()
     }
 
     /// Returns when nothing is left to load, or all is ending.
@@ -31,7 +31,7 @@ impl BackgroundLoader {
         self.load.replay(engine);
         drop(pass);
         let load = self.load.clone();
-        while let Some(mut claim) = load.units().take(self.extent) {
+        while let Some(mut claim) = load.units.take(self.extent) {
             if let Err(Ending) = self.load_piece(engine, seat, &claim) {
                 return;
             }
@@ -66,7 +66,7 @@ impl BackgroundLoader {
         claim.begin_again();
         let cached = self.pages.place_unit_cached(engine, *index, unit);
         claim.wait_for_disk();
-        engine.registration().wake_pages(*index, unit);
+        engine.account().log_failure(engine.registration().wake(*index, engine.block(*index).offsets_of(unit)));
         self.pages.place_unit(engine, *index, unit, cached?)
     }
 

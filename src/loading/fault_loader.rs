@@ -28,10 +28,10 @@ pub(crate) struct FaultLoader {
 impl FaultLoader {
     pub fn new(load: &Arc<SnapshotLoad>) -> Result<Self> {
         Ok(Self {
-            pages: load.page_loader()?,
+            pages: PageLoader::new(load.pages.clone())?,
             read_around: ReadAround::default(),
             backoff: UnitBackoff::default(),
-            notes: load.is_recording().then(Notes::default),
+            notes: load.config.working_set_record.as_ref().map(|_| Notes::default()),
             last_unit: None,
             load: load.clone(),
         })
@@ -54,7 +54,7 @@ impl FaultLoader {
     /// or is in flight.
     fn serve_unit(&mut self, engine: &Engine, index: usize, page: usize) -> Result<Range<usize>> {
         let load = self.load.clone();
-        let Some(mut unit) = load.units().claim_for_fault(load.units().map().number(index, page)) else {
+        let Some(mut unit) = load.units.claim_for_fault(load.units.map().number(index, page)) else {
             return Ok(page..page + 1);
         };
         let placed = self.place_around(engine, index, page, &unit.piece.pages)?;
@@ -98,7 +98,7 @@ impl FaultLoader {
 impl FaultServer for FaultLoader {
     fn serve(&mut self, engine: &Engine, fault: &PageFault) -> Result<()> {
         let &PageFault { index, page, concurrent, .. } = fault;
-        let placed = if concurrent && self.load.extent() == Some(Extent::All) {
+        let placed = if concurrent && self.load.extent == Some(Extent::All) {
             self.serve_unit(engine, index, page)?
         } else {
             self.serve_page(engine, fault)?
@@ -111,10 +111,10 @@ impl FaultServer for FaultLoader {
 
     /// The loader threads go where the fault was.
     fn queued(&mut self, index: usize, page: usize) {
-        let unit = self.load.units().map().number(index, page);
+        let unit = self.load.units.map().number(index, page);
         // One lock for each unit, not for each fault.
         if self.last_unit.replace(unit) != Some(unit) {
-            self.load.units().faulted(unit);
+            self.load.units.faulted(unit);
         }
     }
 }

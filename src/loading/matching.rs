@@ -2,47 +2,31 @@
 
 use crate::error::{Result, ensure, error};
 use crate::memory::BlockTable;
-use crate::source::PageSource;
+use crate::source::SourceInfo;
 
 /// For each RAM block, by its index in the table: the number of the source's block.
-#[derive(Debug)]
-pub(super) struct MatchedBlocks(Box<[usize]>);
-
-impl MatchedBlocks {
-    pub fn new(source: &dyn PageSource, table: &BlockTable) -> Result<Self> {
-        let name = source.name();
-        for held in source.blocks() {
-            ensure!(
-                table.blocks().iter().any(|block| block.idstr() == held.idstr()),
-                EINVAL,
-                "snapshot {name} has a RAM block '{}' of {:#x} bytes that this machine does not have",
-                held.idstr(),
-                held.length()
-            );
-        }
-        let matched = table.blocks().iter().map(|block| {
-            let number = source.blocks().iter().position(|held| held.idstr() == block.idstr());
-            let number = number.ok_or_else(|| error!(EINVAL, "{block} is not in snapshot {name}"))?;
-            let held = source.blocks()[number].length();
-            ensure!(
-                held == block.length() as u64,
-                EINVAL,
-                "{block} has {:#x} bytes, and snapshot {name} holds {held:#x} of it",
-                block.length()
-            );
-            Ok(number)
-        });
-        matched.collect::<Result<_>>().map(Self)
+pub(super) fn match_blocks(source: &SourceInfo, table: &BlockTable) -> Result<Box<[usize]>> {
+    let name = &source.name;
+    for held in &source.blocks {
+        ensure!(
+            table.blocks().iter().any(|block| block.idstr() == held.idstr()),
+            EINVAL,
+            "snapshot {name} has a RAM block '{}' of {:#x} bytes that this machine does not have",
+            held.idstr(),
+            held.length()
+        );
     }
-
-    /// The number of the source's block.
-    pub fn source_of(&self, index: usize) -> usize {
-        self.0[index]
-    }
-
-    /// The index of the RAM block.
-    pub fn index_of(&self, source: usize) -> usize {
-        let index = self.0.iter().position(|other| *other == source);
-        index.expect("both sides have the same blocks")
-    }
+    let matched = table.blocks().iter().map(|block| {
+        let number = source.blocks.iter().position(|held| held.idstr() == block.idstr());
+        let number = number.ok_or_else(|| error!(EINVAL, "{block} is not in snapshot {name}"))?;
+        let held = source.blocks[number].length();
+        ensure!(
+            held == block.length() as u64,
+            EINVAL,
+            "{block} has {:#x} bytes, and snapshot {name} holds {held:#x} of it",
+            block.length()
+        );
+        Ok(number)
+    });
+    matched.collect()
 }

@@ -4,7 +4,6 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use super::buffers::Buffers;
-use super::matching::MatchedBlocks;
 use super::read_around;
 use super::unit_map::UNIT;
 use super::zero_pages;
@@ -17,7 +16,8 @@ use crate::source::{GAP_CACHED, GAP_ON_DISK, Kind, PageSource, Run};
 /// What all workers read from.
 pub(super) struct Pages {
     pub source: Arc<dyn PageSource>,
-    pub blocks: MatchedBlocks,
+    /// For each RAM block, by its index: the number of the source's block.
+    pub blocks: Box<[usize]>,
     /// Pages of zeros are looked for among what is read.
     pub scans_for_zeros: bool,
     /// The source begins to fetch what it could not give at once.
@@ -75,8 +75,8 @@ impl Cause {
 impl Pages {
     /// Bytes of the RAM block with this index that are zeros, in runs of a unit at least.
     pub fn long_zero_runs(&self, index: usize) -> Vec<Range<usize>> {
-        let block = self.blocks.source_of(index);
-        let length = self.source.blocks()[block].length();
+        let block = self.blocks[index];
+        let length = self.source.info().blocks[block].length();
         let (mut at, mut zeros) = (0, Vec::new());
         while at < length {
             let run = self.source.run(block, at, length - at);
@@ -163,7 +163,7 @@ impl PageLoader {
     /// it in the page cache, if it is to be from there. How many pages were placed.
     fn place_runs(&mut self, engine: &Engine, index: usize, pages: Range<usize>, cause: Cause) -> Result<usize> {
         let Self { pages: shared, buffers } = self;
-        let (source, block) = (shared.blocks.source_of(index), engine.block(index));
+        let (source, block) = (shared.blocks[index], engine.block(index));
         let mut at = pages.start;
         while at < pages.end {
             let (offset, length) = (block.offset_of(at), block.offset_of(pages.end - at).min(buffers.room()));
@@ -201,7 +201,7 @@ impl PageLoader {
     /// Whether a unit is to be placed as one huge page: that can be, and is worth the memory. Nothing of it was received yet,
     /// and at least half of it is data.
     fn goes_huge(&self, engine: &Engine, index: usize, unit: &Range<usize>) -> bool {
-        let (source, block) = (self.pages.blocks.source_of(index), engine.block(index));
+        let (source, block) = (self.pages.blocks[index], engine.block(index));
         let (offset, length) = (block.offset_of(unit.start), block.offset_of(unit.len()));
         length == HUGE_PAGE
             && (block.host() + offset) % HUGE_PAGE == 0
@@ -215,7 +215,7 @@ impl PageLoader {
         if !self.goes_huge(engine, index, unit) {
             return Ok(CacheOutcome::Pages);
         }
-        let (source, offset) = (self.pages.blocks.source_of(index), engine.block(index).offset_of(unit.start));
+        let (source, offset) = (self.pages.blocks[index], engine.block(index).offset_of(unit.start));
         let fetched = self.pages.source.read_cached(source, offset as u64, self.buffers.unit());
         if fetched < UNIT {
             return Ok(CacheOutcome::Part(fetched));
@@ -257,7 +257,7 @@ impl PageLoader {
                 if self.pages.fetches_ahead {
                     self.buffers.prepare();
                 }
-                let source = self.pages.blocks.source_of(index);
+                let source = self.pages.blocks[index];
                 let rest = &mut self.buffers.unit()[fetched..];
                 self.pages.source.read(source, (block.offset_of(unit.start) + fetched) as u64, rest)?;
                 // Another thread may have been faster.

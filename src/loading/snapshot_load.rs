@@ -4,9 +4,9 @@ use std::ops::Range;
 use std::sync::{Arc, OnceLock};
 
 use super::config::LoadConfig;
-use super::matching::MatchedBlocks;
+use super::matching::match_blocks;
 use super::notes::Notes;
-use super::page_loader::{PageLoader, Pages, room};
+use super::page_loader::{Pages, room};
 use super::pieces::by_units;
 use super::unit_map::{Piece, UnitMap};
 use super::units::{Extent, Units};
@@ -30,11 +30,11 @@ pub(crate) struct LoadRequest {
 
 /// A load under way, matched with the RAM blocks.
 pub(crate) struct SnapshotLoad {
-    pages: Arc<Pages>,
-    units: Units,
-    config: LoadConfig,
+    pub(super) pages: Arc<Pages>,
+    pub(super) units: Units,
+    pub(super) config: LoadConfig,
     /// What to load in the background.
-    extent: Option<Extent>,
+    pub(super) extent: Option<Extent>,
     /// See [`LoadRequest`]; until it is read.
     replay: Mutex<Option<Result<Image>>>,
     /// The working set of an earlier restore, once it has been read.
@@ -47,8 +47,8 @@ pub(crate) struct SnapshotLoad {
 impl LoadRequest {
     pub fn new(source: Arc<dyn PageSource>, config: &LoadConfig) -> Result<Self> {
         let may_go = |file| {
-            let is_own = source.own_files().is_some_and(|files| files.has(file));
-            ensure!(!is_own, EINVAL, "it is a file of the snapshot {}", source.name());
+            let is_own = source.info().files.as_ref().is_some_and(|files| files.has(file));
+            ensure!(!is_own, EINVAL, "it is a file of the snapshot {}", source.info().name);
             Ok(())
         };
         let record = config.working_set_record.as_deref().map(|path| Replacement::new(path, may_go)).transpose();
@@ -65,7 +65,7 @@ impl LoadRequest {
     /// Checks that the RAM fits, before anything is changed.
     pub fn prepare(self, table: &BlockTable) -> Result<Arc<SnapshotLoad>> {
         let Self { source, config, replay, record } = self;
-        let blocks = MatchedBlocks::new(&*source, table)?;
+        let blocks = match_blocks(source.info(), table)?;
         let (scans_for_zeros, fetches_ahead, room) = (config.zero_scan, !config.direct_io, room(table));
         let extent = match (config.background, &config.working_set_replay) {
             (true, _) => Some(Extent::All),
@@ -103,44 +103,22 @@ impl SnapshotLoad {
 
     /// The source's image as this process maps it, to be asked for before the list of mappings is read.
     pub fn mapped_image(&self) -> Result<Option<MappedImage<'_>>> {
-        self.pages.source.own_files().map(|files| files.mapped_image()).transpose()
+        self.pages.source.info().files.as_ref().map(|files| files.mapped_image()).transpose()
     }
 
     /// Refuses RAM that is mapped from where its pages are read: loading it would destroy them.
     pub fn check_apart(&self, image: &MappedImage<'_>, table: &BlockTable, maps: &Maps) -> Result<()> {
         table.blocks().iter().enumerate().try_for_each(|(index, block)| {
-            let source = self.pages.blocks.source_of(index);
+            let source = self.pages.blocks[index];
             let is_mapped = image.is_mapped_at(block.host(), block.length(), source, self.keeps_present(), maps);
             ensure!(
                 !is_mapped,
                 EINVAL,
                 "{block} is a mapping of the snapshot {} itself, which loading would destroy: load into other memory",
-                self.pages.source.name()
+                self.pages.source.info().name
             );
             Ok(())
         })
-    }
-
-    pub(super) fn units(&self) -> &Units {
-        &self.units
-    }
-
-    pub(super) fn extent(&self) -> Option<Extent> {
-        self.extent
-    }
-
-    pub(super) fn page_loader(&self) -> Result<PageLoader> {
-        PageLoader::new(self.pages.clone())
-    }
-
-    /// How many threads are to load in the background.
-    pub(super) fn loader_threads(&self) -> u32 {
-        if self.extent.is_some() { self.config.loader_threads.max(1) } else { 0 }
-    }
-
-    /// Whether the working set is to be recorded.
-    pub(super) fn is_recording(&self) -> bool {
-        self.config.working_set_record.is_some()
     }
 
     /// A fault thread has ended, and this is what it has noted.
@@ -168,7 +146,8 @@ impl SnapshotLoad {
             })
         });
         touched.iter().map(|touched| {
-            let index = self.pages.blocks.index_of(touched.block);
+            let index = self.pages.blocks.iter().position(|source| *source == touched.block);
+            let index = index.expect("both sides have the same blocks");
             Piece { index, pages: pages_of(engine.block(index), touched) }
         })
     }
@@ -190,7 +169,7 @@ impl SnapshotLoad {
         let all = all.iter().take(working_set::MOST_RUNS).map(|piece| {
             let block = engine.block(piece.index);
             let bytes = block.offset_of(piece.pages.start) as u64..block.offset_of(piece.pages.end) as u64;
-            Touched { block: self.pages.blocks.source_of(piece.index), bytes }
+            Touched { block: self.pages.blocks[piece.index], bytes }
         });
         record.commit(&working_set::encode(self.pages.source.identity()?, all)?)
     }

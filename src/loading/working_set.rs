@@ -73,7 +73,12 @@ fn decode(file: &Image, source: &dyn PageSource) -> Result<Vec<Touched>> {
     file.read(0, &mut bytes)?;
     let (content, checksum) = bytes.split_at(bytes.len() - 8);
     ensure!(Checksum::of(content).to_be_bytes() == checksum, EINVAL, "it is damaged: its checksum is wrong");
-    ensure!(identity == source.identity()?, ESTALE, "it is the working set of another snapshot than {}", source.name());
+    ensure!(
+        identity == source.identity()?,
+        ESTALE,
+        "it is the working set of another snapshot than {}",
+        source.info().name
+    );
     let mut runs = Vec::new();
     runs.try_reserve_exact(count).map_err(|_| no_memory(count))?;
     for run in content[HEADER as usize..].chunks_exact(RUN as usize) {
@@ -112,7 +117,8 @@ fn decode_run(run: &[u8], source: &dyn PageSource) -> Result<Touched> {
     let number = |range: Range<usize>| run[range].iter().fold(0, |number, byte| number << 8 | u64::from(*byte));
     let (block, length, start) = (number(0..4) as usize, number(4..8), number(8..16));
     let inside = source
-        .blocks()
+        .info()
+        .blocks
         .get(block)
         .is_some_and(|block| start.checked_add(length).is_some_and(|end| end <= block.length()));
     ensure!(

@@ -134,6 +134,11 @@ impl RamBlock {
         self.host + self.offset_of(page)
     }
 
+    /// The offsets of pages.
+    pub fn offsets_of(&self, pages: &Range<usize>) -> Range<usize> {
+        self.offset_of(pages.start)..self.offset_of(pages.end)
+    }
+
     /// The page that holds the byte at a caller's offset, or why there is none.
     pub fn page_at(&self, offset: u64) -> Result<usize> {
         ensure!(offset < self.length as u64, EINVAL, "{self}: offset {offset:#x} lies beyond its end");

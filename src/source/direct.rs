@@ -3,8 +3,7 @@
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 
-use super::own_files::OwnFiles;
-use super::page_source::{PageSource, Run, SnapshotBlock};
+use super::page_source::{PageSource, Run, SourceInfo};
 use super::snapshot::Snapshot;
 use crate::error::Result;
 
@@ -24,7 +23,7 @@ impl DirectSnapshot {
             format!(
                 "all of {} is read from its disk (UFFD_LOAD_DIRECT_IO), also what is in the page cache: the kernel tells \
                  that only to the owner of a file, and to those who may write to it",
-                snapshot.name()
+                snapshot.info().name
             )
         });
         let direct = snapshot.open_direct()?;
@@ -33,12 +32,8 @@ impl DirectSnapshot {
 }
 
 impl PageSource for DirectSnapshot {
-    fn name(&self) -> &str {
-        self.snapshot.name()
-    }
-
-    fn blocks(&self) -> &[SnapshotBlock] {
-        self.snapshot.blocks()
+    fn info(&self) -> &SourceInfo {
+        self.snapshot.info()
     }
 
     fn run(&self, block: usize, offset: u64, max: u64) -> Run {
@@ -60,9 +55,5 @@ impl PageSource for DirectSnapshot {
 
     fn identity(&self) -> Result<u64> {
         self.snapshot.identity()
-    }
-
-    fn own_files(&self) -> Option<&OwnFiles> {
-        self.snapshot.own_files()
     }
 }

@@ -1,6 +1,6 @@
 //! The other kind of source: a handler of the caller's, which is asked for a page and sets out to have it placed.
 
-use crate::error::Result;
+use crate::error::{Result, ensure};
 use crate::memory::BlockId;
 
 /// Makes missing pages arrive.
@@ -15,22 +15,14 @@ pub trait PageHandler: Send + Sync {
     fn page(&self, fault: &Fault<'_>) -> Result<()>;
 }
 
-/// Places the page that a [`Fault`] is about.
-pub(crate) trait PlacePage {
-    /// With these bytes; EINVAL unless they are as many as a page has.
-    fn place(&self, bytes: &[u8]) -> Result<()>;
-
-    /// With zeros.
-    fn place_zeros(&self) -> Result<()>;
-}
-
 /// A page that a thread waits for.
 pub struct Fault<'a> {
     pub(crate) block_id: BlockId,
     pub(crate) offset: u64,
     pub(crate) address: usize,
     pub(crate) page_size: usize,
-    pub(crate) placer: &'a dyn PlacePage,
+    /// Places the page, with these bytes or with zeros.
+    pub(crate) place: &'a dyn Fn(Option<&[u8]>) -> Result<()>,
 }
 
 impl Fault<'_> {
@@ -56,11 +48,13 @@ impl Fault<'_> {
 
     /// Places the page with these bytes, as many as a page has.
     pub fn place(&self, bytes: &[u8]) -> Result<()> {
-        self.placer.place(bytes)
+        let page_size = self.page_size;
+        ensure!(bytes.len() == page_size, EINVAL, "{} bytes are not a page of {page_size}", bytes.len());
+        (self.place)(Some(bytes))
     }
 
     /// Places a page of zeros.
     pub fn place_zeros(&self) -> Result<()> {
-        self.placer.place_zeros()
+        (self.place)(None)
     }
 }

@@ -19,11 +19,8 @@ mod snapshot;
 pub(crate) mod tests;
 
 pub(crate) use direct::DirectSnapshot;
-pub(crate) use handler::PlacePage;
 pub use handler::{Fault, PageHandler};
 pub(crate) use own_files::MappedImage;
-#[cfg(all(test, not(shuttle)))]
-pub(crate) use own_files::OwnFiles;
 pub use page_source::SnapshotBlock;
-pub(crate) use page_source::{GAP_CACHED, GAP_ON_DISK, Kind, PageSource, Run};
+pub(crate) use page_source::{GAP_CACHED, GAP_ON_DISK, Kind, PageSource, Run, SourceInfo};
 pub use snapshot::Snapshot;

@@ -8,11 +8,8 @@ use crate::error::Result;
 /// It knows nothing of faults, threads and placing. Many threads call it at once. Offsets and lengths are in bytes, and a caller
 /// stays inside of a block.
 pub(crate) trait PageSource: Send + Sync {
-    /// What messages call it.
-    fn name(&self) -> &str;
-
-    /// The RAM blocks that it holds; the other methods number them in this order.
-    fn blocks(&self) -> &[SnapshotBlock];
+    /// What is known of it without reading pages.
+    fn info(&self) -> &SourceInfo;
 
     /// What lies at `offset`: at most `max` bytes, and no more than are of one kind. Empty only if `max` is 0.
     fn run(&self, block: usize, offset: u64, max: u64) -> Run;
@@ -27,15 +24,23 @@ pub(crate) trait PageSource: Send + Sync {
     /// A number that differs for different contents: a working set holds for one content only.
     fn identity(&self) -> Result<u64>;
 
-    /// The files of this host that it reads, which a load must not destroy.
-    fn own_files(&self) -> Option<&OwnFiles>;
-
     /// What is worth reading in one go at `offset`: at most `max` bytes, in which no run of zeros is longer than `gap`; or
     /// zeros, which need not be read.
     fn stretch(&self, block: usize, offset: u64, max: u64, gap: u64) -> Run {
-        let end = offset.saturating_add(max).min(self.blocks()[block].length);
+        let end = offset.saturating_add(max).min(self.info().blocks[block].length);
         stretch(offset, end, gap, |at, max| self.run(block, at, max))
     }
+}
+
+/// What is known of a source without reading pages. It never changes.
+#[derive(Debug)]
+pub(crate) struct SourceInfo {
+    /// What messages call it.
+    pub name: String,
+    /// The RAM blocks that it holds; the methods of a source number them in this order.
+    pub blocks: Vec<SnapshotBlock>,
+    /// The files of this host that it reads, which a load must not destroy.
+    pub files: Option<OwnFiles>,
 }
 
 /// A RAM block as a source holds it.

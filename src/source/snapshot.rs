@@ -10,7 +10,7 @@ use super::checksum::Checksum;
 use super::file_block::FileBlock;
 use super::image::Image;
 use super::own_files::OwnFiles;
-use super::page_source::{GAP_CACHED, GAP_ON_DISK, Kind, PageSource, Run, SnapshotBlock};
+use super::page_source::{GAP_CACHED, GAP_ON_DISK, Kind, PageSource, Run, SnapshotBlock, SourceInfo};
 use super::{flat, mapped_ram};
 use crate::error::{Result, ensure, error};
 use crate::kernel::file::{self, FileId};
@@ -26,9 +26,8 @@ const SAMPLE: usize = 512;
 pub struct Snapshot {
     image: Arc<Image>,
     blocks: Vec<FileBlock>,
-    /// The same as others see them.
-    shown: Vec<SnapshotBlock>,
-    files: OwnFiles,
+    /// Its name: its path in quotes, or "descriptor N".
+    info: SourceInfo,
 }
 
 impl Snapshot {
@@ -83,17 +82,18 @@ impl Snapshot {
         });
         let (image, starts) = (Arc::new(image), blocks.iter().map(|block| block.pages_offset).collect());
         let files = OwnFiles::new(image.clone(), own, starts, description)?;
-        Ok(Self { image, shown: shown.collect(), blocks, files })
+        let info = SourceInfo { name: image.name().to_owned(), blocks: shown.collect(), files: Some(files) };
+        Ok(Self { image, blocks, info })
     }
 
     /// The RAM blocks, in the file's order.
     pub fn blocks(&self) -> &[SnapshotBlock] {
-        &self.shown
+        &self.info.blocks
     }
 
     /// Its file once more, to be read past the page cache.
     pub(super) fn open_direct(&self) -> Result<OwnedFd> {
-        file::open_direct(self.image.descriptor()).map_err(|error| error.context(self.name()))
+        file::open_direct(self.image.descriptor()).map_err(|error| error.context(&self.info.name))
     }
 
     /// Whether the kernel does not tell this process what is in the page cache.
@@ -155,13 +155,8 @@ impl Snapshot {
 }
 
 impl PageSource for Snapshot {
-    /// Its path in quotes, or "descriptor N".
-    fn name(&self) -> &str {
-        self.image.name()
-    }
-
-    fn blocks(&self) -> &[SnapshotBlock] {
-        &self.shown
+    fn info(&self) -> &SourceInfo {
+        &self.info
     }
 
     /// A run ends at a target page's end, or where `max` or the block end it.
@@ -176,7 +171,7 @@ impl PageSource for Snapshot {
             source.contains(offset, to.len()),
             EINVAL,
             "{}: RAM block '{}' has {:#x} bytes, {:#x} at {offset:#x} are not inside",
-            self.name(),
+            self.info.name,
             source.idstr,
             source.length,
             to.len()
@@ -196,7 +191,7 @@ impl PageSource for Snapshot {
             match run.kind {
                 Kind::Zero => part.fill(0),
                 Kind::Data => self.image.read(source.pages_offset + at, part).map_err(|error| {
-                    error.context(format_args!("{}: RAM block '{}', offset {at:#x}", self.name(), source.idstr))
+                    error.context(format_args!("{}: RAM block '{}', offset {at:#x}", self.info.name, source.idstr))
                 })?,
             }
             done += run.length as usize;
@@ -216,7 +211,7 @@ impl PageSource for Snapshot {
         let sample = |at: u64, end: u64| {
             let mut bytes = [0; SAMPLE];
             let bytes = &mut bytes[..end.saturating_sub(at).min(SAMPLE as u64) as usize];
-            self.image.read(at, bytes).map(|()| Checksum::of(bytes)).map_err(|error| error.context(self.name()))
+            self.image.read(at, bytes).map(|()| Checksum::of(bytes)).map_err(|error| error.context(&self.info.name))
         };
         for block in &self.blocks {
             checksum.add(block.idstr.as_bytes());
@@ -235,10 +230,6 @@ impl PageSource for Snapshot {
         let end = self.blocks.iter().map(|block| block.pages_offset + block.length).max().unwrap_or(0);
         checksum.add_number(sample(end, self.image.length())?);
         Ok(checksum.get())
-    }
-
-    fn own_files(&self) -> Option<&OwnFiles> {
-        Some(&self.files)
     }
 }
 

@@ -162,7 +162,7 @@ fn the_blocks_are_found() {
 fn a_path_works_like_a_descriptor() {
     let file = file(&Stream::sample().bytes);
     let snapshot = Snapshot::open(&path(&file)).unwrap();
-    assert_eq!(snapshot.name(), format!("'{}'", path(&file).display()));
+    assert_eq!(snapshot.info().name, format!("'{}'", path(&file).display()));
     assert_eq!(read(&snapshot, 0, 0, 512).unwrap(), [1; 512]);
 }
 
