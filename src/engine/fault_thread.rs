@@ -22,6 +22,8 @@ pub(crate) struct FaultThread<'a> {
     number: usize,
     server: Box<dyn FaultServer>,
     messages: [Message; BATCH],
+    /// Where the messages' addresses are, in RAM: block and page.
+    pages: [Option<(usize, usize)>; BATCH],
     /// When there was nothing more to serve.
     idle_since: Instant,
     /// It has slept since, and may have been woken for something else than faults.
@@ -53,6 +55,7 @@ impl<'a> FaultThread<'a> {
             number,
             server,
             messages: [Message::default(); BATCH],
+            pages: [None; BATCH],
             idle_since: Instant::now(),
             has_slept: false,
             spin: Spin::new(engine.longest_spin()),
@@ -113,11 +116,7 @@ impl<'a> FaultThread<'a> {
         if self.engine.discards().is_none() && self.poll.readiness(USERFAULTFD) == Readiness::Nothing {
             return Ok(0);
         }
-        let count = self.engine.read_faults(self.number, &mut self.messages)?;
-        if count > 0 {
-            self.spin.slept(self.idle_since.elapsed());
-        }
-        Ok(count)
+        self.engine.read_faults(self.number, &mut self.messages)
     }
 
     /// Waits for the shared descriptors that there are now.
@@ -155,15 +154,18 @@ impl<'a> FaultThread<'a> {
 
     /// Serves a batch of faults, each page once.
     fn serve(&mut self, seat: &mut Seat, count: usize) -> Result<(), Ending> {
-        let (engine, idle) = (self.engine, self.idle_since.elapsed());
-        let messages = &mut self.messages[..count];
+        let (engine, now) = (self.engine, Instant::now());
+        let (messages, pages) = (&mut self.messages[..count], &mut self.pages[..count]);
         Stats::count(&engine.account().stats().faults, messages.len() as u64);
         messages.sort_unstable_by_key(|message| message.address);
-        let mut pages = [None; BATCH];
         for (page, message) in pages.iter_mut().zip(&*messages) {
             *page = engine.account().table().locate(message.address);
         }
-        begin_waits(engine, &pages, messages);
+        begin_waits(engine, now, pages, messages);
+        let idle = now.saturating_duration_since(self.idle_since);
+        if self.has_slept {
+            self.spin.slept(idle);
+        }
         let concurrent = self.concurrency.update(messages.iter().map(|message| message.thread_id), idle);
         if concurrent {
             pages.iter().flatten().skip(1).for_each(|(index, page)| self.server.queued(*index, *page));
@@ -210,21 +212,20 @@ impl<'a> FaultThread<'a> {
     }
 }
 
-/// Notes which threads wait for which pages.
-fn begin_waits(engine: &Engine, pages: &[Option<(usize, usize)>], messages: &[Message]) {
-    let (account, mut vcpus) = (engine.account(), [None; BATCH]);
-    let now = account.waits().now();
-    if account.waits().has_vcpus() {
-        for (vcpu, message) in vcpus.iter_mut().zip(messages) {
-            *vcpu = account
-                .callbacks()
-                .infallible("the vcpu_index callback", None, |hooks| hooks.vcpu_index(message.thread_id));
-        }
+/// Notes which threads wait for which pages since now.
+fn begin_waits(engine: &Engine, now: Instant, pages: &[Option<(usize, usize)>], messages: &[Message]) {
+    let (waits, callbacks) = (engine.account().waits(), engine.account().callbacks());
+    let vcpu = |message: &Message| {
+        callbacks.infallible("the vcpu_index callback", None, |hooks| hooks.vcpu_index(message.thread_id))
+    };
+    let mut vcpus = [None; BATCH];
+    if waits.has_vcpus() {
+        vcpus.iter_mut().zip(messages).for_each(|(place, message)| *place = vcpu(message));
     }
-    let located = pages[..messages.len()].iter().zip(vcpus);
+    let faults = pages.iter().zip(vcpus);
     let faults =
-        located.filter_map(|(page, vcpu)| page.map(|(index, page)| (engine.block(index).address_of(page), vcpu)));
-    account.waits().begin(now, faults);
+        faults.filter_map(|(page, vcpu)| page.map(|(index, page)| (engine.block(index).address_of(page), vcpu)));
+    waits.begin(waits.at(now), faults);
 }
 
 /// Serves a page that a client of a shared descriptor waits for, as a fault of our own.

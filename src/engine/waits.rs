@@ -57,9 +57,14 @@ impl Waits {
         self.vcpus > 0
     }
 
-    /// Nanoseconds of a clock that never goes back.
+    /// A time in nanoseconds of the clock that waits are measured by.
+    pub fn at(&self, time: Instant) -> u64 {
+        time.saturating_duration_since(self.clock).as_nanos() as u64
+    }
+
+    /// The time now.
     pub fn now(&self) -> u64 {
-        self.clock.elapsed().as_nanos() as u64
+        self.at(Instant::now())
     }
 
     /// Threads wait since `now`: each for a page, and which vCPU it is, if it is one.

@@ -111,6 +111,9 @@ impl FaultServer for FaultLoader {
 
     /// The loader threads go where the fault was.
     fn queued(&mut self, index: usize, page: usize) {
+        if self.load.extent.is_none() {
+            return;
+        }
         let unit = self.load.units.map().number(index, page);
         // One lock for each unit, not for each fault.
         if self.last_unit.replace(unit) != Some(unit) {
