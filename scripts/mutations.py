@@ -77,8 +77,8 @@ MUTATIONS = [
         "discards keep pages from being placed",
         "serve-shared-discards-in-a-row",
         "src/engine/discards.rs",
-        "refusals >= MOST_REFUSALS &&",
-        "refusals == u32::MAX &&",
+        "|_| refusals >= MOST_REFUSALS)",
+        "|_| refusals == u32::MAX)",
     ),
     Mutation(
         "the loader passes over a page that could not be read",

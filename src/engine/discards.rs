@@ -24,10 +24,7 @@ use super::wakers::Wakers;
 use crate::error::Result;
 use crate::kernel::{BATCH, EventFd, Message, Opening, Poll, Readiness, Userfaultfd, spawn_scoped};
 use crate::memory::bits;
-use crate::sync::atomic::{
-    AtomicBool,
-    Ordering::{Relaxed, SeqCst},
-};
+use crate::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use crate::sync::{Mutex, RwLock, RwLockReadGuard};
 
 /// Of an armed mis that tracks discards.
@@ -42,8 +39,6 @@ pub(crate) struct Discards {
     any_pending: AtomicBool,
     /// Places pages while a thread discards; none where the host gives no descriptor for that.
     bystander: Option<Userfaultfd>,
-    /// This kernel asks for more: it can place nothing.
-    bystander_fails: AtomicBool,
 }
 
 /// How often in a row the kernel may refuse to place pages because of discards before the bystander does it.
@@ -70,19 +65,12 @@ impl Discards {
             bystander: Userfaultfd::open(Opening::UserModeOnly)
                 .and_then(|uffd| uffd.handshake(false).map(|()| uffd))
                 .ok(),
-            bystander_fails: AtomicBool::new(false),
         })
     }
 
     /// What is to place pages after so many refusals in a row, if it is not the userfaultfd that serves them.
     pub fn bystander(&self, refusals: u32) -> Option<&Userfaultfd> {
-        let is_due = refusals >= MOST_REFUSALS && !self.bystander_fails.load(Relaxed);
-        self.bystander.as_ref().filter(|_| is_due)
-    }
-
-    /// The bystander could not place pages for a reason that may be its own.
-    pub fn bystander_failed(&self) {
-        self.bystander_fails.store(true, Relaxed);
+        self.bystander.as_ref().filter(|_| refusals >= MOST_REFUSALS)
     }
 
     /// To hold while looking whether pages are received and placing them by this userfaultfd.

@@ -3,7 +3,6 @@
 use crate::error::Errno;
 use crate::kernel::{Placed, Userfaultfd};
 
-use super::discards::Discards;
 use super::engine::Engine;
 
 impl Engine {
@@ -20,8 +19,8 @@ impl Engine {
             return place(uffd);
         };
         let placed = place(bystander);
+        // A kernel that asks for more than a registration with any userfaultfd; or the range lies across two mappings.
         if matches!(placed.stopped, Some(Errno::ENOENT | Errno::EINVAL)) {
-            self.discards().into_iter().for_each(Discards::bystander_failed);
             return place(uffd);
         }
         let woken = if placed.bytes > 0 { uffd.wake(at, placed.bytes) } else { Ok(()) };
