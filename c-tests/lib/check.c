@@ -28,7 +28,7 @@ static void say(const char *text)
 }
 
 /* Nothing but system calls: the thread that the signal interrupts may hold any lock. */
-static void bark(int signal)
+static void on_timeout(int signal)
 {
     const char *what = atomic_load(&awaited);
 
@@ -42,7 +42,7 @@ static void bark(int signal)
 
 static void start_watchdog(void)
 {
-    struct sigaction action = { .sa_handler = bark };
+    struct sigaction action = { .sa_handler = on_timeout };
 
     sigaction(SIGALRM, &action, NULL);
     alarm(WATCHDOG_SECONDS);

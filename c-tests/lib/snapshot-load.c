@@ -6,14 +6,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "working-set.h"
+#include "forged-working-set.h"
 
 void load(MigrationIncomingState *vm, UffdSnapshot *snapshot, uint64_t flags)
 {
     const bool replays = getenv("UFFD_TEST_REPLAY") != NULL && flags == 0;
     char *set = replays ? forged_working_set(vm, snapshot) : NULL;
 
-    load_working_set(vm, snapshot, flags, NULL, set);
+    const UffdLoadConfig config = { .size = sizeof(config), .flags = flags, .working_set_replay = set };
+    CHECK_OK(load_with(vm, snapshot, &config));
     free(set);
 }
 

@@ -15,12 +15,6 @@ void load_working_set(MigrationIncomingState *vm, UffdSnapshot *snapshot, uint64
 void record_working_set(MigrationIncomingState *vm, UffdSnapshot *snapshot, const char *record,
                         const char *replay, const size_t *pages, size_t count);
 
-/*
- * The path of a working set of the snapshot as if pages all over the first quarter of the first block had been touched: for a VM that is not
- * armed, whose RAM is emptied. To be freed.
- */
-char *forged_working_set(MigrationIncomingState *vm, UffdSnapshot *snapshot);
-
 /* How many pages of the first block have been received. */
 size_t pages_received(MigrationIncomingState *vm);
 

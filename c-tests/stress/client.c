@@ -7,8 +7,8 @@
 #include <stdlib.h>
 #include <sys/ioctl.h>
 
+#include "counters.h"
 #include "process.h"
-#include "tally.h"
 #include "view.h"
 #include "watch.h"
 
@@ -147,7 +147,7 @@ static void come(struct client *client)
     client->leaving = false;
     CHECK_ERRNO(uffd_incoming_remove_shared_fd(&client->machine->vm, client->shared.fd), -ENOENT);
     CHECK_OK(uffd_incoming_add_shared_fd(&client->machine->vm, &client->shared));
-    tally.clients++;
+    counters.clients++;
 }
 
 void client_go_and_come(struct client *client, struct random *random)
@@ -169,7 +169,7 @@ void client_kill(struct client *client, struct random *random)
     start(client);
     CHECK_EQ(pthread_mutex_unlock(&client->using), 0);
     come(client);
-    tally.killed++;
+    counters.killed++;
 }
 
 void client_let_go(struct client *client)

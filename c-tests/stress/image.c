@@ -10,10 +10,10 @@
 #include <sys/stat.h>
 
 #include "../demo/mapped-ram-write.h"
+#include "counters.h"
 #include "page-cache.h"
 #include "scratch.h"
 #include "snapshot-load.h"
-#include "tally.h"
 #include "watch.h"
 
 #define TARGET_PAGE 4096
@@ -194,7 +194,7 @@ void image_cut_short(struct image *image, struct random *random)
     CHECK_EQ(pread(image->fd, image->tail, image->tail_length, image->end), image->tail_length);
     lose(image, image->end);
     CHECK_EQ(ftruncate(image->fd, image->end), 0);
-    tally.cuts++;
+    counters.cuts++;
 }
 
 void image_mend(struct image *image)

@@ -11,7 +11,7 @@
 #include "vm.h"
 
 /* The generators of a machine's threads, by number. */
-enum { RANDOM_DRIVER, RANDOM_MEDDLER, RANDOM_TOUCHER, RANDOM_PLACER = RANDOM_TOUCHER + 16 };
+enum { RANDOM_DRIVER, RANDOM_CONTROL, RANDOM_TOUCHER, RANDOM_PLACER = RANDOM_TOUCHER + 16 };
 
 struct queue;
 struct image;
@@ -41,6 +41,7 @@ static inline struct machine *machine_of(MigrationIncomingState *mis)
 
 struct memory *machine_memory(struct machine *machine, const RAMBlock *rb);
 struct random machine_random(const struct machine *machine, unsigned number);
+bool machine_poisons(const struct machine *machine);
 bool machine_tracks(const struct machine *machine);
 
 /* A page of any block. */
@@ -54,8 +55,5 @@ bool machine_excuses(const struct machine *machine, const struct memory *memory,
 
 /* A failure for want of a huge page: whoever else has them now may give them back, and the page is asked for again. */
 bool machine_waits_for_huge_pages(const struct memory *memory, int error);
-
-/* Lives the whole life of a machine. */
-void machine_run(const struct machine_plan *plan);
 
 #endif

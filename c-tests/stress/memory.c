@@ -6,8 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "counters.h"
 #include "sigbus.h"
-#include "tally.h"
 #include "watch.h"
 
 #define HISTORY (sizeof(((struct page *)0)->history) / sizeof(struct operation))
@@ -115,7 +115,7 @@ bool memory_is_there(struct memory *memory, size_t page)
         say_page(memory, page);
         FAIL("block %s, page %zu: expected its bytes, saw SIGBUS", memory->rb->idstr, page);
     }
-    tally.sigbus++;
+    counters.sigbus++;
     return false;
 }
 

@@ -5,8 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "counters.h"
 #include "queue.h"
-#include "tally.h"
 #include "watch.h"
 
 #define LONGEST_RANGE 16
@@ -67,7 +67,7 @@ void placing_some(struct machine *machine, struct memory *memory, size_t page, s
             FAIL("placing %zu pages from page %zu of %s: expected 0, saw %d: %s", pages, page, memory->rb->idstr, placed,
                  uffd_incoming_error());
         }
-        tally.placed += placed == 0 ? pages : 0;
+        counters.placed += placed == 0 ? pages : 0;
     }
     while (locked > 0) {
         locked--;

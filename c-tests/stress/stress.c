@@ -13,16 +13,16 @@
 #include <time.h>
 
 #include "../demo/number.h"
-#include "machine.h"
+#include "counters.h"
 #include "process.h"
 #include "resources.h"
+#include "run.h"
 #include "scratch.h"
-#include "tally.h"
 #include "watch.h"
 
 #define TUNABLES "GLIBC_TUNABLES"
 
-struct tally tally;
+struct counters counters;
 
 /*
  * Once more, with the C library told not to keep the stacks of threads that have ended: they would look like something that
@@ -57,7 +57,7 @@ static void run_round(uint64_t seed, bool huge_pages)
         CHECK_EQ(pthread_join(threads[i], NULL), 0);
     }
     printf("    %.2f s\n", watch_time() / 1e6);
-    tally.rounds++;
+    counters.rounds++;
 }
 
 /* Whatever is loaded and allocated once is so before the first count. */
@@ -82,16 +82,16 @@ static double seconds_since(const struct timespec *began)
     return (double)(now.tv_sec - began->tv_sec) + (double)(now.tv_nsec - began->tv_nsec) / 1e9;
 }
 
-static void print_tally(uint64_t first, uint64_t last, double seconds)
+static void print_counters(uint64_t first, uint64_t last, double seconds)
 {
     printf("%llu rounds (%llu set-ups, %llu loads), %llu faults, %llu bytes checked, %llu pages placed by callers, "
            "%llu discards, %llu of them by MADV_FREE, %llu resumes, %llu blocks removed (%llu dropped, %llu with a client), "
            "%llu clients gone and come, "
            "%llu of them killed, %llu cuts, %llu times SIGBUS, %llu of them healed, %llu loads ended poisoned, "
            "%.1f minutes, seeds %" PRIu64 " to %" PRIu64 "\n",
-           tally.rounds, tally.setups, tally.loads, tally.faults, tally.bytes, tally.placed, tally.discards, tally.freed,
-           tally.resumes, tally.removals, tally.drops, tally.removals_with_client, tally.clients, tally.killed, tally.cuts, tally.sigbus, tally.healed,
-           tally.poisoned_loads, seconds / 60, first, last);
+           counters.rounds, counters.setups, counters.loads, counters.faults, counters.bytes, counters.placed, counters.discards, counters.freed,
+           counters.resumes, counters.removals, counters.drops, counters.removals_with_client, counters.clients, counters.killed, counters.cuts, counters.sigbus, counters.healed,
+           counters.poisoned_loads, seconds / 60, first, last);
 }
 
 int main(int argc, char **argv)
@@ -124,6 +124,6 @@ int main(int argc, char **argv)
     for (; seconds_since(&began) < seconds; seed++) {
         run_counted(seed, huge_pages);
     }
-    print_tally(first, argc == 2 ? seed - 1 : seed, seconds_since(&began));
+    print_counters(first, argc == 2 ? seed - 1 : seed, seconds_since(&began));
     return 0;
 }

@@ -7,8 +7,8 @@
 #include <sys/mman.h>
 
 #include "client.h"
+#include "counters.h"
 #include "placing.h"
-#include "tally.h"
 #include "watch.h"
 
 /* What is read of a page at once, at most. */
@@ -36,8 +36,8 @@ static void discard_now(struct memory *memory, size_t page, size_t pages, int ad
         }
         memory_note(memory, i, freed ? "is freed" : "is discarded", other);
     }
-    tally.discards += pages;
-    tally.freed += freed ? pages : 0;
+    counters.discards += pages;
+    counters.freed += freed ? pages : 0;
 }
 
 /*
@@ -139,7 +139,7 @@ static bool is_there(struct machine *machine, struct random *random, struct memo
         placing_some(machine, memory, page, random, NULL);
         there = memory_is_there(memory, page);
         CHECK(there || machine->ending || memory->leaving);
-        tally.healed += there;
+        counters.healed += there;
     }
     return there;
 }
@@ -168,7 +168,7 @@ static void read_some(struct machine *machine, struct random *random, struct mem
         memory_check(memory, view + page * memory->rb->page_size + from, page, from, PART);
     }
     memory_unlock(memory, page);
-    tally.bytes += PART;
+    counters.bytes += PART;
 }
 
 static void write_some(struct machine *machine, struct random *random, struct memory *memory, uint8_t *view, size_t page)

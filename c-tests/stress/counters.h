@@ -2,15 +2,15 @@
 /*
  * What has been done in all rounds, for the last line.
  */
-#ifndef TALLY_H
-#define TALLY_H
+#ifndef COUNTERS_H
+#define COUNTERS_H
 
 #include <stdatomic.h>
 
-struct tally {
+struct counters {
     atomic_ullong rounds, setups, loads, faults, bytes, placed, discards, freed, resumes, removals, drops, removals_with_client, clients, killed, cuts;
     atomic_ullong sigbus, healed, poisoned_loads;
 };
-extern struct tally tally;
+extern struct counters counters;
 
 #endif

@@ -1,18 +1,18 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 #define _GNU_SOURCE
-#include "meddle.h"
+#include "control.h"
 
 #include <errno.h>
 #include <stdlib.h>
 
 #include "client.h"
+#include "counters.h"
 #include "image.h"
-#include "looking.h"
+#include "invariants.h"
 #include "postcopy.h"
-#include "tally.h"
 #include "watch.h"
 
-struct meddler {
+struct control {
     struct machine *machine;
     struct random random;
     atomic_bool end;
@@ -24,18 +24,18 @@ static void resume(struct machine *machine)
 {
     watch_doing("resumes", NULL, 0);
     CHECK_OK(uffd_incoming_resume(&machine->vm));
-    tally.resumes++;
+    counters.resumes++;
 }
 
-static void pause_and_resume(struct meddler *meddler)
+static void pause_and_resume(struct control *control)
 {
     watch_doing("pauses", NULL, 0);
-    CHECK_OK(uffd_incoming_pause(&meddler->machine->vm));
-    random_sleep(&meddler->random, 300);
-    if (!meddler->machine->plan->load && random_percent(&meddler->random, 50)) {
-        postcopy_ask_again(meddler->machine);
+    CHECK_OK(uffd_incoming_pause(&control->machine->vm));
+    random_sleep(&control->random, 300);
+    if (!control->machine->plan->load && random_percent(&control->random, 50)) {
+        postcopy_ask_again(control->machine);
     }
-    resume(meddler->machine);
+    resume(control->machine);
 }
 
 static void be_refused(struct machine *machine)
@@ -57,13 +57,13 @@ static void be_refused(struct machine *machine)
  * Never the first block. A load that is not complete goes on without a block only if that is dropped. Nobody serves the block's client
  * any more: it is let go, and what is missing is zeros to it, too.
  */
-static void remove_block(struct meddler *meddler)
+static void remove_block(struct control *control)
 {
-    struct machine *machine = meddler->machine;
-    const unsigned which = (unsigned)random_below(&meddler->random, machine->plan->block_count);
+    struct machine *machine = control->machine;
+    const unsigned which = (unsigned)random_below(&control->random, machine->plan->block_count);
     struct memory *memory = &machine->memories[which];
 
-    const bool drops = machine->plan->load || random_percent(&meddler->random, 50);
+    const bool drops = machine->plan->load || random_percent(&control->random, 50);
 
     if (which == 0 || memory->leaving || !machine->plan->removes) {
         return;
@@ -75,17 +75,17 @@ static void remove_block(struct meddler *meddler)
     memory->added = false;
     if (machine->clients[which] != NULL) {
         client_let_go(machine->clients[which]);
-        tally.removals_with_client++;
+        counters.removals_with_client++;
     }
-    tally.removals++;
-    tally.drops += drops;
+    counters.removals++;
+    counters.drops += drops;
 }
 
-static void meddle_with_postcopy(struct meddler *meddler, unsigned what)
+static void control_postcopy(struct control *control, unsigned what)
 {
-    struct machine *machine = meddler->machine;
+    struct machine *machine = control->machine;
     size_t page;
-    struct memory *memory = machine_pick(machine, &meddler->random, &page);
+    struct memory *memory = machine_pick(machine, &control->random, &page);
 
     if (what < 40) {
         watch_doing("asks again", NULL, 0);
@@ -94,86 +94,86 @@ static void meddle_with_postcopy(struct meddler *meddler, unsigned what)
         watch_doing("marks received", memory->rb, page);
         postcopy_mark(machine, memory, page);
     } else {
-        remove_block(meddler);
+        remove_block(control);
     }
 }
 
 /* Not one whose block is removed: another one would wait for pages in vain. */
-static void meddle_with_client(struct meddler *meddler)
+static void control_client(struct control *control)
 {
-    struct machine *machine = meddler->machine;
-    const uint64_t which = random_below(&meddler->random, machine->plan->block_count);
+    struct machine *machine = control->machine;
+    const uint64_t which = random_below(&control->random, machine->plan->block_count);
     struct client *client = machine->memories[which].removed ? NULL : machine->clients[which];
 
-    if (client != NULL && client_is_process(client) && random_percent(&meddler->random, 50)) {
-        client_kill(client, &meddler->random);
+    if (client != NULL && client_is_process(client) && random_percent(&control->random, 50)) {
+        client_kill(client, &control->random);
     } else if (client != NULL) {
-        client_go_and_come(client, &meddler->random);
+        client_go_and_come(client, &control->random);
     }
 }
 
-static void meddle(struct meddler *meddler)
+static void act(struct control *control)
 {
-    struct machine *machine = meddler->machine;
-    const unsigned what = (unsigned)random_below(&meddler->random, 100);
+    struct machine *machine = control->machine;
+    const unsigned what = (unsigned)random_below(&control->random, 100);
 
     if (what < 5) {
-        pause_and_resume(meddler);
+        pause_and_resume(control);
     } else if (what < 15) {
         CHECK_OK(uffd_incoming_notify(&machine->vm));
     } else if (what < 35) {
-        watch_doing("looks", NULL, 0);
-        look(machine, &meddler->seen);
+        watch_doing("checks invariants", NULL, 0);
+        check_invariants(machine, &control->seen);
     } else if (what < 40) {
         be_refused(machine);
     } else if (what < 50) {
-        meddle_with_client(meddler);
+        control_client(control);
     } else if (!machine->plan->load) {
-        meddle_with_postcopy(meddler, (unsigned)random_below(&meddler->random, 100));
+        control_postcopy(control, (unsigned)random_below(&control->random, 100));
     } else if (machine->plan->cuts && what < 60) {
-        image_cut(machine->image, &meddler->random);
+        image_cut(machine->image, &control->random);
     } else if (what < 65) {
-        remove_block(meddler);
+        remove_block(control);
     }
 }
 
 static void *run(void *opaque)
 {
-    struct meddler *meddler = opaque;
-    struct machine *machine = meddler->machine;
+    struct control *control = opaque;
+    struct machine *machine = control->machine;
 
-    watch_enter("meddler", machine->plan->number, 0);
+    watch_enter("control", machine->plan->number, 0);
     if (machine->plan->load) {
-        random_sleep(&meddler->random, 20000);
+        random_sleep(&control->random, 20000);
         image_mend(machine->image);
     }
-    while (!meddler->end) {
+    while (!control->end) {
         watch_doing("sleeps", NULL, 0);
-        random_sleep(&meddler->random, 1000);
+        random_sleep(&control->random, 1000);
         if (vm_stats(&machine->vm).paused) {
-            random_sleep(&meddler->random, 500);
+            random_sleep(&control->random, 500);
             resume(machine);
         }
-        meddle(meddler);
+        act(control);
     }
     watch_leave();
     return NULL;
 }
 
-struct meddler *meddler_start(struct machine *machine)
+struct control *control_start(struct machine *machine)
 {
-    struct meddler *meddler = calloc(1, sizeof(*meddler));
+    struct control *control = calloc(1, sizeof(*control));
 
-    CHECK(meddler != NULL);
-    meddler->machine = machine;
-    meddler->random = machine_random(machine, RANDOM_MEDDLER);
-    CHECK_EQ(pthread_create(&meddler->thread, NULL, run, meddler), 0);
-    return meddler;
+    CHECK(control != NULL);
+    control->machine = machine;
+    control->random = machine_random(machine, RANDOM_CONTROL);
+    CHECK_EQ(pthread_create(&control->thread, NULL, run, control), 0);
+    return control;
 }
 
-void meddler_stop(struct meddler *meddler)
+void control_stop(struct control *control)
 {
-    meddler->end = true;
-    CHECK_EQ(pthread_join(meddler->thread, NULL), 0);
-    free(meddler);
+    control->end = true;
+    CHECK_EQ(pthread_join(control->thread, NULL), 0);
+    free(control);
 }

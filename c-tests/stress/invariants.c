@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 #define _GNU_SOURCE
-#include "looking.h"
+#include "invariants.h"
 
-#include "tally.h"
+#include "counters.h"
 #include "watch.h"
 
-static void look_at_blocktime(struct machine *machine)
+static void check_blocktime(struct machine *machine)
 {
     uint64_t waited[16] = { 0 }, faults[16] = { 0 }, latency[16] = { 0 };
     UffdIncomingBlocktime blocktime = {
@@ -34,7 +34,7 @@ static bool keeps_blocktime(const struct machine *machine)
     return (machine->plan->flags & UFFD_INCOMING_BLOCKTIME) && (machine->plan->load || machine->plan->by_configuration);
 }
 
-void look(struct machine *machine, UffdIncomingStats *last)
+void check_invariants(struct machine *machine, UffdIncomingStats *last)
 {
     const UffdIncomingStats now = vm_stats(&machine->vm);
 
@@ -51,11 +51,11 @@ void look(struct machine *machine, UffdIncomingStats *last)
     CHECK_EQ(now.fault_threads, machine->plan->fault_threads);
     *last = now;
     if (keeps_blocktime(machine)) {
-        look_at_blocktime(machine);
+        check_blocktime(machine);
     }
 }
 
-void look_at_the_end(struct machine *machine, bool complete)
+void check_invariants_at_end(struct machine *machine, bool complete)
 {
     const UffdIncomingStats stats = vm_stats(&machine->vm);
     uint64_t pages = 0, bytes = 0, measured = 0;
@@ -79,5 +79,5 @@ void look_at_the_end(struct machine *machine, bool complete)
     if (!machine->plan->load || machine_tracks(machine)) {
         CHECK(stats.pages_placed <= pages);
     }
-    tally.faults += stats.faults;
+    counters.faults += stats.faults;
 }
