@@ -29,7 +29,7 @@ else
     "$QEMU_BUILD/pyvenv/bin/meson" configure -Dpkg_config_path="$PKG_CONFIG_PATH" "$QEMU_BUILD" >/dev/null
 fi
 back_end=contrib/vhost-user-blk/vhost-user-blk
-# A tree that was configured by somebody else may be without vhost-user.
+# A tree that was configured otherwise may be without vhost-user.
 grep -q "^build $back_end:" "$QEMU_BUILD/build.ninja" || back_end=
 ninja -C "$QEMU_BUILD" qemu-system-x86_64 tests/qtest/migration-test $back_end
 

@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT OR Apache-2.0
 # Runs a command while at least COUNT huge pages of 2 MiB are reserved: with-huge-pages.sh COUNT COMMAND...
-# Only root can reserve them; for anybody else the command simply runs.
+# Only root can reserve them; for other users the command simply runs.
 set -eu
 count=$1
 shift

@@ -11,7 +11,7 @@ use std::time::Duration;
 use uffd_incoming::{BlockId, Config, Event, Fault, Hooks, Incoming, LogLevel, PageHandler, RamBlockSpec, Result};
 
 const PAGE: usize = 4096;
-const PATIENCE: Duration = Duration::from_secs(20);
+const TIMEOUT: Duration = Duration::from_secs(20);
 /// Linux 6.6.
 const UFFD_FEATURE_POISON: u64 = 1 << 14;
 
@@ -179,11 +179,11 @@ fn a_handler_that_panics_pauses_and_is_asked_again() {
     let other = ram.touch(2);
     thread::sleep(Duration::from_millis(30));
     assert!(touched.try_recv().is_err(), "the page must stay missing");
-    assert!(other.try_recv().is_err(), "all pauses");
+    assert!(other.try_recv().is_err(), "a page is served during the pause");
     assert_eq!((incoming.stats().source_errors, incoming.stats().pages_requested), (1, 1));
     incoming.resume().unwrap();
-    assert_eq!(touched.recv_timeout(PATIENCE), Ok(2));
-    assert_eq!(other.recv_timeout(PATIENCE), Ok(3));
+    assert_eq!(touched.recv_timeout(TIMEOUT), Ok(2));
+    assert_eq!(other.recv_timeout(TIMEOUT), Ok(3));
     incoming.cleanup().unwrap();
     let events = watcher.events.lock().unwrap();
     let [Event::SourceError(error), Event::Paused(Some(reason)), Event::Resumed] = &events[..] else {
@@ -204,13 +204,13 @@ fn a_page_whose_handler_panics_is_poisoned_if_asked_for_and_all_else_goes_on() {
     let incoming = Incoming::new(config).unwrap();
     ram.add_to(&incoming);
     incoming.setup(Arc::new(Panics { page: 1, times: AtomicU32::new(u32::MAX) }), 1).unwrap();
-    assert_eq!(ram.look(1).recv_timeout(PATIENCE), Ok(None));
-    assert_eq!(ram.touch(2).recv_timeout(PATIENCE), Ok(3));
+    assert_eq!(ram.look(1).recv_timeout(TIMEOUT), Ok(None));
+    assert_eq!(ram.touch(2).recv_timeout(TIMEOUT), Ok(3));
     // Counted before that fault was served.
     let stats = incoming.stats();
     assert_eq!((stats.pages_poisoned, stats.source_errors, stats.paused), (1, 1, false));
     incoming.place_page(BlockId(1), ram.start as usize + PAGE, [7; PAGE].as_ptr()).unwrap();
-    assert_eq!(ram.touch(1).recv_timeout(PATIENCE), Ok(7), "placing heals");
+    assert_eq!(ram.touch(1).recv_timeout(TIMEOUT), Ok(7), "placing heals");
     incoming.cleanup().unwrap();
     let events = watcher.events.lock().unwrap();
     let [Event::SourceError(error)] = &events[..] else { panic!("unexpected events: {events:?}") };

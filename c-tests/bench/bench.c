@@ -18,7 +18,7 @@
 
 #define WATCHDOG_SECONDS 540
 
-static void bark(int signal)
+static void on_timeout(int signal)
 {
     static const char text[] = "bench: FAIL: hangs, or the machine is far too slow\n";
 
@@ -41,7 +41,7 @@ static bool wanted(int argc, char **argv, const char *group)
 
 int main(int argc, char **argv)
 {
-    struct sigaction action = { .sa_handler = bark };
+    struct sigaction action = { .sa_handler = on_timeout };
 
     if (argc < 2) {
         errx(2, "usage: bench DIRECTORY [MIB [ROUNDS [latency|following|throughput|loading|resume|arming|idle]...]]");

@@ -1,4 +1,4 @@
-//! Pages that cannot be had, and are poisoned; one of them can be had after all.
+//! Unreadable pages, which are poisoned; one of them becomes readable after all.
 
 use std::sync::{Arc, LazyLock};
 
@@ -39,7 +39,7 @@ pub fn play(run: &Run<'_>) {
 fn play_out(rig: &Rig<'_>, ram: &Arc<Ram>, contents: &Contents, touchers: &mut Touchers) -> Result<(), Abandoned> {
     let incoming = &rig.incoming;
     rig.set_up(|| incoming.setup(Arc::new(Source(contents.clone())), 1))?;
-    // What the handler wants to place may be nowhere: then that page cannot be had either.
+    // What the handler wants to place may be nowhere: then that page is unreadable, too.
     let injected = rig.run.plan.map(|plan| (plan.call, plan.failure));
     let others_may_be = injected == Some((Call::Copy, Failure::Errno(Errno::EFAULT)));
     let good = contents.clone();

@@ -1,4 +1,4 @@
-//! An incoming side with an eye on it: whatever fails, it has to say so and stand still, and go on when it is told to.
+//! An incoming side with an eye on it: whatever fails, it has to say so and pause, and go on when it is told to.
 
 use std::cell::Cell;
 use std::os::fd::OwnedFd;
@@ -14,7 +14,7 @@ use super::plan::Until;
 use super::ram::Touchers;
 use super::run::{Abandoned, Run};
 
-/// How often workers that stand still may call at most: others may be on their way, and faults are read on. One that asked
+/// How often workers that are paused may call at most: others may be on their way, and faults are read on. One that asked
 /// again and again would call thousands of times.
 const CALLS_AT_REST: usize = 100;
 

@@ -105,7 +105,7 @@ impl<'a> Run<'a> {
         assert!(injection::counters().injected > 0, "{what} failed before the failure: {error}");
         let Failure::Errno(errno) = plan.failure else { panic!("{what} failed, and nothing did: {error}") };
         let translated = match (plan.call, errno) {
-            // What was to be poisoned could not be had, and that is the reason.
+            // What was to be poisoned could not be read, and that is the reason.
             (Call::Poison, _) => libc::EIO,
             // Without /proc there is no opening once more.
             (Call::Open, Errno::ENOENT) if error.message().contains("O_DIRECT") => libc::EOPNOTSUPP,

@@ -4,7 +4,7 @@ use std::sync::Mutex;
 use std::thread;
 use std::time::{Duration, Instant};
 
-const PATIENCE: Duration = Duration::from_secs(20);
+const TIMEOUT: Duration = Duration::from_secs(20);
 
 static WATCHED: Mutex<Option<(Instant, String)>> = Mutex::new(None);
 
@@ -13,7 +13,7 @@ pub fn start() {
         loop {
             thread::sleep(Duration::from_millis(500));
             if let Some((since, words)) = &*WATCHED.lock().unwrap() {
-                if since.elapsed() > PATIENCE {
+                if since.elapsed() > TIMEOUT {
                     println!("HANGS: UFFD_SWEEP='{words}'");
                     std::process::exit(1);
                 }
