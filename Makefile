@@ -3,7 +3,7 @@
 
 BUILD = build
 
-.PHONY: all deps check test models fuzz bench demo header index install check-sanitizers stress qemu-check clean help
+.PHONY: all deps check test models miri msrv fuzz bench demo header index install check-sanitizers stress qemu-check clean help
 
 all: $(BUILD)/build.ninja
 	meson compile -C $(BUILD)
@@ -22,6 +22,12 @@ test: deps
 
 models:
 	scripts/models.sh
+
+miri:
+	scripts/miri.sh
+
+msrv:
+	scripts/msrv.sh
 
 fuzz:
 	scripts/fuzz.sh
@@ -65,6 +71,8 @@ help:
 	@echo 'make test       the same, models, failing system calls, the C suites with all of their settings, a choice of'
 	@echo '                them under sanitizers, and mutations; not fuzz, stress, all of check-sanitizers, qemu-check'
 	@echo 'make models     try the logic of pages, pauses and ends in many orders of its threads; ORDERS=how many'
+	@echo 'make miri       run under Miri what makes no system call (bitmaps, tables, units, waits); needs a nightly Rust'
+	@echo 'make msrv       check the sources with the oldest Rust that Cargo.toml promises; needs rustup'
 	@echo 'make fuzz       feed files and sequences of C calls with random bytes; MINUTES=how long each (1);'
 	@echo '                needs a nightly Rust, and installs cargo-fuzz if it is missing'
 	@echo 'make stress     use the library in every way at once and compare every byte with a model; MINUTES=number,'
