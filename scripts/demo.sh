@@ -3,7 +3,7 @@
 # Restores snapshots lazily, and by other ways beside that, and compares every byte: demo.sh [BUILD_DIR]
 # It makes up a large snapshot, and removes it; then it restores a real one that comes with the sources.
 #   SYNTH=size       make up one of this size (1G, or less where there is little memory)
-#   COLD=1           drop the file from the page cache before each restore
+#   COLD=1           drop the file from the page cache before each restore; the lazy load then uses direct reads
 #   SNAPSHOT=path    restore this one only
 # Without SYNTH, each of these is for SNAPSHOT, or else for the real snapshot only:
 #   REFERENCE=path   compare with this snapshot instead
@@ -20,7 +20,7 @@ if [ -n "${SNAPSHOT:-}" ] && [ -n "${SYNTH:-}" ]; then
 fi
 
 measure() { # SNAPSHOT
-    "$restore" --baselines ${COLD:+--cold} ${REFERENCE:+--reference="$REFERENCE"} ${RECORD:+--record="$RECORD"} \
+    "$restore" --baselines ${COLD:+--cold --direct-io} ${REFERENCE:+--reference="$REFERENCE"} ${RECORD:+--record="$RECORD"} \
         ${REPLAY:+--replay="$REPLAY"} "$1"
 }
 

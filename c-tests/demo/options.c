@@ -22,7 +22,7 @@ static const char usage[] =
     "  --threads=N         threads of the guest (4)\n"
     "  --fault-threads=N   threads of the library that serve their faults (1)\n"
     "  --loader-threads=N  threads of the library that load the rest in the background (1)\n"
-    "  --direct-io         read what is not in the page cache past it\n"
+    "  --direct-io         the lazy load reads what is not in the page cache past it\n"
     "  --seed=N            other seed, other pages in another order (1)\n"
     "  --record=FILE       keep in FILE which pages were waited for\n"
     "  --replay=FILE       load first what FILE says, from an earlier run with --record\n"

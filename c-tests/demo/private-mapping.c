@@ -60,7 +60,8 @@ static void copy_pages(const struct plain_block *block, uint8_t *host)
 
         if (madvise(start, length, MADV_POPULATE_WRITE) != 0) {
             for (uint64_t offset = 0; offset < length; offset += block->page_size) {
-                __atomic_fetch_or(start + offset, 0, __ATOMIC_RELAXED);
+                volatile uint8_t *byte = start + offset;
+                *byte = *byte;
             }
         }
     }

@@ -119,8 +119,9 @@ static void measure_all(struct demo *demo)
 {
     struct figures figures[WAYS];
 
-    printf("%" PRIu64 " MiB of RAM, %" PRIu64 " MiB of data %s\n", demo->ram_bytes / MIB, demo->data_bytes / MIB,
-           demo->options->cold ? "on the disk" : "in the page cache");
+    printf("%" PRIu64 " MiB of RAM, %" PRIu64 " MiB of data %s%s\n", demo->ram_bytes / MIB, demo->data_bytes / MIB,
+           demo->options->cold ? "on the disk" : "in the page cache",
+           demo->options->direct_io ? "; the lazy load uses direct reads" : "");
     fflush(stdout);
     for (size_t way = 0; way < WAYS; way++) {
         prepare_host(demo);

@@ -22,6 +22,15 @@ for stale in 0 25; do
     grep -q 'the library served [1-9][0-9]* faults$' "$room/screen" || fail "expected faults"
 done
 
+# From the disk, where the temporary directory is on one.
+status=0
+"$restore" --baselines --cold "$room/snapshot" >"$room/screen" 2>&1 || status=$?
+case $status in
+0) grep -q 'MiB of data on the disk$' "$room/screen" || fail "expected the data to be on the disk" ;;
+2) grep -q 'its file system keeps it in memory' "$room/screen" || fail "expected the reason why not" ;;
+*) fail "expected status 0 or 2, saw $status" ;;
+esac
+
 # A way that gives other RAM is named, and where it differs.
 "$synth" --stale-percent=25 --seed=2 64M "$room/other"
 status=0

@@ -4,6 +4,7 @@
 
 #include <err.h>
 #include <errno.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -18,10 +19,25 @@ uint64_t now_ns(void)
     return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
 }
 
+static bool replace(uint8_t *host, uint8_t *expected, uint8_t byte)
+{
+    return __atomic_compare_exchange_n(host, expected, byte, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED);
+}
+
+/* Writes without a change. The first access is a write already, and it is atomic: other vCPUs may do the same. */
+static void write_same(uint8_t *host)
+{
+    uint8_t byte = 0;
+
+    if (!replace(host, &byte, 0)) {
+        replace(host, &byte, byte);
+    }
+}
+
 static void access_page(uint8_t *host, uint64_t page)
 {
     if (page % PAGES_PER_WRITE == 0) {
-        __atomic_fetch_or(host, 0, __ATOMIC_RELAXED); /* other vCPUs may do the same */
+        write_same(host);
     } else {
         (void)__atomic_load_n(host, __ATOMIC_RELAXED);
     }
