@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* Added as soon as there is a mis, before there is RAM: faults wait for the set-up, which serves them. */
+/* A descriptor is added before there is RAM. Faults of its client wait for the setup, which serves them. */
 #include "client.h"
 
 int main(void)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* What makes no sense is refused and says what is wrong; nothing of it is served. */
+/* Invalid arguments are refused, and the message says what is wrong. Such a descriptor is not served. */
 #include <errno.h>
 #include <fcntl.h>
 

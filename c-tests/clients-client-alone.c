@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * Nobody but the other process touches the RAM. A message is given to the handler as the kernel wrote it,
- * in the library's copy of the struct, and each page that arrives is told to the waker.
+ * Only the client touches the RAM. The handler gets each message as the kernel wrote it, in the library's copy of the
+ * struct. The waker is called for each page that is placed.
  */
 #include "client.h"
 

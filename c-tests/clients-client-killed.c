@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * The other process is killed while its handler runs, while the page handler runs for it, and while it
- * waits: the VM goes on, and all can be cleaned up.
+ * The client is killed while its handler runs, while the page handler runs for it, and while it waits. The VM goes
+ * on, and cleanup works.
  */
 #include <semaphore.h>
 #include <signal.h>

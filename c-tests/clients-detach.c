@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* Detaching forgets the descriptors: a mis attached anew knows none, and may be given them. */
+/* Detaching removes the descriptors. A mis that is attached again has none, and they can be added again. */
 #include <errno.h>
 
 #include "client.h"

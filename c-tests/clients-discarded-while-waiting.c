@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * UFFD_INCOMING_TRACK_DISCARDS: the other process waits for a page that the VMM discards before it is placed. It is told, and goes on
- * with zeros; the page's data comes too late.
+ * With UFFD_INCOMING_TRACK_DISCARDS, the client waits for a page that the VMM discards before it is placed. The
+ * client is woken and reads zeros. The page's data is not placed later.
  */
 #include <sys/mman.h>
 

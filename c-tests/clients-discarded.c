@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* What was discarded after it was received reads as zeros in the other process, too. */
+/* A page that was received and then discarded reads as zeros in the client, too. */
 #include "client.h"
 
 int main(void)

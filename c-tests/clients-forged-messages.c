@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * Another process hands over a pipe for its userfaultfd and writes what it likes: the handler, which checks
- * addresses as it must, hears of it, and no more comes of it than pages of RAM placed as they should be. Half a
- * message ends it. Others are served all the time.
+ * A client passes a pipe in place of a userfaultfd and writes arbitrary messages to it. The handler checks their
+ * addresses, as it must, and only the right pages are placed. An incomplete message ends the service of this client.
+ * Other clients are served all the time.
  */
 #include <errno.h>
 #include <linux/userfaultfd.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * The handler of a descriptor fails: all stands paused and says why. After uffd_incoming_resume() it is
- * given the same message again, whatever it did to it.
+ * If the handler of a descriptor fails, the library pauses and reports why. After uffd_incoming_resume() the handler
+ * gets the same message again, even if it had changed its copy.
  */
 #include <errno.h>
 #include <linux/userfaultfd.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * A block with larger pages than the host's: all of a page that arrives is woken in the other process,
- * which need not have aligned it as the VM did.
+ * The pages of a block are larger than the host's. When one is placed, the client is woken in all of it. The client's
+ * mapping need not be aligned as the VM's is.
  */
 #include <stdio.h>
 #include <sys/mman.h>

@@ -1,8 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/*
- * Another process and the VM touch RAM that a snapshot is loaded into, with a background loader and
- * without: both see the right bytes.
- */
+/* A client and the VM touch RAM during a load, with a background loader and without. Both see the right bytes. */
 #include "client.h"
 #include "ram-contents.h"
 #include "snapshot-file.h"

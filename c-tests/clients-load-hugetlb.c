@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* The same with huge pages. */
+/* Only a client touches RAM of huge pages during a load without a background loader. */
 #include "client-load.h"
 
 int main(void)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* Nobody but another process touches RAM that a snapshot is loaded into, without a background loader. */
+/* Only a client touches RAM of a memfd during a load without a background loader. */
 #include "client-load.h"
 
 int main(void)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* A descriptor that turns out to be no userfaultfd is logged, once, and left alone; the others are served. */
+/* A descriptor that is not a userfaultfd is logged once, and not served any more. The others are served. */
 #include <string.h>
 
 #include "client.h"

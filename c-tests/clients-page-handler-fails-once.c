@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* The page handler fails for a page that the other process waits for: it is asked again after a resume. */
+/* The page handler fails for a page that the client waits for. After a resume it is asked for the page again. */
 #include <errno.h>
 
 #include "client.h"

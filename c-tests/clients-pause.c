@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* A pause waits for the handler of a descriptor, and then no message is read until it ends. */
+/* A pause waits for the handler of a descriptor. Until the resume no message is read. */
 #include <semaphore.h>
 
 #include "client.h"

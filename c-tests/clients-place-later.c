@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* The page handler only asks for the page: the waker is called once another thread has placed it. */
+/* The page handler only requests the page. The waker is called after another thread has placed it. */
 #include "client.h"
 
 static MigrationIncomingState *vm;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * A page that was placed while the other process waited for it, and before anybody looked at its descriptor:
- * asked for, it is in place, and the client is woken at once.
+ * The client waits for a page that was placed before a fault thread read the client's message.
+ * uffd_incoming_request_shared_page() finds the page in place and wakes the client at once.
  */
 #include "client.h"
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* Removed and added again and again while the other process faults: every fault is served in the end. */
+/* A descriptor is removed and added again many times while the client faults. Every fault is served in the end. */
 #include "client.h"
 
 #define ROUNDS 200

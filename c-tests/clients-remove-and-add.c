@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * Removed, the other process waits; added again, it is served: also for a page that was asked for before the
- * removal, and placed while nobody could tell it so.
+ * After its descriptor is removed, the client waits. Once it is added again, the client is served, also for a page
+ * that was requested before the removal and placed meanwhile.
  */
 #include <errno.h>
 

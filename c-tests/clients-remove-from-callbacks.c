@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * A handler, a waker and the page handler may remove the descriptor: that returns. The client then waits,
- * and is served once it is added again.
+ * A handler, a waker and the page handler may remove the descriptor. The client then waits, and is served once the
+ * descriptor is added again.
  */
 #include "client.h"
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* Removing a descriptor waits for its handler, and for its waker on whatever thread. */
+/* Removing a descriptor waits for its handler, and for its waker on any thread. */
 #include <semaphore.h>
 
 #include "client.h"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * Removing a descriptor does not wait for a pause: neither when its own handler failed, nor when the page
- * handler did. Added again, its client is served.
+ * Removing a descriptor does not wait for a pause, whether its own handler or the page handler failed. Once it is
+ * added again, its client is served.
  */
 #include <errno.h>
 

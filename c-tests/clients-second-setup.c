@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * A descriptor survives a cleanup or abort, and the next set-up serves it: what its client touched in
- * between, and what it waits for since before, whether its handler had failed or, after an abort, the page was on its way: cleanup
- * refuses to end then.
+ * A descriptor stays after cleanup or abort, and the next setup serves it: faults since then, and faults from before
+ * the cleanup or abort. Cleanup is refused while a page that was requested for the client is missing.
  */
 #include <errno.h>
 

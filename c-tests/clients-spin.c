@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * A fault thread that looks for its own faults before it sleeps, and always finds one, serves the other
- * process all the same: as long as it serves one, it does not look.
+ * A fault thread that spins for its own faults, and always finds one, serves the client, too: it does not spin while
+ * it serves a client.
  */
 #define _GNU_SOURCE
 #include <string.h>

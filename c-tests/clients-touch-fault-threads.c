@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* The same with several fault threads, of which the first one serves the other process. */
+/*
+ * A client and the VM touch the same memfd, served by several fault threads. The first fault thread serves the
+ * client.
+ */
 #include "both-touch.h"
 
 int main(void)

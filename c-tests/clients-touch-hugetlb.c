@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* The same with huge pages. */
+/* A client and the VM touch the same RAM of huge pages at the same time. Both see the right bytes. */
 #include "both-touch.h"
 
 int main(void)

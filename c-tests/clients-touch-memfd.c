@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* Another process and the VM touch the same memfd at the same time: both see the right bytes. */
+/* A client and the VM touch the same memfd at the same time. Both see the right bytes. */
 #include "both-touch.h"
 
 int main(void)

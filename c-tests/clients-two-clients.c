@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* Two other processes wait for the same page, and for different ones: all are woken. */
+/* Two clients wait for the same page, and for different ones. All are woken. */
 #include "client.h"
 
 int main(void)

@@ -1,10 +1,8 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * The VMM's process is killed in the middle of a load that records a working set, while a client waits for
- * a page. The working set of before is as it was, and nothing lies beside it. The client keeps waiting, on
- * its own descriptor: until a new VMM that loads the same snapshot into the same RAM takes over; or until
- * it ends, for it sees that the connection does. Only if it closes its descriptor does it go on with
- * zeros.
+ * The VMM is killed during a load that records a working set, while a client waits for a page. The earlier working
+ * set stays as it was, with no other file beside it. The client waits on its own descriptor until a new VMM, which
+ * loads the same snapshot into the same RAM, serves it. It never sees zeros.
  */
 #include <signal.h>
 #include <stdio.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * A waker that fails for a page that was placed is logged, and that is all;
- * uffd_incoming_notify_shared_wake() returns the first failure, after all wakers have been called.
+ * If a waker fails for a placed page, a message is logged, and the page counts as placed.
+ * uffd_incoming_notify_shared_wake() calls all wakers, and returns the first failure.
  */
 #include <errno.h>
 

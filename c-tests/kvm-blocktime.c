@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * Blocktime of vCPUs of KVM: their faults are those of their threads. With KVM's interrupt controller, page faults are asynchronous,
- * come from workers of the kernel, and count as those of other threads.
+ * Blocktime of vCPUs of KVM. Their faults are those of their threads. With KVM's interrupt controller, page faults
+ * are asynchronous: they come from kernel workers, and count as faults of other threads.
  */
 #include "kvm-guest.h"
 

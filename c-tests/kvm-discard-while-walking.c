@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * UFFD_INCOMING_TRACK_DISCARDS with a guest of KVM: while one vCPU walks all of the RAM and the RAM is loaded, the VMM discards
- * pages, as a balloon does. From then on they are zeros to the other vCPU, too; all else is the snapshot's.
+ * With UFFD_INCOMING_TRACK_DISCARDS, one vCPU reads all of the RAM during a load while the VMM discards pages, as a
+ * balloon does. The other vCPU reads zeros in discarded pages from then on. All other pages have the snapshot's
+ * content.
  */
 #include <stdlib.h>
 #include <string.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* A guest of KVM walks its RAM of huge pages while it is loaded: every page is right when a vCPU first sees it. */
+/* A KVM guest reads its RAM of huge pages during a load. Every page is right when a vCPU first sees it. */
 #include "kvm-walk-load.h"
 
 int main(void)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * A VMM that does not handle SIGBUS when its guest touches a poisoned page: by default it dies of it. If it ignores or blocks the
- * signal, KVM_RUN does not return, until the page is in place or another signal comes; the guest sees no zeros.
+ * A VMM without a SIGBUS handler, whose guest touches a poisoned page. By default the VMM dies. If it ignores or
+ * blocks the signal, KVM_RUN does not return until the page is in place or another signal comes. The guest sees no
+ * zeros.
  */
 #include <errno.h>
 #include <signal.h>

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * UFFD_INCOMING_POISON and a guest of KVM that touches a page that cannot be had: its vCPU's thread gets SIGBUS with BUS_MCEERR_AR
- * and the page's address, and KVM_RUN fails with EINTR, each time that it is called, until the page is in place. An access that KVM
- * makes for the guest ends in KVM_EXIT_MMIO at the page's address in the guest. All else of the guest goes on.
+ * With UFFD_INCOMING_POISON, a KVM guest touches a poisoned page. The vCPU's thread gets SIGBUS with BUS_MCEERR_AR
+ * and the page's address, and each KVM_RUN fails with EINTR until the page is in place. An access that KVM emulates
+ * for the guest ends in KVM_EXIT_MMIO at the page's guest address. The rest of the guest goes on.
  */
 #include <errno.h>
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * A vCPU that waits for a page, also of a load that has paused, can be stopped by a signal: KVM_RUN fails with EINTR. Once the page
- * is in place, it goes on where it was.
+ * A signal stops a vCPU that waits for a page, also while the load is paused: KVM_RUN fails with EINTR. Once the page
+ * is in place, the vCPU continues where it was.
  */
 #include "kvm-guest.h"
 

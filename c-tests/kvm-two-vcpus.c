@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * Two vCPUs, each pinned to a CPU, write to every second page and read it at the same time as the other one does: the handler is
- * asked for each page once, and no write is lost.
+ * Two vCPUs, each pinned to a CPU, write every second page and read it while the other one does the same. The handler
+ * is asked for each page once, and no write is lost.
  */
 #include "kvm-guest.h"
 

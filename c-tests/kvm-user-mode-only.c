@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * UFFD_INCOMING_USER_MODE_ONLY is not for KVM: KVM_RUN fails with EFAULT when the guest touches a missing page; with KVM's interrupt
- * controller KVM tries it again and again, until a signal. In both cases the guest goes on once the page is in place.
+ * UFFD_INCOMING_USER_MODE_ONLY is not for KVM. KVM_RUN fails with EFAULT when the guest touches a missing page. With
+ * KVM's interrupt controller, KVM retries until a signal comes. In both cases the guest continues once the page is in
+ * place.
  */
 #include <errno.h>
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * The working set of a guest of KVM: what its vCPUs touch in one restore is loaded first in the next one, and they do not fault on
- * it.
+ * The working set of a KVM guest: pages that its vCPUs touch in one restore are loaded first in the next, and cause
+ * no fault there.
  */
 #include <stdlib.h>
 

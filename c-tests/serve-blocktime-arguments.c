@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* Arrays may be NULL or shorter than the vCPUs are many; without BLOCKTIME there is nothing to read. */
+/*
+ * uffd_incoming_get_blocktime() accepts NULL arrays, and arrays shorter than the number of vCPUs. Without
+ * UFFD_INCOMING_BLOCKTIME it fails.
+ */
 #include <errno.h>
 
 #include "vm.h"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* The total counts only while all vCPUs wait at once, for different pages or for the same one. */
+/* The total blocktime counts only while all vCPUs wait at once, for different pages or for the same page. */
 #include <time.h>
 
 #include "vm.h"

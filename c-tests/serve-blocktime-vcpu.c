@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * Blocktime of one vCPU: at least as long as the handler took, at most as long as the touch did; another
- * thread's fault is counted apart. It survives cleanup.
+ * A vCPU's blocktime is at least as long as the handler took, and at most as long as the access took. Faults of other
+ * threads are counted apart. Blocktime stays readable after cleanup.
  */
 #include <errno.h>
 #include <time.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* The handler may call whatever does not wait for callbacks. */
+/* The page handler may call every function that does not wait for callbacks. */
 #include <errno.h>
 #include <string.h>
 

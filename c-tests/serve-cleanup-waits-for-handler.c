@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* Cleanup and abort wait for a running handler, whose page still arrives. */
+/* Cleanup and abort wait for a running handler, and its page is still placed. */
 #include <semaphore.h>
 
 #include "vm.h"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * Cleanup and abort end a pause, whoever began it: who waits for a page goes on with zeros, and the next
- * set-up serves. After a handler has failed, cleanup refuses, and leaves the pause as it is: a page that was asked for is missing.
+ * Cleanup and abort end a pause. A thread that waits for a page then reads zeros, and the next setup serves as usual.
+ * After a failed handler, cleanup is refused and the pause stays, because a requested page is missing.
  */
 #include <errno.h>
 

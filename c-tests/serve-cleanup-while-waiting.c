@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * A thread waits for a page that the handler was asked for. Cleanup refuses to turn it into zeros, and changes nothing: the page
- * still arrives. Abort does not refuse.
+ * A thread waits for a page that the handler was asked for. Cleanup is refused and changes nothing: the page can
+ * still be placed. Abort is not refused.
  */
 #include <errno.h>
 

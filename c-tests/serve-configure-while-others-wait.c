@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * A callback on a caller's thread asks something that waits for no one, while another thread waits for that caller to be done,
- * and a third calls, too: nobody is stuck.
+ * A callback runs on a caller's thread and calls a function that waits for nothing. Meanwhile a second thread waits
+ * for that caller, and a third thread calls, too. None of them deadlocks.
  */
 #include <errno.h>
 #include <semaphore.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* What the guest discards after it was received reads as zeros, and is not asked for again. */
+/* If the guest discards a received page, it reads zeros, and the handler is not asked for the page again. */
 #include "vm.h"
 
 static void check_kind(enum ram_kind kind)

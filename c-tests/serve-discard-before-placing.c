@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * UFFD_INCOMING_TRACK_DISCARDS: a page that is discarded between being read from its source and being placed is zeros, and
- * who waits for it gets them. Without the flag the discard loses.
+ * With UFFD_INCOMING_TRACK_DISCARDS, a page that is discarded after it was read from its source, and before it is
+ * placed, becomes zeros. Without the flag it gets its data.
  */
 #include <string.h>
 #include <sys/mman.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * MADV_FREE: pages that were received are what they were, or zeros, until they are written to; nobody is asked for them
- * again. Where discards are tracked, pages that were missing are zeros at once.
+ * After MADV_FREE, a received page has its data or zeros until it is written to, and the handler is not asked for it
+ * again. With tracked discards, missing pages become zeros at once.
  */
 #include <string.h>
 #include <sys/mman.h>

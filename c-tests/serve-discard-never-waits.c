@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * UFFD_INCOMING_TRACK_DISCARDS: whoever discards RAM waits for no handler and for no pause, also inside of a handler; and who
- * waits for a page that is discarded gets zeros.
+ * With UFFD_INCOMING_TRACK_DISCARDS, a thread that discards RAM waits neither for a handler nor for a pause, also if
+ * the handler itself discards. A thread that waits for the discarded page reads zeros.
  */
 #include <sys/mman.h>
 

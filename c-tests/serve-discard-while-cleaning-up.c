@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * UFFD_INCOMING_TRACK_DISCARDS: a handler, and a thread_stop, that a clean-up or abort waits for may discard RAM: somebody
- * reads of it to the end.
+ * With UFFD_INCOMING_TRACK_DISCARDS, cleanup and abort wait for a handler and for thread_stop. Both may discard RAM:
+ * the library reads discard events until the end.
  */
 #include <errno.h>
 #include <string.h>

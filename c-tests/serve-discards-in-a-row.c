@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * Threads that discard page after page, without a pause: the kernel lets no page be placed while somebody discards, and still a
- * thread that faults gets its page soon. What they discard is zeros, whatever the handler would bring.
+ * Threads discard page after page without pause, and Linux places no page during a discard. A thread that faults
+ * still gets its page soon. Discarded pages read as zeros.
  */
 #include <sys/mman.h>
 #include <time.h>

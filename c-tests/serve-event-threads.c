@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * Events come on the thread that made them happen: the fault thread's failure on it, a pause on the caller's.
+ * The event callback runs on the thread that causes the event: a failure on the fault thread, a pause on the caller's
+ * thread.
  */
 #define _GNU_SOURCE
 #include <errno.h>

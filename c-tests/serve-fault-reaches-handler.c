@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * A fault, by a read or a write, reaches the handler with its mis, block, offset and address, on a library
- * thread.
+ * A fault by a read or a write calls the handler on a library thread, with the mis, the block, the offset and the
+ * address.
  */
 #define _GNU_SOURCE
 #include "vm.h"

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * Eight threads touch every page of two blocks, each in an order of its own, with one, two and four fault
- * threads: every byte is right, every page is asked for once, and with one fault thread the handler never
- * runs twice at a time.
+ * Eight threads touch every page of two blocks in random orders, with one, two and four fault threads. Every byte is
+ * right, and each page is requested once. With one fault thread, handler calls do not overlap.
  */
 #define _GNU_SOURCE
 #include <stdlib.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* Many threads wait for one page: it is placed once, and all go on. */
+/* Many threads wait for one page. It is placed once, and all of them go on. */
 #include "vm.h"
 
 #define TOUCHERS 8

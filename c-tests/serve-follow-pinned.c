@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * A fault thread goes to the CPU of a pinned thread that faults alone, and goes home when another one faults, or none does for a
- * while. It stays at home for a thread that is not pinned, for two that fault in turns, and where it may not run itself.
+ * A fault thread moves to the CPU of a pinned thread that faults alone. It moves back when another thread faults, or
+ * when no fault comes for a while. It does not move for a thread that is not pinned, for two threads that fault in
+ * turns, or to a CPU where it may not run.
  */
 #define _GNU_SOURCE
 #include <sched.h>

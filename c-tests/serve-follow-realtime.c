@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * A fault thread does not go to the CPU of a thread with a real-time policy, pinned though it is and alone: it would run there only
- * when that thread, and others of the kind, let it.
+ * A fault thread does not move to the CPU of a pinned thread with a real-time policy: there it would hardly ever run.
  */
 #define _GNU_SOURCE
 #include <errno.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * What is not supported does what the README says: in the child of a fork, and in RAM that was moved, what is missing reads as
- * zeros; placing where RAM was is an error; and nobody else is disturbed.
+ * In the child of a fork, and in RAM that mremap() has moved, missing pages read as zeros. Placing at the old address
+ * is an error. Nothing else is disturbed.
  */
 #define _GNU_SOURCE
 #include <errno.h>

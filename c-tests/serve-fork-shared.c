@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * A forked child has shared RAM without its registration: what it touches there is zeros for good, for the VM, too. With
- * MADV_DONTFORK it has none of the RAM, and every page arrives.
+ * A forked child has shared RAM without its registration: a missing page that it touches becomes zeros for good, also
+ * for the VM. With MADV_DONTFORK the child has no RAM, and every page arrives.
  */
 #include <signal.h>
 #include <sys/mman.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * A handler that fails: all stands paused and says why, faults queue; after uffd_incoming_resume() the page
- * is asked for again and served.
+ * If the handler fails, the library pauses and reports why, and faults queue. After uffd_incoming_resume() the page
+ * is requested again and served.
  */
 #include <errno.h>
 

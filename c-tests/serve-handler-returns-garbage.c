@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * Whatever a handler returns that is not 0 is a failure, of which the message says the number, and what is no errno value is
- * reported as -EIO: all pauses, or the page is poisoned, and all else goes on.
+ * Every return value of the handler but 0 is a failure. The message contains the number; a number that is not an
+ * errno value is reported as -EIO. The library pauses, or poisons the page.
  */
 #include <errno.h>
 #include <limits.h>

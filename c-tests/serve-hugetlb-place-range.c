@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* A range of huge pages, one of which is present. */
+/* A range of huge pages is placed around one that is present. */
 #include "vm.h"
 
 int main(void)

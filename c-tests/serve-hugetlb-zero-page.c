@@ -1,8 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/*
- * Zero pages of hugetlbfs, for which the kernel has no UFFDIO_ZEROPAGE: placed, marked received, and
- * discarded ones.
- */
+/* Zero pages of hugetlbfs, for which Linux has no UFFDIO_ZEROPAGE: placed, marked received, and discarded ones. */
 #include "vm.h"
 
 static void check_kind(enum ram_kind kind)

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * Threads that start late, as on a busy machine: each thread of the library is held up before it does anything. A set-up returns
- * only when all of them run. And when the preempt thread has had no time to bring a page that was asked for, cleanup does not turn
- * that into zeros.
+ * Each thread of the library starts late, as on a busy machine. A setup returns only when all of them run. If the
+ * preempt thread had no time to place a requested page, cleanup does not turn the page into zeros.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * A fault on a page that was marked received gets a zero page and is not the handler's. Cleanup forgets the
- * marks.
+ * A fault on a page that was marked received places zeros and does not call the handler. Cleanup removes the marks.
  */
 #include <errno.h>
 

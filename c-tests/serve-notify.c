@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * A notification wakes the fault threads, which sleep while there is nothing to do. It is harmless at any time: idle, while faults
- * are served, and while paused, which it does not end.
+ * uffd_incoming_notify() wakes sleeping fault threads. It is harmless when they are idle, serve faults, or are
+ * paused; it does not end a pause.
  */
 #define _GNU_SOURCE
 #include <string.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * uffd_incoming_pause() returns once no handler runs; from then on nothing is served until resume. Pausing
- * twice is 0.
+ * uffd_incoming_pause() returns when no handler runs. Then no fault is served until the resume. A second pause gives
+ * 0.
  */
 #include <semaphore.h>
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * Placing outside of the block or off its pages is refused, also next to its end and beyond the end of all
- * addresses.
+ * Placing outside of a block or off its page boundaries is refused, also near its end and beyond the end of the
+ * address space.
  */
 #include <errno.h>
 

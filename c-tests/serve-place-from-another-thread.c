@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * The handler only asks for the page; a thread of the program's own places it later, and the waiting thread
- * goes on.
+ * The handler only requests the page. Another thread of the caller places it later, and the waiting thread goes on.
  */
 #include "vm.h"
 

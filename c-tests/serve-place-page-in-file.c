@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * Shared memory: a page that another mapping of the file brought counts as present, and who waits for it is
- * woken.
+ * A page that another mapping of the file has brought counts as present, and the threads that wait for it are woken.
  */
 #include "vm.h"
 

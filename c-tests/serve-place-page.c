@@ -1,8 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/*
- * A page may be placed before anyone asks for it, and is then never asked for. One that is present stays as
- * it is.
- */
+/* A page may be placed before any thread touches it; then it is not requested. A present page keeps its content. */
 #include <string.h>
 
 #include "vm.h"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* A range that several fault threads serve is placed as a whole, around the pages in it that are present. */
+/* A range that belongs to several fault threads is placed as a whole, around the pages in it that are present. */
 #include "vm.h"
 
 #define PAGES 4096

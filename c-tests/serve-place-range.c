@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/*
- * A range is placed as a whole; pages in it that are present stay as they are, and who waits in it is woken.
- */
+/* A range is placed as a whole. Present pages in it keep their content, and threads that wait in it are woken. */
 #include "vm.h"
 
 #define PAGES 8

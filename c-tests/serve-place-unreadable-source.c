@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * Bytes that cannot be read: the error is Linux's, pages before are placed, and what is missing stays
- * missing.
+ * If the source's memory is unreadable, placing returns the error of Linux. The pages before are placed; the others
+ * stay missing.
  */
 #include <errno.h>
 #include <string.h>

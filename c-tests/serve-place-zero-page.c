@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* A zero page wakes who waits for it, and is writable afterwards. */
+/* A zero page wakes the threads that wait for it, and is writable afterwards. */
 #include "vm.h"
 
 static void check_kind(enum ram_kind kind)

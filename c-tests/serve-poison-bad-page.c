@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * UFFD_INCOMING_POISON: a page that the handler cannot get is SIGBUS to all who wait for it and to who touches it later, and
- * to nobody else; nothing pauses. Placing the page heals it, and so does discarding it when the source is back.
+ * With UFFD_INCOMING_POISON, a page that the handler fails for gives SIGBUS to the threads that wait for it or touch
+ * it later. Nothing pauses. Placing the page removes the poison, and so does discarding it once the source works.
  */
 #include <errno.h>
 #include <sys/mman.h>

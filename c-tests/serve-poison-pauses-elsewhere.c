@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * UFFD_INCOMING_POISON where that cannot be: RAM that is not private and anonymous, and a kernel that does not know it; and a
- * handler whose host has no memory for the page, with which nothing is wrong. All pauses, as without the flag, and no page is
- * lost.
+ * UFFD_INCOMING_POISON pauses in three cases: the RAM is not private and anonymous, Linux has no UFFDIO_POISON, or
+ * the host has no memory for the page. No page is lost.
  */
 #include <errno.h>
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * With a preempt thread, cleanup first lets the urgent pages arrive that have been asked for. It does not wait during a pause, or
- * once the preempt thread is done, and refuses then; abort never waits for them, and ends the wait of a cleanup.
+ * With a preempt thread, cleanup first waits for the urgent pages that were requested. It is refused without a wait
+ * during a pause, or after the preempt thread has ended. Abort does not wait for them, and ends the wait of a
+ * cleanup.
  */
 #include <errno.h>
 #include <semaphore.h>

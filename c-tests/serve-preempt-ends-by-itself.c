@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* The preempt thread may be done before it is told to quit: cleanup and the next set-up work as ever. */
+/* The preempt thread may end before preempt_quit is called. Cleanup and the next setup work as usual. */
 #include "vm.h"
 
 static atomic_uint runs, quits;

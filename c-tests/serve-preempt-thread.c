@@ -1,8 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/*
- * The preempt thread starts when all else exists, setup_done's doings included, and ends before cleanup
- * returns.
- */
+/* The preempt thread starts after setup_done, and ends before cleanup returns. */
 #include <errno.h>
 #include <semaphore.h>
 

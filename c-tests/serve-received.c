@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* A page is received when it has been placed: not when it was asked for, and not any more after cleanup. */
+/* A page is received after it has been placed: not when it is requested, and no longer after cleanup. */
 #include <errno.h>
 
 #include "vm.h"

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * A RAM block whose page could not be had is removed while paused: after the resume its page is not asked for
- * again.
+ * A RAM block with an unreadable page is removed during the pause. After the resume the page is not requested again.
  */
 #include <errno.h>
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * A RAM block removed while armed: who waits in it goes on, what is missing in it reads as zeros, no callback
- * sees it any more; the other blocks are served as before.
+ * A RAM block is removed from an armed mis. Threads that wait in it go on, its missing pages read as zeros, and no
+ * callback gets it any more. The other blocks are served as before.
  */
 #include <errno.h>
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * Threads begin to fault in a RAM block at the very moment of its removal: none of them waits for ever, and a handler that
- * could not place its page any more pauses nothing.
+ * Threads fault in a RAM block while it is removed. None of them waits forever, and a handler that can no longer
+ * place its page causes no pause.
  */
 #include "vm.h"
 
@@ -13,7 +13,7 @@ static MigrationIncomingState *vm;
 static RAMBlock *ram;
 static atomic_uint touched;
 
-/* Placed at once, so that there is always somebody who is about to fault. */
+/* The handler places pages at once, so that some thread is always about to fault. */
 static void *touch_all(void *opaque)
 {
     const size_t first = (size_t)(uintptr_t)opaque;

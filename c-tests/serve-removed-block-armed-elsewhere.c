@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * A fault in a block was read and not served yet when the block was removed, and another VM has armed the same memory since. The
- * other VM's pages come from its own handler: nothing is placed there for the fault of before.
+ * A fault was read from the userfaultfd, its block was removed, and another VM armed the same memory. The old fault
+ * places nothing there: the other VM's pages come from its own handler.
  */
 #include <semaphore.h>
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* What was asked for and has not been placed can be listed, to be asked for again. */
+/* uffd_incoming_foreach_requested() lists the pages that were requested and not placed yet. */
 #include "vm.h"
 
 #define PAGES 4

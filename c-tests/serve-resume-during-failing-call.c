@@ -1,8 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/*
- * A resume while the handler runs: if the call then fails, it is repeated at once, without a pause. No
- * wake-up is lost.
- */
+/* A resume comes while the handler runs. If that call fails, it is repeated at once, without a pause. */
 #include <errno.h>
 #include <semaphore.h>
 

@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/*
- * The event callback may resume at once; each failing call of the handler is reported, paused and repeated.
- */
+/* The event callback may resume at once. Each failing call of the handler is reported, paused and repeated. */
 #include <errno.h>
 
 #include "vm.h"

@@ -1,8 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/*
- * A resume when nothing is paused and no handler runs has no effect on a call that fails later, nor has a
- * second one.
- */
+/* A resume has no effect on later failures if nothing is paused and no handler runs. */
 #include <errno.h>
 
 #include "vm.h"

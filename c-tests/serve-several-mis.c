@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * Several mis at once: each fault reaches the handler of its own. RAM that one serves is refused to another
- * one.
+ * Several mis are armed at once. Each fault calls the handler of its own mis. Memory that one of them serves is
+ * refused to the others.
  */
 #include <errno.h>
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * A source that is slow with one page: with one fault thread the faults of other pages wait for it, with two those of the other
- * thread are served. Meanwhile calls that wait for no handler return, and the very page can be placed from elsewhere: who
- * waits for it goes on at once. The handler, late, is told that all is well.
+ * The handler is slow for one page. With one fault thread, other faults wait for it; with two, the other thread
+ * serves its faults. Calls that wait for no handler return. The slow page can be placed by another thread, and the
+ * late handler gets 0.
  */
 #include <errno.h>
 #include <semaphore.h>

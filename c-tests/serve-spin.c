@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * A fault thread that looks for the next fault before it sleeps serves, pauses and ends like any other. It does look, if it may and a
- * CPU is left for the thread that faults; and not otherwise.
+ * A fault thread that spins before it sleeps serves, pauses and ends like any other. It spins only if spin_us allows
+ * it and a CPU is left for the thread that faults.
  */
 #define _GNU_SOURCE
 #include <sched.h>

@@ -1,8 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/*
- * Every counter counts what its name says; the latency histogram holds each fault that was served, in its
- * bucket.
- */
+/* Each counter counts what its name says. The latency histogram holds each served fault in its bucket. */
 #include <time.h>
 
 #include "vm.h"

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* A mis is attached once, may be described by nothing at all, and is unknown before and after. */
+/*
+ * A mis can be attached once, also with a NULL configuration. It is unknown before it is attached and after it is
+ * detached.
+ */
 #include <errno.h>
 
 #include "vm.h"

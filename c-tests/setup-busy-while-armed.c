@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * While armed: no second set-up, no other configuration, no more RAM blocks, no detaching. All goes on as
- * before.
+ * While a mis is armed, a second setup, a new configuration, new RAM blocks and detaching give -EBUSY. The armed mis
+ * is served as before.
  */
 #include <errno.h>
 

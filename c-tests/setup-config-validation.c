@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* A configuration that makes no sense is refused, says what is wrong, and changes nothing. */
+/*
+ * uffd_incoming_attach() and uffd_incoming_configure() refuse an invalid configuration, say what is wrong, and change
+ * nothing.
+ */
 #include <errno.h>
 
 #include "vm.h"

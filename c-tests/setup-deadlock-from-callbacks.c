@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* Nor from any other callback. */
+/* Calls that wait for callbacks give -EDEADLK in every callback but the page handler. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>

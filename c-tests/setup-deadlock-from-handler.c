@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* What waits for callbacks cannot be called from the page handler: -EDEADLK, at once, and all goes on. */
+/* Calls that wait for callbacks give -EDEADLK in the page handler, at once. The handler's page is served as usual. */
 #include <errno.h>
 
 #include "vm.h"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * RAM that userfaultfd cannot serve, a file on a disk: the set-up says which block and where, undoes what it
- * did for the block before, and works without that block.
+ * userfaultfd cannot serve a mapping of a file on a disk. The setup names the block and the address, unregisters the
+ * block before it, and works once the block is removed.
  */
 #include <errno.h>
 #include <linux/magic.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* A set-up never discards: what is present stays and is not asked for. */
+/* A setup discards nothing: present pages keep their content, and the handler is not asked for them. */
 #include <string.h>
 
 #include "vm.h"

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* A block may ask for larger pages than the host's: they are asked for and placed whole. */
+/*
+ * The page size of a block may be larger than the host's. Then the handler is asked for whole target pages, and they
+ * are placed whole.
+ */
 #include <errno.h>
 #include <stdio.h>
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* A handler's failure is logged as an error that names the block, through the log callback. */
+/* If a handler fails, the log callback gets an error message that names the block. */
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * Blocks of every kind and page size in one mis: each page of each is asked for by its block's page size and
- * right.
+ * One mis has blocks of every kind and page size. The handler is asked for pages of the block's size, and each has
+ * the right content.
  */
 #include "vm.h"
 

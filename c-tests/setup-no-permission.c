@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * An ordinary user without UFFD_INCOMING_USER_MODE_ONLY: -EPERM, with words on both ways to a userfaultfd and
- * on what to do. With the flag it works.
+ * Without UFFD_INCOMING_USER_MODE_ONLY, an ordinary user gets -EPERM. The message names both ways to open a
+ * userfaultfd, and what the user can do. With the flag, the setup works.
  */
 #define _GNU_SOURCE
 #include <errno.h>

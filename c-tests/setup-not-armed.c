@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* Before the set-up and after cleanup: what needs an armed mis is -EINVAL, cleanup and abort are 0. */
+/* Before the setup and after cleanup, calls that need an armed mis give -EINVAL; cleanup and abort give 0. */
 #include <errno.h>
 
 #include "vm.h"

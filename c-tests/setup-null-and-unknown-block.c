@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* Every function that takes a RAM block or another pointer: NULL is -EINVAL, an unknown block is -ENOENT. */
+/*
+ * Every function that takes a RAM block or another pointer gives -EINVAL for NULL, and -ENOENT for an unknown block.
+ */
 #include <errno.h>
 
 #include "vm.h"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* Every function that takes a mis: NULL is -EINVAL, one that is not attached is -ENOENT. */
+/* Every function that takes a mis gives -EINVAL for NULL, and -ENOENT for a mis that is not attached. */
 #include <errno.h>
 
 #include "vm.h"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * The open_userfaultfd callback: once for each fault thread; what it gives is used, and owned by the library.
- * It need not have set O_NONBLOCK.
+ * The open_userfaultfd callback is called once for each fault thread. The library uses its descriptor and owns it.
+ * The callback need not set O_NONBLOCK.
  */
 #define _GNU_SOURCE
 #include <errno.h>

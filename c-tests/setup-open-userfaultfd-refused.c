@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * The open_userfaultfd callback's error is the set-up's; a descriptor that is no fresh userfaultfd is refused
- * and closed.
+ * If the open_userfaultfd callback fails, the setup returns its error. A descriptor that is not a new userfaultfd is
+ * refused and closed.
  */
 #define _GNU_SOURCE
 #include <errno.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * An open_userfaultfd callback that returns one descriptor for two fault threads: refused, and the descriptor
- * is closed once, not twice.
+ * If the open_userfaultfd callback returns the same descriptor for two fault threads, the setup refuses it and closes
+ * it once.
  */
 #define _GNU_SOURCE
 #include <errno.h>

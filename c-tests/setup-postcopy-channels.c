@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * postcopy_ram_incoming_setup(): one channel; two with the preempt thread. The configuration's handler
- * serves.
+ * postcopy_ram_incoming_setup() allocates one channel, or two with the preempt thread, and installs the handler of
+ * the configuration.
  */
 #include <semaphore.h>
 

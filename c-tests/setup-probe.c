@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* The probe tells which ways to a userfaultfd are open, and agrees with trying them. */
+/* uffd_incoming_probe() reports which ways to a userfaultfd are open, and trying them gives the same result. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>

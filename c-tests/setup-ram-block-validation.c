@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* A RAM block that makes no sense is refused, says what is wrong, and leaves the others as they are. */
+/*
+ * uffd_incoming_add_ram_block() refuses an invalid block and says what is wrong. The other blocks stay as they are.
+ */
 #include <errno.h>
 #include <string.h>
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * The ram_blocks callback: called by every set-up with an empty table, on the caller's thread. Its blocks are
- * forgotten after cleanup and after a failure, and its own failure is the set-up's.
+ * Each setup calls ram_blocks on the caller's thread, with an empty table of blocks. The blocks that it adds are
+ * removed by cleanup and by a failed setup. If it fails, the setup returns its error.
  */
 #define _GNU_SOURCE
 #include <errno.h>

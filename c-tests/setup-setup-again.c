@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * Set up, used and cleaned up again and again: every round starts afresh, with the same RAM blocks, and
- * leaves nothing.
+ * A mis is set up, used and cleaned up many times. Each round starts with no page received, and leaves nothing
+ * behind.
  */
 #include "resources.h"
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* A set-up without handler, channel or RAM block is refused and leaves the mis as it was. */
+/* A setup without a handler, a channel or a RAM block is refused, and leaves the mis as it was. */
 #include <errno.h>
 
 #include "resources.h"

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * The setup_done callback: on the caller's thread, when all exists and faults are served. It may place and
- * mark pages.
+ * setup_done runs on the caller's thread, when faults are served already. It may place pages and mark them received.
  */
 #define _GNU_SOURCE
 #include <errno.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* Statistics survive cleanup until the next set-up; a struct with less than version 1 is refused. */
+/* Statistics stay readable after cleanup, until the next setup. A struct smaller than version 1 is refused. */
 #include <errno.h>
 #include <string.h>
 

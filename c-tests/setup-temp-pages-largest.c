@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* Temporary pages have the size of the largest page of any block. */
+/* Each temporary page is as large as the largest page of any block. */
 #include <string.h>
 
 #include "vm.h"

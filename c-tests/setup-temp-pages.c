@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * As many temporary pages as channels, each its own and wholly writable; NULL beyond, before and afterwards.
+ * There are as many temporary pages as channels. Each is separate and writable. Beyond the channels, before setup and
+ * after cleanup, uffd_incoming_temp_page() gives NULL.
  */
 #include <string.h>
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * thread_start and thread_stop: in pairs on every thread of the library, which carries the name that they are
- * told, has all signals blocked but those that its own code raises, and a stack as pthread_create() gives one.
+ * thread_start and thread_stop run in pairs on every thread of the library. The thread has the name that they get, a
+ * default-sized stack, and blocks all signals but synchronous ones.
  */
 #define _GNU_SOURCE
 #include <dirent.h>

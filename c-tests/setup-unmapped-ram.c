@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* A block whose range is not mapped, wholly or in part: the set-up fails, names it and where, and leaves nothing behind. */
+/*
+ * If a block's range is not mapped, wholly or partly, the setup fails, names the block and the address, and leaves
+ * nothing behind.
+ */
 #include <errno.h>
 #include <stdio.h>
 #include <sys/mman.h>

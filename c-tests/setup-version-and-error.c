@@ -1,8 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/*
- * The version has three numbers; the last error is per thread, empty at first, and stays until the next
- * failure.
- */
+/* The version has three numbers. The last error is per thread: empty at first, and kept until the next failure. */
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* uffd_incoming_abort() ends an incomplete load: what is missing then reads as zeros. */
+/* uffd_incoming_abort() ends an incomplete load. Missing pages then read as zeros. */
 #include <errno.h>
 
 #include "resources.h"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * pthread_cancel() of a thread that is inside the library, the caller's or one of the library's own: a call does all of its work, and
- * the request waits until it has returned. Threads of the library take no notice.
+ * pthread_cancel() of a thread inside the library, which is the caller's or one of the library's. A call finishes its
+ * work, and the cancellation waits until it has returned. The library's threads ignore it.
  */
 #include <pthread.h>
 

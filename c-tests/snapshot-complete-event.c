@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* UFFD_INCOMING_EVENT_COMPLETE comes exactly once, when everything is there. */
+/* UFFD_INCOMING_EVENT_COMPLETE comes exactly once, when all pages are in place. */
 #include "ram-contents.h"
 #include "snapshot-file.h"
 #include "snapshot-load.h"

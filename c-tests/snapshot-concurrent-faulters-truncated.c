@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * Threads that fault by turns in a unit of which the file has lost the end: what it still has arrives, and only who touches what
- * is lost waits.
+ * Several threads fault concurrently in a unit whose end the file has lost. The pages that the file still has are
+ * placed. Only threads that touch a lost page wait.
  */
 #include <errno.h>
 

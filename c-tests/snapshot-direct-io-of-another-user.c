@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * UFFD_LOAD_DIRECT_IO of a user who may read the snapshot and does not own it: the kernel does not tell what is in the page cache,
- * so that all is read from the disk. One warning says so. The owner gets none.
+ * UFFD_LOAD_DIRECT_IO of a user who may read the snapshot but does not own it. Linux does not report the page cache
+ * to this user, so the load reads everything from the disk. One warning says so. The owner gets none.
  */
 #define _GNU_SOURCE
 #include <errno.h>

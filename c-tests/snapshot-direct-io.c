@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * UFFD_LOAD_DIRECT_IO of a file on a disk leaves nothing of its pages in the page cache; without it they stay there. What is there
- * already is used either way, where the kernel tells. Every byte is right.
+ * UFFD_LOAD_DIRECT_IO of a file on a disk leaves none of its pages in the page cache; without the flag they stay
+ * there. Pages that are cached already are used either way, if Linux reports them. Every byte is right.
  */
 #include <fcntl.h>
 #include <inttypes.h>

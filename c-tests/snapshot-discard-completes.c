@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* UFFD_INCOMING_TRACK_DISCARDS: what is discarded needs not be loaded any more; when nothing else is left, a load is complete. */
+/*
+ * With UFFD_INCOMING_TRACK_DISCARDS, a discarded page need not be loaded any more. If no other page is left, the load
+ * is complete.
+ */
 #include "snapshot-file.h"
 #include "snapshot-load.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * UFFD_INCOMING_TRACK_DISCARDS: threads discard RAM at any moment of a load, while others touch it. What was discarded is zeros
- * from then on, all else is the snapshot's, and the load ends.
+ * With UFFD_INCOMING_TRACK_DISCARDS, threads discard RAM during a load while others touch it. Discarded pages read as
+ * zeros from then on, all others have the snapshot's content, and the load completes.
  */
 #include <string.h>
 #include <sys/mman.h>

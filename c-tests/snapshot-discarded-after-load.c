@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* A page that the guest gives back after it was loaded reads as zeros, never as the snapshot's data again. */
+/* A page that the guest discards after it was loaded reads as zeros, and is not loaded again. */
 #include "snapshot-file.h"
 #include "snapshot-load.h"
 

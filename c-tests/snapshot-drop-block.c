@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * A RAM block whose memory goes away for good in the middle of a load (RAM that is unplugged) is dropped: threads that wait in it
- * go on, the rest is loaded, and the load is complete without it. To remove it like any other is refused.
+ * A RAM block is unplugged during a load and dropped. Threads that wait in it go on, the rest is loaded, and the load
+ * is complete without it. uffd_incoming_remove_ram_block() is refused for such a block.
  */
 #include <errno.h>
 #include <sys/mman.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* A load starts from empty RAM, where its pages are huge ones, too. */
+/* A load empties RAM of huge pages, too. */
 #include "emptied.h"
 
 int main(void)

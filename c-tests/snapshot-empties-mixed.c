@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * A load empties a block of several mappings, each as its kind needs: first private and anonymous, then shared, then private
- * again. What was in any of them is not seen.
+ * A load empties a block of several mappings: private anonymous, shared, and private anonymous again. The old content
+ * of each is gone.
  */
 #define _GNU_SOURCE
 #include <sys/mman.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* A load starts from empty RAM: what was there before is never seen, in zero pages least of all. */
+/* A load empties RAM: the old content is never seen, neither in data pages nor in zero pages. */
 #include "emptied.h"
 
 int main(void)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * A block is marked received, and a load whose `ram_blocks` lists the same memory fails. If that was after the RAM had been emptied,
- * the block is back without its marks: what they stood for is gone. If it was before, they stay.
+ * A block has pages that are marked received, and a load whose ram_blocks adds the same memory fails. If it fails
+ * after the RAM was emptied, the block returns without its marks. If it fails before, the marks stay.
  */
 #include <errno.h>
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * A process that may have few mappings more (vm.max_map_count) loads all the same: RAM is not registered in more parts than that
- * allows. Where there are too few for anything, the error names the limit.
+ * A process near its limit of mappings (vm.max_map_count) can load: the library registers RAM in no more parts than
+ * the limit allows. If no mapping is left, the error names the limit.
  */
 #include <errno.h>
 #include <string.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* Descriptions of a flat image that make no sense are refused, in words that name file and reason. */
+/* An invalid description of a flat image is refused. The message names the file and the reason. */
 #include <errno.h>
 #include <string.h>
 

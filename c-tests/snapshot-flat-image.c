@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* A flat image with its description: blocks anywhere in the image, and holes in it are zeros. */
+/* A flat image with its description: blocks anywhere in the image, and holes, which are zeros. */
 #include <stdio.h>
 #include <string.h>
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* A flat image that is truncated while it is served pauses the load: what is missing is not a hole. */
+/* A flat image that is truncated during a load pauses the load: lost pages are not taken for holes. */
 #include <errno.h>
 #include <stdio.h>
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * A file on a disk of which the page cache holds the first half of each 2 MiB: what is there and what has to be waited for come
- * together right, with and without UFFD_LOAD_DIRECT_IO. Each byte is read once, and nothing is waited for that is there.
+ * The page cache holds the first half of each 2 MiB of a file on a disk. Every byte is right, with and without
+ * UFFD_LOAD_DIRECT_IO. Each byte is read once, and cached data is not waited for.
  */
 #define _GNU_SOURCE
 #include <fcntl.h>

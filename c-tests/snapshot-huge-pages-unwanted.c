@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * RAM that refuses huge pages, or does not ask for them where only memory that asks gets them, or that is loaded with
- * UFFD_LOAD_NO_HUGE_PAGES, has none after a load: it takes as much memory as the snapshot has data.
+ * RAM gets no huge pages if it refuses them, if it does not ask where it would have to, or with
+ * UFFD_LOAD_NO_HUGE_PAGES. After the load it takes as much memory as the snapshot has data.
  */
 #include <stdio.h>
 #include <string.h>

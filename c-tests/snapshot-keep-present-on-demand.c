@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * UFFD_LOAD_KEEP_PRESENT without the background loader: nobody looks for what is present, so that is marked
- * received, and the load is complete once the rest has been touched.
+ * UFFD_LOAD_KEEP_PRESENT without the background loader: the library does not look for present pages, so the caller
+ * marks them received. The load is complete once the others have been touched.
  */
 #include <string.h>
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* UFFD_LOAD_KEEP_PRESENT: pages that are present win over the snapshot's, the others are loaded. */
+/* With UFFD_LOAD_KEEP_PRESENT, present pages keep their content, and the others are loaded. */
 #include <string.h>
 
 #include "ram-contents.h"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* UFFD_LOAD_KEEP_PRESENT: pages marked received are not loaded, although the kernel does not have them. */
+/* With UFFD_LOAD_KEEP_PRESENT, pages that were marked received are not loaded, even if they are missing. */
 #include "ram-contents.h"
 #include "snapshot-file.h"
 #include "snapshot-load.h"

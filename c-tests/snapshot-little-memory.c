@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * A VMM whose address space is limited (RLIMIT_AS), with many mappings: whichever allocation fails, the load fails with -ENOMEM (or
- * -EAGAIN, as pthread_create() says it), or pauses, or works. It never aborts the process.
+ * A VMM with a limited address space (RLIMIT_AS) and many mappings loads a snapshot, and one allocation after another
+ * fails. Each load fails with -ENOMEM (or -EAGAIN, from pthread_create()), pauses, or works. None aborts the process.
  */
 #define _GNU_SOURCE
 #include <errno.h>

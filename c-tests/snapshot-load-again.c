@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* A second load is -EBUSY until the first one was cleaned up; then RAM is as in the snapshot once more. */
+/* A second load gives -EBUSY until the first one has been cleaned up. Then it loads the snapshot again. */
 #include <errno.h>
 
 #include "ram-contents.h"

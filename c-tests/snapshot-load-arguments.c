@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* What makes no sense to uffd_incoming_load_snapshot() is refused; without a load nothing is waited for. */
+/* uffd_incoming_load_snapshot() refuses invalid arguments. Without a load, uffd_incoming_wait() gives an error. */
 #include <errno.h>
 
 #include "ram-contents.h"

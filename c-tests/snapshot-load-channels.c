@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* A load allocates as many temporary pages as it is told: the caller may receive pages beside it. */
+/*
+ * A load allocates the temporary pages that UffdLoadConfig asks for, so that the caller can receive pages beside it.
+ */
 #include "snapshot-file.h"
 #include "snapshot-load.h"
 

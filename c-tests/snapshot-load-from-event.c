@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* The event callback tells of the end: there the counters may be read, but not waited or cleaned up. */
+/* In the event callback of a completed load, the statistics can be read; waiting and cleanup are refused. */
 #include <errno.h>
 
 #include "snapshot-file.h"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * Private anonymous RAM that asks for huge pages and is loaded in the background ends up on them where it is mostly data; without
- * UFFDIO_MOVE, or without huge pages, it is copied.
+ * Private anonymous RAM that asks for huge pages is loaded in the background, and gets huge pages where it is mostly
+ * data. Without UFFDIO_MOVE, or without huge pages, the data is copied.
  */
 #include <stdlib.h>
 

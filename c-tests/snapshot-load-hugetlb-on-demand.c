@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* Huge pages arrive when they are touched, too. */
+/* Huge pages are loaded on demand when they are touched. */
 #include <errno.h>
 
 #include "snapshot-file.h"

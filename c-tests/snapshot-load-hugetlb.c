@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* Small target pages into huge pages, shared and private: host pages of data, of zeros, and of both. */
+/* Small target pages are loaded into huge pages, shared and private: host pages of data, of zeros, and of both. */
 #include "ram-contents.h"
 #include "snapshot-file.h"
 #include "snapshot-load.h"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* A block with locked memory cannot be emptied: it is refused by name, before anything is changed. */
+/* A load refuses a block with locked memory, which cannot be emptied. It names the block and changes nothing. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <sys/syscall.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* Four fault threads and two loader threads: every byte is right. */
+/* Four fault threads and two loader threads load a snapshot: every byte is right. */
 #include <string.h>
 
 #include "ram-contents.h"

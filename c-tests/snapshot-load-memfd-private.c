@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* The real snapshot, into RAM_MEMFD_PRIVATE: every byte of every block is right. */
+/* The real snapshot is loaded into RAM_MEMFD_PRIVATE: every byte of every block is right. */
 #include "real-snapshot.h"
 
 int main(void)

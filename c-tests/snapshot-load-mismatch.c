@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* Blocks that are not the same on both sides are refused before anything is changed. */
+/* A load whose snapshot has other blocks than the mis is refused before anything is changed. */
 #include <errno.h>
 
 #include "ram-contents.h"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* A private mapping of a file that holds data cannot be emptied: it is refused, and the file stays. */
+/* A load refuses a private mapping of a file with data, which cannot be emptied. The file keeps its content. */
 #include <errno.h>
 #include <string.h>
 

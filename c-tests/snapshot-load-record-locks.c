@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * A load that looks into the file behind a private mapping leaves the record locks of the process on it (F_SETLK), which closing
- * any descriptor of the file would release, and the position of its descriptor.
+ * A load inspects the file behind a private mapping. The process keeps its record locks on the file (F_SETLK), which
+ * closing any descriptor of the file would release. The position of the process's descriptor stays, too.
  */
 #include <fcntl.h>
 #include <sys/wait.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * A memfd that is sealed against writing cannot be emptied, though the RAM was mapped before, and can be written to: a load is
- * refused, and has changed no block. With UFFD_LOAD_KEEP_PRESENT nothing is emptied, and it is loaded.
+ * A memfd that was sealed against writing cannot be emptied, even if the RAM was mapped before and is writable. A
+ * load is refused and changes no block. With UFFD_LOAD_KEEP_PRESENT nothing is emptied, and the load works.
  */
 #define _GNU_SOURCE
 #include <errno.h>

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* The counters of a load tell what there is to place and what has been placed; they outlive the clean-up. */
+/*
+ * The statistics of a load report how many bytes there are and how many are loaded. They stay readable after cleanup.
+ */
 #include "ram-contents.h"
 #include "snapshot-file.h"
 #include "snapshot-load.h"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* Target pages that are smaller and larger than the host's. */
+/* Snapshots with target pages that are smaller and larger than the host's pages. */
 #include "ram-contents.h"
 #include "snapshot-file.h"
 #include "snapshot-load.h"

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * A long run of zeros in private anonymous RAM is left to the kernel: it counts as received from the start, is there
- * without a fault, and takes no memory until it is touched. In shared RAM it counts as received, too, but stays registered: other
- * processes that fault there are answered. After a load that fails late, none of it counts as received.
+ * A long run of zeros in private anonymous RAM is not registered: it counts as received from the start, causes no
+ * fault, and takes no memory until it is touched. In shared RAM it counts as received and stays registered, so that
+ * faults of other processes are answered. After a load that fails late, none of it counts as received.
  */
 #include <errno.h>
 #include <string.h>

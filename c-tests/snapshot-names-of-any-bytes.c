@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * Names of files may be any bytes: of the snapshot, of working sets, and of the file behind the RAM, which /proc/thread-self/maps
- * shows. Messages show them escaped.
+ * Names of files may have any bytes: of the snapshot, of working sets, and of the file behind the RAM, which
+ * /proc/thread-self/maps shows. Messages escape them.
  */
 #define _GNU_SOURCE
 #include <fcntl.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* Without the background loader nothing arrives but what is touched, and touching completes the load. */
+/* Without the background loader only touched pages are loaded. Touching all of them completes the load. */
 #include <errno.h>
 
 #include "ram-contents.h"

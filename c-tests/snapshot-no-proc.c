@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * Where /proc is not mounted, a load that empties RAM says so and changes nothing: what RAM is mapped from cannot be told. One that
- * keeps what is present works; with UFFD_INCOMING_POISON, too, but then an unreadable page pauses.
+ * Without /proc, a load cannot tell what the RAM maps. If it has to empty the RAM, it is refused and changes nothing.
+ * With UFFD_LOAD_KEEP_PRESENT it works; with UFFD_INCOMING_POISON, too, but an unreadable page pauses it.
  */
 #define _GNU_SOURCE
 #include <errno.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* mapped-ram must be among the capabilities, postcopy-ram adds a field, x-ignore-shared is refused. */
+/* A snapshot must have the capability mapped-ram. postcopy-ram adds a field, and x-ignore-shared is refused. */
 #include <errno.h>
 
 #include "ram-contents.h"

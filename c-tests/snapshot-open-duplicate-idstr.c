@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* Two blocks of one name are refused. */
+/* A snapshot with two blocks of the same name is refused. */
 #include <errno.h>
 
 #include "snapshot-file.h"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* A mapped-ram file with one number in it changed is refused at open, in words that name what is wrong. */
+/* A mapped-ram file in which one number is wrong is refused when it is opened. The message names what is wrong. */
 #include <endian.h>
 #include <errno.h>
 #include <string.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * The description of a flat image names another file. By a path it is opened; by a descriptor it never is: who may
- * write what is behind that does not choose what else is read.
+ * The description of a flat image names another file. uffd_snapshot_open() opens it; uffd_snapshot_open_fd() refuses
+ * it, so that the content of a descriptor chooses no file.
  */
 #include <errno.h>
 #include <fcntl.h>

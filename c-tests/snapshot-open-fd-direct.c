@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * A descriptor that was opened with O_DIRECT: the file is opened once more without. Where that cannot be (it may not be read
- * any more), the message says so.
+ * A descriptor that was opened with O_DIRECT: the library opens the file again without it. If that fails, because the
+ * file is no longer readable, the message says so.
  */
 #define _GNU_SOURCE
 #include <errno.h>

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* The snapshot has a descriptor of its own: the caller may close its own, wherever that stands. */
+/*
+ * uffd_snapshot_open_fd() duplicates the descriptor. The caller may close its own, and its position does not matter.
+ */
 #include "ram-contents.h"
 #include "snapshot-file.h"
 #include "snapshot-load.h"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* A stream that starts within a file, as with QEMU's file:PATH,offset=N, is opened there and nowhere else. */
+/* A snapshot that starts within a file, as with QEMU's file:PATH,offset=N, is opened at that offset only. */
 #include <errno.h>
 
 #include "ram-contents.h"

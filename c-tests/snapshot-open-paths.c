@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* What is no snapshot at all is refused with the errno and the path. */
+/* Opening something that is not a snapshot fails with an errno and a message with the path. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* The real snapshot, cut off at any place before the end of its RAM, is refused. */
+/* The real snapshot is refused if it was cut off anywhere before the end of its RAM. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>

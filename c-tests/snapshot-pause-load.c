@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* uffd_incoming_pause() halts a load, and uffd_incoming_resume() lets it go on. */
+/* uffd_incoming_pause() stops a load, and uffd_incoming_resume() continues it. */
 #include <errno.h>
 
 #include "ram-contents.h"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* A page that the caller places during a load stays as it is, and counts as loaded. */
+/* A page that the caller places during a load keeps its content, and counts as loaded. */
 #include <string.h>
 
 #include "ram-contents.h"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * A poisoned page that is discarded is missing again, also for a guest with several threads that fault by turns: it is asked
- * for, and poisoned anew, or loaded once the file is whole again. Where discards are tracked, it is zeros.
+ * A poisoned page that is discarded is missing again. Touching it reads the file again: the page is poisoned again,
+ * or loaded if the file is whole. This holds for concurrent faulters, too. With tracked discards the page is zeros.
  */
 #include <errno.h>
 #include <unistd.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * UFFD_INCOMING_POISON and a host that has no memory for pages: nothing is wrong with the snapshot, and so nothing is
- * poisoned. All pauses, and says why.
+ * With UFFD_INCOMING_POISON, the host has no memory for a page. Nothing is wrong with the snapshot, so the load
+ * pauses, reports why, and poisons nothing.
  */
 #define _GNU_SOURCE
 #include <errno.h>

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * UFFD_INCOMING_POISON, UFFD_LOAD_KEEP_PRESENT, and a file that has lost pages that are present: these win over the
- * snapshot's whether it has them or not, so all is in place and the load is complete. A page that was poisoned by an earlier
- * load is not present: it stays poisoned, and the load is not complete; but the snapshot's zeros heal it.
+ * With UFFD_INCOMING_POISON and UFFD_LOAD_KEEP_PRESENT, the file has lost pages that are present in RAM. Present
+ * pages win, so the load is complete. A page that an earlier load poisoned is not present: it stays poisoned, and the
+ * load is incomplete. If the snapshot has zeros for it, they replace the poison.
  */
 #include <errno.h>
 #include <string.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * UFFD_INCOMING_POISON and a file that has come to end too early: what is lost is poisoned, just that, and all else is
- * loaded; the load ends, says that it is not complete, and lets itself be cleaned up. Once what was lost is placed, it is
+ * With UFFD_INCOMING_POISON, the file is truncated. Exactly the lost pages are poisoned, and all others are loaded.
+ * The load ends, reports that it is incomplete, and can be cleaned up. Once the lost pages are placed, it is
  * complete.
  */
 #include <errno.h>

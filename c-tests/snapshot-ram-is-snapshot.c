@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * RAM that is a mapping of the snapshot's own file: emptying it would destroy the snapshot. The load is refused by the block's
- * name, and changes nothing. RAM in a part of the file that is not the snapshot's is loaded.
+ * RAM that maps the snapshot's own file: emptying it would destroy the snapshot. The load is refused, names the
+ * block, and changes nothing. RAM that maps another part of the file is loaded.
  */
 #define _GNU_SOURCE
 #include <errno.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* uffd_snapshot_block() tells every block of the real snapshot, in the file's order, and where they end. */
+/* uffd_snapshot_block() lists every block of the real snapshot in the file's order, and then ends. */
 #include <errno.h>
 #include <string.h>
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* A load under way keeps what it needs of a snapshot that is closed meanwhile. */
+/* A snapshot may be closed during a load. */
 #include "ram-contents.h"
 #include "resources.h"
 #include "snapshot-file.h"

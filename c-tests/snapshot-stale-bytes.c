@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* Bytes in the file under a clear bit are never seen, whether a page comes by a fault or otherwise. */
+/* Bytes of the file under a clear bit are never seen, whether a fault or the background loader brings the page. */
 #include "snapshot-file.h"
 #include "snapshot-load.h"
 

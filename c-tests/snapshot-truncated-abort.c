@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* The file is truncated while it is served and nobody mends it: abort lets waiting threads go on. */
+/* The file is truncated during a load and stays so. Abort lets the waiting threads go on. */
 #include <errno.h>
 
 #include "snapshot-file.h"

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* The file is truncated before the background loader gets there: it stops, says why, and can go on. */
+/*
+ * The file is truncated before the background loader reads it. The loader stops and reports why. A resume continues
+ * the load.
+ */
 #include <errno.h>
 
 #include "ram-contents.h"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* Resuming while the file is still truncated pauses again, for the same reason. */
+/* A resume while the file is still truncated pauses again, for the same reason. */
 #include <errno.h>
 
 #include "ram-contents.h"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * The file is truncated while it is served: all pauses and says why, nothing becomes zeros, and once the file
- * is whole again uffd_incoming_resume() goes on where it stopped.
+ * The file is truncated during a load. The library pauses and reports why, and no page becomes zeros. Once the file
+ * is whole again, uffd_incoming_resume() continues the load.
  */
 #include <errno.h>
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* Threads in uffd_incoming_wait() return with -ECANCELED when the load is aborted. */
+/* If the load is aborted, threads in uffd_incoming_wait() get -ECANCELED. */
 #include <errno.h>
 
 #include "snapshot-file.h"

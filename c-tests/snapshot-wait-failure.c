@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* A thread in uffd_incoming_wait() returns with the reason when the load fails while it waits. */
+/* If the load fails, a thread in uffd_incoming_wait() gets the reason. */
 #include <errno.h>
 
 #include "snapshot-file.h"

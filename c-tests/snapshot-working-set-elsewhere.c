@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * A VMM that changes its directory right after the load: relative paths of working sets are those of before. What is replayed may
- * be unlinked by then, too.
+ * The VMM changes its directory right after the load. Relative paths of working sets belong to the directory before.
+ * The replayed working set may be unlinked, too.
  */
 #include <stdlib.h>
 #include <string.h>

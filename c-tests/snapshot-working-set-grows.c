@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* One file can be replayed and recorded at once: what was in it stays, and what was faulted on besides is added, once. */
+/*
+ * One file can be replayed and recorded by the same load. It keeps its pages, and pages that fault besides are added
+ * once.
+ */
 #include <stdlib.h>
 #include <sys/stat.h>
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * A record is written though files are there that a killed process of the same id has left behind, as in a container, where the
- * VMM always has the same; and these are left alone.
+ * A killed process with the same process id has left temporary files of a record, as in a container, where the VMM
+ * always has the same id. A record is written all the same, and these files stay.
  */
 #define _GNU_SOURCE
 #include <fcntl.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * A record that would take the place of what is no file of its own: a FIFO, a device, the snapshot, its description, the file of an
- * image. It is refused before anything is changed. A symbolic link stays, and the file that it names is replaced.
+ * A record must not replace a FIFO, a device, the snapshot, its description, or the file of a flat image. Such a path
+ * is refused before anything is changed. A symbolic link stays, and its target is replaced.
  */
 #define _GNU_SOURCE
 #include <errno.h>

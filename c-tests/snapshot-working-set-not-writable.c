@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * A record that cannot be written is refused before anything is changed; a set-up that fails leaves an earlier record as
- * it was.
+ * A record whose path is not writable is refused before anything is changed. A setup that fails leaves an earlier
+ * record as it was.
  */
 #include <errno.h>
 #include <stdlib.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * What was faulted on in one restore is loaded first in the next one: without the background loader nothing else is. What
- * is touched then does not fault.
+ * Pages that faulted in one restore are loaded first in the next. Without the background loader no other page is
+ * loaded. Touching these pages causes no fault.
  */
 #include <stdlib.h>
 

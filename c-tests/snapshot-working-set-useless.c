@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * A working set that is damaged, cut short, of another snapshot, or not there is reported and ignored: all is loaded as
- * without one.
+ * A working set that is damaged, truncated, missing, or of another snapshot is reported and ignored. The load works
+ * as without one.
  */
 #include <fcntl.h>
 #include <stdlib.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * Pages of zeros that the snapshot holds as data, as a flat dump does, take no memory after a load; with UFFD_LOAD_NO_ZERO_SCAN they
- * do. A unit that is mostly zeros does not become a huge page.
+ * Pages of zeros that the snapshot holds as data, as a flat dump does, take no memory after a load. With
+ * UFFD_LOAD_NO_ZERO_SCAN they do. A unit that is mostly zeros does not become a huge page.
  */
 #include <string.h>
 #include <sys/stat.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * Zeros of hugetlbfs RAM, private or shared, take no huge page: only a host page that has some data does. So it is with
- * UFFD_LOAD_KEEP_PRESENT, where what is present stays.
+ * Zeros of hugetlbfs RAM, private or shared, take no huge page; only a host page with some data does. With
+ * UFFD_LOAD_KEEP_PRESENT it is the same, and present pages keep their content.
  */
 #include <string.h>
 #include <sys/mman.h>

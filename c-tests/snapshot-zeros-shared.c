@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * Zeros of shared RAM take no memory: after a load it holds what the snapshot holds, though zeros lie between data, in runs of
- * every length. They are complete though nobody loads them, as where a virtio-mem device has plugged a part of the RAM; and
- * whoever touches them meanwhile sees zeros.
+ * Zeros of shared RAM take no memory, even if they lie between data in runs of any length. They count as loaded
+ * without being placed, also where a virtio-mem device has plugged only a part of the RAM. Threads that touch them
+ * during the load see zeros.
  */
 #include <string.h>
 #include <sys/mman.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * 64 GiB of private RAM with a page of data each 64 MiB: each of the runs of zeros between them is left to the kernel, and takes
- * no page tables.
+ * 64 GiB of private RAM with one page of data in each 64 MiB. The runs of zeros between them are not registered, and
+ * take no page tables.
  */
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * Threads that fault by turns in a unit of which the storage cannot read a page: all others arrive; who touches the bad one waits,
- * and all pauses, or gets SIGBUS with UFFD_INCOMING_POISON.
+ * Several threads fault concurrently in a unit with one page that the storage cannot read. All other pages are
+ * placed. Threads that touch the bad page wait and the library pauses; with UFFD_INCOMING_POISON they get SIGBUS.
  */
 #include <errno.h>
 

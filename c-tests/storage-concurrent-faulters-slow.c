@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * Threads that fault by turns on slow storage: it is asked for all of a unit once, which takes too long, and then not wherever one
- * of them waits for a page.
+ * Several threads fault concurrently on slow storage. The library asks for one whole unit, which takes too long.
+ * After that, faults ask for their pages only.
  */
 #include <stdlib.h>
 

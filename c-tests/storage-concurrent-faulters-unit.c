@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * Threads that fault by turns on storage that nothing has been read of yet: every byte is right, and a page that has to be waited
- * for brings all of its unit along.
+ * Several threads fault concurrently on storage of which nothing is cached. Every byte is right, and a page that has
+ * to be read brings its whole unit along.
  */
 #include <stdlib.h>
 
@@ -20,8 +20,8 @@ static size_t in_another_unit(size_t turn)
 }
 
 /*
- * A guest is taken for a crowd when its faults come one right after the other. On a busy machine not all do, and a unit that takes
- * too long is not waited for: another load then.
+ * The library detects concurrent faulters by faults that follow each other closely. On a busy machine not all do, and a unit that
+ * takes too long is not waited for. Then the test loads again.
  */
 #define MOST_LOADS 40
 

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * The process that serves the storage is killed in the middle of a load, while reads wait for it: that is
- * reported, all pauses, and stays so after a resume. Abort ends it and leaves nothing behind; or whoever
- * has the pages places them.
+ * The storage's process is killed during a load, while reads wait for it. The library reports that and pauses; a
+ * resume pauses again. Abort ends the load and leaves nothing behind, or the caller places the missing pages.
  */
 #include <errno.h>
 #include <stdlib.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* UFFD_LOAD_DIRECT_IO uses what the page cache holds: the storage is hardly asked for anything. */
+/* UFFD_LOAD_DIRECT_IO uses the page cache: the storage gets hardly any reads. */
 #include <fcntl.h>
 
 #include "page-cache.h"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * UFFD_LOAD_DIRECT_IO on a file system without direct reads: uffd_incoming_load_snapshot() gives what open() said, and has changed
- * nothing. Without the flag it loads.
+ * UFFD_LOAD_DIRECT_IO on a file system without direct reads: uffd_incoming_load_snapshot() returns the error of
+ * open(), and has changed nothing. Without the flag it loads.
  */
 #include <errno.h>
 

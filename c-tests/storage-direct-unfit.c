@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * UFFD_LOAD_DIRECT_IO of pages that lie where the disk cannot read directly, since target pages are smaller than its sectors: they
- * are read by the page cache.
+ * With UFFD_LOAD_DIRECT_IO, target pages are smaller than the disk's sectors, so that some data cannot be read
+ * directly. It is read through the page cache.
  */
 #include <string.h>
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * UFFD_LOAD_DIRECT_IO asks the storage for the pages by direct reads, and leaves nothing of them in the page cache; without it they
- * come through the page cache, and stay there.
+ * UFFD_LOAD_DIRECT_IO reads the pages directly, and leaves none of them in the page cache. Without it they are read
+ * through the page cache, and stay there.
  */
 #include <fcntl.h>
 

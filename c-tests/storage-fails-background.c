@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * The storage answers EIO to the background loader: it stops, says why, passes over nothing, and can go
- * on.
+ * The storage answers EIO to the background loader. The loader stops, reports why, skips no page, and continues after
+ * a resume.
  */
 #include <errno.h>
 

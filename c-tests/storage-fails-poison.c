@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * UFFD_INCOMING_POISON and storage with a bad spot: just its pages are poisoned, also those around it that
- * were read along with them are right, and the load ends and says that it is not complete.
+ * With UFFD_INCOMING_POISON, the storage has some bad pages. Exactly these are poisoned; pages that were read
+ * together with them are right. The load ends and reports that it is incomplete.
  */
 #include <errno.h>
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * The storage answers EIO where pages are touched: all pauses and says why, nothing becomes zeros, and
- * once the storage is well again uffd_incoming_resume() goes on where it stopped.
+ * The storage answers EIO for pages that threads touch. The library pauses and reports why, and no page becomes
+ * zeros. Once the storage works again, uffd_incoming_resume() continues the load.
  */
 #include <errno.h>
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * Pause and abort wait for a read that the storage leaves without an answer, as for a handler that runs: a
- * resume ends the pause's wait; an answer, or the storage's end, the abort's. What else waits for the load
- * goes on as soon as it is aborted.
+ * Pause and abort wait for a read that the storage does not answer. A resume ends the wait of the pause. An answer of
+ * the storage, or its end, ends the wait of the abort. Threads in uffd_incoming_wait() return as soon as the load is
+ * aborted.
  */
 #include <errno.h>
 

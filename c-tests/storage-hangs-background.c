@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * The storage leaves a read of the background loader without an answer: faults are served all the same, also those of a
- * guest with several threads in the unit that hangs, as far as they need no disk; once the storage answers the load is completed.
+ * The storage does not answer a read of the background loader. Faults are served, also faults of concurrent faulters
+ * in the same unit, as far as they need no read. Once the storage answers, the load completes.
  */
 #include <errno.h>
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * The storage leaves the read for a fault without an answer: who touches the page waits, and so does who
- * comes after it on the same fault thread; another fault thread serves on, waits of the caller end in
- * time, and all other calls return. Once the storage answers, all is as if nothing had been.
+ * The storage does not answer the read for a fault. That thread waits, and so do later faults of the same fault
+ * thread. Another fault thread serves its faults, waits with a timeout end in time, and all other calls return. Once
+ * the storage answers, the load completes.
  */
 #include <errno.h>
 #include <time.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * A flat image on a file system that takes data for a hole as long as it is in memory only, as OpenZFS did: the library has it written
- * back first. Otherwise all of the RAM would be zeros.
+ * A flat image on a file system that reports data as a hole while it is only in memory, as OpenZFS did. The library
+ * has the file written back first; otherwise the RAM would be all zeros.
  */
 #include <inttypes.h>
 #include <stdio.h>

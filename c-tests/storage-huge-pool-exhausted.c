@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * RAM of huge pages that the host does not have: Linux says that the page exists (EEXIST), though it is missing. It does not count
- * as placed: placing fails and says what is lacking, a load pauses, and goes on once there are huge pages again. A page that does
- * exist, since another mapping of the file has brought it, counts as placed, as ever.
+ * The host has no free huge page. Linux then says that the page exists (EEXIST), though it is missing. It does not
+ * count as placed: placing fails and says what is lacking, a load pauses, and continues once there are huge pages. A
+ * page that another mapping of the file has brought does exist, and counts as present.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -19,9 +19,9 @@
 #include "snapshot-load.h"
 
 #define PAGES 4
-#define TAKEN 2 /* by somebody else */
+#define TAKEN 2 /* by another user of the pool */
 
-/* A hugetlbfs of our own with room for PAGES huge pages, of which somebody else takes two. */
+/* A hugetlbfs of our own with room for PAGES huge pages, of which another user takes two. */
 static char directory[] = "/tmp/uffd-test-huge-XXXXXX";
 static int taker;
 

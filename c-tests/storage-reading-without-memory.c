@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * UFFD_INCOMING_POISON and a host that has no memory to read a page: nothing is wrong with the snapshot, so nothing is poisoned.
- * All pauses, and goes on once there is memory.
+ * With UFFD_INCOMING_POISON, the host has no memory to read a page. Nothing is wrong with the snapshot, so the load
+ * pauses and poisons nothing. It continues once there is memory.
  */
 #include <errno.h>
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * RAM in a tmpfs that is smaller than it, and larger than what the snapshot holds of it: zeros take no room, whether the snapshot
- * says that they are zeros or holds them.
+ * RAM in a tmpfs that is smaller than the RAM, and larger than the snapshot's data. Zeros take no room, whether the
+ * snapshot has them as zero pages or as data.
  */
 #define _GNU_SOURCE
 #include <fcntl.h>

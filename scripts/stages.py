@@ -88,8 +88,6 @@ def run_group(lanes: list[list[Stage]], logs: Path) -> list[Result]:
     def run_lane(lane: int) -> None:
         for stage in lanes[lane]:
             results[lane].append(run(stage, logs))
-            if not results[lane][-1].passed:
-                return
 
     threads = [threading.Thread(target=run_lane, args=(lane,)) for lane in range(len(lanes))]
     for thread in threads:

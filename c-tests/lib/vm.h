@@ -62,7 +62,7 @@ void vm_end(MigrationIncomingState *vm);
 /* A PostcopyPageHandler: places the page from the block's source. */
 int vm_serve_page(MigrationIncomingState *vm, RAMBlock *rb, ram_addr_t offset, void *fault_address);
 
-/* A PostcopyPageHandler: the page is placed later, by somebody else. */
+/* A PostcopyPageHandler: another thread places the page later. */
 int vm_serve_later(MigrationIncomingState *vm, RAMBlock *rb, ram_addr_t offset, void *fault_address);
 
 /* Places a page from the block's source. */

@@ -14,7 +14,7 @@
 
 #include "ram.h"
 
-/* What a page may hold instead of its bytes: all of it, and for good once somebody has seen which it is. */
+/* What a page may hold instead of its bytes: all of it, and for good once a thread has seen which it is. */
 enum other {
     OTHER_NONE,
     OTHER_ZEROS,  /* it was missing, or on its way, when its block was let go: removed, aborted, or marked received */

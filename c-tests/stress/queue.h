@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * Pages that somebody asked for and that are placed later, on another thread.
+ * Pages that the handler was asked for, and that another thread places later.
  */
 #ifndef QUEUE_H
 #define QUEUE_H

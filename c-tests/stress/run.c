@@ -51,7 +51,7 @@ static void check_all(struct machine *machine)
 }
 
 /*
- * Waits until all is loaded, or nothing is left to be had: is it complete? The control resumes what its cuts have paused.
+ * Waits until all pages are loaded or poisoned. Returns whether the load is complete. The control resumes what its cuts have paused.
  */
 static bool await_load(struct machine *machine)
 {
