@@ -20,8 +20,8 @@ if [ -n "${SNAPSHOT:-}" ] && [ -n "${SYNTH:-}" ]; then
 fi
 
 measure() { # SNAPSHOT
-    "$restore" --baselines ${COLD:+--cold --direct-io} ${REFERENCE:+--reference="$REFERENCE"} ${RECORD:+--record="$RECORD"} \
-        ${REPLAY:+--replay="$REPLAY"} "$1"
+    "$restore" --baselines ${COLD:+--cold --direct-io} ${REFERENCE:+--reference="$REFERENCE"} \
+        ${RECORD:+--record="$RECORD"} ${REPLAY:+--replay="$REPLAY"} "$1"
 }
 
 if [ -z "${SYNTH:-}" ] && [ -n "${REFERENCE:-}${RECORD:-}${REPLAY:-}" ]; then

@@ -11,8 +11,8 @@
 #include "plain-read.h"
 
 /*
- * Takes that much memory, until give_back_memory(). In a virtual machine, free memory may not be backed by memory of the
- * host. Without this, a restore would wait for the host.
+ * Takes that much memory, until give_back_memory(). In a virtual machine, free memory may not be backed by memory of
+ * the host. Without this, a restore would wait for the host.
  */
 void *take_memory(uint64_t bytes);
 

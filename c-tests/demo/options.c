@@ -37,7 +37,7 @@ static const char usage[] =
     "  time to the first page: a thread has read or written its first byte.\n"
     "  time to a working set: the last thread has used all its pieces of 2 MiB.\n"
     "  time to more: the last thread has used all its single pages, too. They lie in nearly every 2 MiB of a\n"
-    "    small guest, so that a lazy load has to hurry through all of it.\n"
+    "    small guest, so that a lazy load has to load nearly all of it for them.\n"
     "  time to all: all data is in memory of the guest's own. A private mapping gets there by\n"
     "    MADV_POPULATE_WRITE, after the guest's threads are done.\n"
     "  a random read afterwards: how long one read takes. On huge pages the CPU finds the place sooner.\n"

@@ -42,7 +42,8 @@ static int map_block(const struct plain_snapshot *file, const struct plain_block
     if (at_once) {
         return map_pages(file, block, rb->host, &whole);
     }
-    for (uint64_t page = 0; error == 0 && plain_next_run(block, page, pages, &run); page = run.first_page + run.page_count) {
+    for (uint64_t page = 0; error == 0 && plain_next_run(block, page, pages, &run);
+         page = run.first_page + run.page_count) {
         error = map_pages(file, block, rb->host, &run);
     }
     return error;

@@ -8,6 +8,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "comparison.h"
 #include "host-memory.h"
@@ -75,9 +76,11 @@ static struct figures restore_once(struct demo *demo, size_t way)
 {
     const struct options *options = demo->options;
     struct figures figures = { .way = ways[way].name };
+    const uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
     struct working_set local =
         working_set_choose(&demo->described, options->working_set, LOCAL_PIECE, options->seed);
-    struct working_set scattered = working_set_choose(&demo->described, options->working_set, 1, options->seed + 1);
+    struct working_set scattered =
+        working_set_choose(&demo->described, options->working_set, page, options->seed + 1);
     struct vcpus vcpus = vcpus_create(options->threads, &local, &scattered, options->seed);
 
     struct restoration done = ways[way].restore(options, &vcpus);

@@ -100,7 +100,12 @@ int main(int argc, char **argv)
         { "help", no_argument, NULL, 'h' },
         { 0 },
     };
-    struct synthetic_pages pages = { .seed = 1, .zero_percent = 30, .stale_percent = 25, .page_size = TARGET_PAGE_SIZE };
+    struct synthetic_pages pages = {
+        .seed = 1,
+        .zero_percent = 30,
+        .stale_percent = 25,
+        .page_size = TARGET_PAGE_SIZE,
+    };
     struct mapped_ram_block blocks[MAX_BLOCKS];
     struct mapped_ram_file file = {
         .target_page_size = TARGET_PAGE_SIZE,

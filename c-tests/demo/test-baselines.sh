@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT OR Apache-2.0
-# The ways that are measured beside a lazy load give the same RAM, also where the file has old bytes under zero pages, and
-# mapping run by run is the only way to leave those out: test-baselines.sh RESTORE SYNTH
+# A full read and a private mapping give the same RAM as a lazy load. Where the file has old bytes under zero pages, the
+# mapping has to leave them out: test-baselines.sh RESTORE SYNTH
 set -eu
 restore=$1 synth=$2
 room=$(mktemp -d)

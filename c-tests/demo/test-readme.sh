@@ -15,6 +15,6 @@ SYNTH=64M "$script" "$build" | without_figures >"$room/printed"
 sed -n '/demo output: begin/,/demo output: end/p' "$readme" | sed '/^<!--/d; /^```/d; /^\$ make demo$/d' |
     without_figures >"$room/shown"
 if ! diff -u "$room/shown" "$room/printed" >&2; then
-    echo "README.md shows another screen than \`make demo\` prints: run it, and copy what it prints between the marks." >&2
+    echo "README.md shows another screen than \`make demo\` prints: copy what it prints between the marks." >&2
     exit 1
 fi

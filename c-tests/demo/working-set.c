@@ -49,14 +49,14 @@ static void divide(struct working_set *set, const struct MigrationIncomingState 
     }
 }
 
-struct working_set working_set_choose(const struct MigrationIncomingState *guest, uint64_t bytes, uint64_t piece_bytes,
-                                      uint64_t seed)
+struct working_set working_set_choose(const struct MigrationIncomingState *guest, uint64_t bytes,
+                                      uint64_t piece_bytes, uint64_t seed)
 {
     struct working_set set = { .page_size = (uint64_t)sysconf(_SC_PAGESIZE) };
     const uint64_t wanted = bytes / set.page_size;
     size_t count = 0;
 
-    divide(&set, guest, piece_bytes > set.page_size ? piece_bytes / set.page_size : 1);
+    divide(&set, guest, piece_bytes / set.page_size);
     working_set_shuffle(set.pieces, set.piece_count, seed);
     while (count < set.piece_count && set.page_count < wanted) {
         set.page_count += set.pieces[count++].page_count;

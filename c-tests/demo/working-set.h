@@ -26,11 +26,11 @@ struct working_set {
 };
 
 /*
- * Chooses `bytes` of the guest's RAM, or all of it where that is less, in pieces of `piece_bytes`, or of a page where that
- * is less. The RAM need not be mapped.
+ * Chooses `bytes` of the guest's RAM, or all of it if that is less, in pieces of `piece_bytes`, which is at least a
+ * page. The RAM need not be mapped.
  */
-struct working_set working_set_choose(const struct MigrationIncomingState *guest, uint64_t bytes, uint64_t piece_bytes,
-                                      uint64_t seed);
+struct working_set working_set_choose(const struct MigrationIncomingState *guest, uint64_t bytes,
+                                      uint64_t piece_bytes, uint64_t seed);
 
 /* Puts pieces in a random order; the same seed gives the same order. */
 void working_set_shuffle(struct piece *pieces, size_t count, uint64_t seed);
