@@ -35,7 +35,7 @@ fi
 
 if [ -z "${SYNTH:-}" ]; then
     # The guest's RAM and the page cache: twice the size, and as much again for all else.
-    SYNTH=$(awk '/^MemAvailable:/ { print $2 < 4 * 1024 * 1024 ? "256M" : "1G" }' /proc/meminfo)
+    SYNTH=$(awk '/^MemAvailable:/ { print ($2 < 4 * 1024 * 1024 ? "256M" : "1G") }' /proc/meminfo)
 fi
 made_up=$(mktemp "${TMPDIR:-/var/tmp}/uffd-incoming-synth.XXXXXX")
 trap 'rm -f "$made_up"' EXIT
