@@ -118,22 +118,9 @@ impl Registration {
             "{block}: not all of its {:#x} bytes are mapped",
             block.length()
         );
-        let stripes = Stripes::new(block, uffds);
         // Entered before the first part is registered, so that dropping undoes those that were: and only those, since
         // the memory may be registered with another userfaultfd.
-        let registered = AtomicUsize::new(0);
-        let unit = kernel::page_size();
-        self.ranges.push(Range {
-            stripes,
-            unregistered_zero_runs,
-            unit,
-            zeropage: true,
-            shared,
-            moving: AtomicBool::new(false),
-            poisoning: AtomicBool::new(false),
-            registered,
-            stuck: AtomicBool::new(false),
-        });
+        self.ranges.push(Range::new(Stripes::new(block, uffds), unregistered_zero_runs));
         let range = &mut self.ranges[index];
         let (mut zeropage, mut moving, mut poisoning) = (true, moving, poison);
         for (number, start, length) in range.parts(block) {
@@ -152,9 +139,12 @@ impl Registration {
             block.page_size()
         );
         range.zeropage = zeropage;
+        range.shared = shared;
         *range.moving.get_mut() = zeropage && moving;
         *range.poisoning.get_mut() = poisoning;
-        range.unit = if zeropage { kernel::page_size() } else { block.page_size() };
+        if !zeropage {
+            range.unit = block.page_size();
+        }
         Ok(())
     }
 
@@ -233,10 +223,8 @@ impl Registration {
         let (number, end) = range.stripes.at(offset);
         let uffd = &self.uffds[number];
         match range.unregistered_from(offset) {
-            Some(unregistered_zero_runs) if unregistered_zero_runs.start <= offset => {
-                Serving::Kernel(unregistered_zero_runs.end)
-            }
-            Some(unregistered_zero_runs) => Serving::By { uffd, number, end: end.min(unregistered_zero_runs.start) },
+            Some(zeros) if zeros.start <= offset => Serving::Kernel(zeros.end),
+            Some(zeros) => Serving::By { uffd, number, end: end.min(zeros.start) },
             None => Serving::By { uffd, number, end },
         }
     }
@@ -296,6 +284,21 @@ impl Drop for Registration {
 }
 
 impl Range {
+    /// Of ordinary memory, of which nothing is registered yet.
+    fn new(stripes: Stripes, unregistered_zero_runs: Box<[ops::Range<usize>]>) -> Self {
+        Self {
+            stripes,
+            unregistered_zero_runs,
+            unit: kernel::page_size(),
+            zeropage: true,
+            shared: false,
+            moving: AtomicBool::new(false),
+            poisoning: AtomicBool::new(false),
+            registered: AtomicUsize::new(0),
+            stuck: AtomicBool::new(false),
+        }
+    }
+
     /// The first unregistered run of zeros behind an offset, or at it.
     fn unregistered_from(&self, offset: usize) -> Option<&ops::Range<usize>> {
         self.unregistered_zero_runs.get(self.unregistered_zero_runs.partition_point(|range| range.end <= offset))
@@ -307,15 +310,13 @@ impl Range {
         let mut offset = 0;
         std::iter::from_fn(move || {
             let mut next = self.unregistered_from(offset);
-            if let Some(unregistered_zero_runs) =
-                next.filter(|unregistered_zero_runs| unregistered_zero_runs.start <= offset)
-            {
-                offset = unregistered_zero_runs.end;
+            if let Some(zeros) = next.filter(|zeros| zeros.start <= offset) {
+                offset = zeros.end;
                 next = self.unregistered_from(offset);
             }
             let start = offset;
             let (number, end) = self.stripes.at(start);
-            offset = end.min(length).min(next.map_or(length, |unregistered_zero_runs| unregistered_zero_runs.start));
+            offset = end.min(length).min(next.map_or(length, |zeros| zeros.start));
             (start < length).then(|| (number, host + start, offset - start))
         })
     }
@@ -363,20 +364,8 @@ mod tests {
         let host = 0x4000_0000;
         let spec = RamBlockSpec { idstr: "ram".to_owned(), host, length: 64 << 20, page_size: 4096 };
         let block = RamBlock::new(BlockId(1), spec).unwrap();
-        let range = Range {
-            stripes: Stripes::new(&block, uffds),
-            unregistered_zero_runs: unregistered_zero_runs
-                .iter()
-                .map(|range| range.start * MIB..range.end * MIB)
-                .collect(),
-            unit: 4096,
-            zeropage: true,
-            shared: false,
-            moving: AtomicBool::new(true),
-            poisoning: AtomicBool::new(false),
-            registered: AtomicUsize::new(0),
-            stuck: AtomicBool::new(false),
-        };
+        let zeros = unregistered_zero_runs.iter().map(|range| range.start * MIB..range.end * MIB).collect();
+        let range = Range::new(Stripes::new(&block, uffds), zeros);
         let parts = range.parts(&block).map(|(number, start, length)| {
             let from = start - host;
             (number, from / MIB, (from + length) / MIB)
@@ -432,17 +421,7 @@ mod tests {
             let (host, length, page_size) = (block.host(), block.length(), block.page_size());
             let mut table = BlockTable::default();
             table.add(block).unwrap();
-            let range = Range {
-                stripes: Stripes::new(&table.blocks()[0], uffds),
-                unregistered_zero_runs: unregistered_zero_runs.clone(),
-                unit: 4096,
-                zeropage: true,
-                shared: false,
-                moving: AtomicBool::new(true),
-                poisoning: AtomicBool::new(false),
-                registered: AtomicUsize::new(0),
-                stuck: AtomicBool::new(false),
-            };
+            let range = Range::new(Stripes::new(table.block(0), uffds), unregistered_zero_runs.clone());
             let parts: Vec<_> = range.parts(&table.blocks()[0]).collect();
             let callbacks = Callbacks { hooks: Arc::new(Silent), owner: Owner::new() };
             let uffds = (0..uffds).map(|_| Userfaultfd::open(Opening::UserModeOnly).unwrap()).collect();
