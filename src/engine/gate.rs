@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use crate::error::{Error, Result, error};
 use crate::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::SeqCst};
-use crate::sync::{Condvar, Mutex, MutexGuard};
+use crate::sync::{Condvar, Mutex};
 
 /// What a piece of work is on, where it is on no RAM block.
 pub(crate) const NO_BLOCK: usize = usize::MAX - 1;
@@ -114,21 +114,13 @@ impl Gate {
         if self.resumes.load(SeqCst) != resumes || state.ending {
             return Verdict::Again;
         }
-        match state.paused.replace(Pause::Failed(error)) {
-            None => {
-                self.close(state);
-                Verdict::Paused
-            }
-            // The first reason is the one to tell; being asked to pause is none.
-            Some(before @ Pause::Failed(_)) => {
-                state.paused = Some(before);
-                Verdict::PausedBefore
-            }
-            Some(Pause::Asked) => {
-                self.close(state);
-                Verdict::Paused
-            }
+        // The first reason is the one to tell; being asked to pause is none.
+        if matches!(state.paused, Some(Pause::Failed(_))) {
+            return Verdict::PausedBefore;
         }
+        state.paused = Some(Pause::Failed(error));
+        self.publish(&state);
+        Verdict::Paused
     }
 
     /// Begins a pause. False when there was one already.
@@ -138,7 +130,7 @@ impl Gate {
             return false;
         }
         state.paused = Some(Pause::Asked);
-        self.close(state);
+        self.publish(&state);
         true
     }
 
@@ -148,16 +140,15 @@ impl Gate {
         // Under the lock, so that a failure is judged either before or after.
         self.resumes.fetch_add(1, SeqCst);
         state.paused = None;
-        self.closed.store(state.ending || state.held, SeqCst);
-        self.changed.notify_all();
+        self.publish(&state);
     }
 
-    /// Ends everything: workers return from [`Gate::enter`], waiters from their waits.
+    /// Ends everything: workers return from [`Seat::enter`], waiters from their waits.
     pub fn end(&self) {
         let mut state = self.state.lock();
         state.ending = true;
         state.paused = None;
-        self.close(state);
+        self.publish(&state);
     }
 
     /// Nothing is left to load: every page is in place, or why some are not, which may yet change. True when that is news.
@@ -174,10 +165,10 @@ impl Gate {
         news
     }
 
-    fn close(&self, state: MutexGuard<'_, State>) {
-        self.closed.store(true, SeqCst);
+    /// The state has changed: workers and waiters look at it.
+    fn publish(&self, state: &State) {
+        self.closed.store(state.paused.is_some() || state.held || state.ending, SeqCst);
         self.changed.notify_all();
-        drop(state);
     }
 
     /// Waits until no worker is at work, or the pause is over.
@@ -189,7 +180,8 @@ impl Gate {
     pub fn keep_out(&self) {
         let mut state = self.state.lock();
         state.held = true;
-        self.close(state);
+        self.publish(&state);
+        drop(state);
         self.watch(State::is_idle);
     }
 
@@ -197,8 +189,7 @@ impl Gate {
     pub fn let_in(&self) {
         let mut state = self.state.lock();
         state.held = false;
-        self.closed.store(state.ending || state.paused.is_some(), SeqCst);
-        self.changed.notify_all();
+        self.publish(&state);
     }
 
     /// Waits until no worker is at work on a block.
