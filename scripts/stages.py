@@ -8,6 +8,7 @@ ended. What a stage prints goes to BUILD_DIR/logs, and to the terminal if the st
 
 import glob
 import os
+import re
 import subprocess
 import sys
 import threading
@@ -62,10 +63,14 @@ def checks_of_sources() -> list[str]:
     return sorted(os.path.relpath(script, ROOT) for script in glob.glob(str(ROOT / "scripts" / "check-*.py")))
 
 
-def last_line_of(log: Path) -> str:
-    """The last line that tells of results."""
-    told = [line for line in log.read_text(errors="replace").splitlines() if "passed" in line]
-    return told[-1].strip() if told else ""
+def summary_of(log: Path) -> str:
+    """How many tests passed and failed, by cargo's lines or by the last line of another program that says so."""
+    text = log.read_text(errors="replace")
+    by_cargo = re.findall(r"^test result: .* (\d+) passed; (\d+) failed", text, re.M)
+    if by_cargo:
+        return f"{sum(int(passed) for passed, _ in by_cargo)} passed, {sum(int(failed) for _, failed in by_cargo)} failed"
+    others = [line.strip() for line in text.splitlines() if re.search(r"\d+ passed", line)]
+    return others[-1] if others else ""
 
 
 def run(stage: Stage, logs: Path) -> Result:
@@ -75,7 +80,7 @@ def run(stage: Stage, logs: Path) -> Result:
     with log.open("w") as output:
         for command in stage.commands:
             passed &= subprocess.run(command, shell=True, cwd=ROOT, stdout=output, stderr=subprocess.STDOUT).returncode == 0
-    result = Result(stage, time.monotonic() - began, passed, last_line_of(log))
+    result = Result(stage, time.monotonic() - began, passed, summary_of(log))
     if not passed:
         print(log.read_text(errors="replace"), end="")
     print(f"{stage.name}: {'passed' if passed else 'FAILED'}, {result.seconds:.0f} s", flush=True)
