@@ -124,7 +124,7 @@ fn no_client_is_told_of_a_block_that_was_removed() {
                 // The block's page is discarded, and the clients are told, during a pause, too.
                 let range = [engine.block(0).host()..engine.block(0).end()];
                 engine.discards().unwrap().read_and_note(engine.account(), 0, || Ok(((), &range))).unwrap();
-                engine.notify_discards(&mut engine.account().gate().add_worker());
+                engine.discards().unwrap().notify(engine.account(), &mut engine.account().gate().add_worker());
             }),
             run(&engine, |engine| assert!(engine.account().gate().pause())),
             run(&engine, move |engine| {
