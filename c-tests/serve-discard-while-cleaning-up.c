@@ -23,7 +23,7 @@ static int serve(MigrationIncomingState *vm, RAMBlock *rb, ram_addr_t offset, vo
 {
     in_handler = true;
     AWAIT(is_cleaning_up(vm));
-    let_wrong_things_happen(); /* whoever reads ends too early, say */
+    let_wrong_things_happen(); /* such as the end of the thread that reads events */
     ram_discard(rb, 8, 4);
     return vm_serve_page(vm, rb, offset, fault_address);
 }

@@ -90,7 +90,7 @@ static void check_does_not_wait(mis_call *prepare, mis_call *end)
     vm_end(vm);
 }
 
-/* Nobody is to be waited for: the page that a thread waits for is not turned into zeros. */
+/* Cleanup is refused at once: the page that a thread waits for does not become zeros. */
 static void check_refuses(mis_call *prepare)
 {
     struct toucher toucher;

@@ -19,7 +19,7 @@
 
 enum end { ABORTED, PLACED };
 
-/* The read that waited is broken off, and whoever tries again learns that there is no connection. */
+/* The read that waited is broken off, and a later read gets the error that there is no connection. */
 static bool is_reason(int result)
 {
     return result == -ECONNABORTED || result == -ENOTCONN;

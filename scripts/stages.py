@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT OR Apache-2.0
-"""Runs the stages of `make test` or of `make check`, and prints how long each took: stages.py test|check BUILD_DIR
+"""Runs the stages of `make test` or of `make check`, and prints what each took: stages.py test|check BUILD_DIR
 
 Stages in one group run side by side, as lanes; the stages of a lane run one after the other. A group begins when the one before has
 ended. What a stage prints goes to BUILD_DIR/logs, and to the terminal if the stage fails. After a failure no group begins.
@@ -17,6 +17,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parent.parent
+# C tests wait a lot: three of them for two CPUs.
+MANY_TESTS = f"MESON_TESTTHREADS={(os.cpu_count() or 1) * 3 // 2 or 1}"
 
 
 class Stage(NamedTuple):
@@ -27,6 +29,7 @@ class Stage(NamedTuple):
 class Result(NamedTuple):
     stage: Stage
     seconds: float
+    cpu_seconds: float
     passed: bool
     summary: str
 
@@ -40,7 +43,7 @@ def stages_of_test(build: str) -> list[list[list[Stage]]]:
     compile_c = Stage("release build, C build", [f"make --no-print-directory all BUILD={build}"])
     asan = Stage("build with sanitizers", ["scripts/check-sanitizers.sh build-quick"])
     # The tests of the C suites look at times: nothing else runs then.
-    suites = Stage("C suites", [f"scripts/with-huge-pages.sh 64 scripts/meson-test.sh {build}"])
+    suites = Stage("C suites", [f"{MANY_TESTS} scripts/with-huge-pages.sh 64 scripts/meson-test.sh {build}"])
     sanitizers = Stage("sanitizers, a choice", ["scripts/check-sanitizers.sh quick"])
     mutations = Stage("mutations", [f"scripts/mutations.py {build}"])
     return [[[lint, checks, unit, models, sweep], [compile_c, asan]], [[suites]], [[mutations], [sanitizers]]]
@@ -54,7 +57,7 @@ def stages_of_check(build: str) -> list[list[list[Stage]]]:
     compile_c = Stage("release build, C build", [f"make --no-print-directory all BUILD={build}"])
     suites = Stage(
         "C suites, shared library",
-        [f"scripts/with-huge-pages.sh 64 scripts/meson-test.sh {build} --no-rebuild --suite shared --no-suite stress"],
+        [f"{MANY_TESTS} scripts/with-huge-pages.sh 64 scripts/meson-test.sh {build} --suite shared --no-suite stress"],
     )
     return [[[checks, lint, unit, doc], [compile_c, suites]]]
 
@@ -76,11 +79,15 @@ def summary_of(log: Path) -> str:
 def run(stage: Stage, logs: Path) -> Result:
     log = logs / (stage.name.replace(",", "").replace(" ", "-") + ".log")
     began = time.monotonic()
-    passed = True
+    passed, cpu_seconds = True, 0.0
     with log.open("w") as output:
         for command in stage.commands:
-            passed &= subprocess.run(command, shell=True, cwd=ROOT, stdout=output, stderr=subprocess.STDOUT).returncode == 0
-    result = Result(stage, time.monotonic() - began, passed, summary_of(log))
+            process = subprocess.Popen(command, shell=True, cwd=ROOT, stdout=output, stderr=subprocess.STDOUT)
+            _, status, usage = os.wait4(process.pid, 0)
+            process.returncode = os.waitstatus_to_exitcode(status)
+            passed &= process.returncode == 0
+            cpu_seconds += usage.ru_utime + usage.ru_stime
+    result = Result(stage, time.monotonic() - began, cpu_seconds, passed, summary_of(log))
     if not passed:
         print(log.read_text(errors="replace"), end="")
     print(f"{stage.name}: {'passed' if passed else 'FAILED'}, {result.seconds:.0f} s", flush=True)
@@ -115,10 +122,12 @@ def main() -> int:
             break
 
     width = max(len(result.stage.name) for result in results)
-    print()
+    print(f"\n{'':{width}}   time    CPU")
     for result in results:
-        print(f"{result.stage.name:{width}}  {result.seconds:4.0f} s  {'' if result.passed else 'FAILED  '}{result.summary}".rstrip())
-    print(f"{'all':{width}}  {time.monotonic() - began:4.0f} s")
+        numbers = f"{result.seconds:5.0f} s {result.cpu_seconds:4.0f} s"
+        print(f"{result.stage.name:{width}} {numbers}  {'' if result.passed else 'FAILED  '}{result.summary}".rstrip())
+    cpu_seconds = sum(result.cpu_seconds for result in results)
+    print(f"{'all':{width}} {time.monotonic() - began:5.0f} s {cpu_seconds:4.0f} s")
     stages = sum(len(lane) for lanes in groups for lane in lanes)
     if len(results) < stages:
         print(f"{stages - len(results)} stages did not run")

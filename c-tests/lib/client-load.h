@@ -8,7 +8,7 @@
 #include "client.h"
 
 /*
- * Nobody else touches it, and there is no background loader: all pages are right, and the load is
+ * Only the client touches the RAM, and there is no background loader. All pages are right, and the load is
  * complete.
  */
 void check_client_load(enum ram_kind kind, size_t pages);

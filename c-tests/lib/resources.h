@@ -17,7 +17,7 @@ struct resources {
 /*
  * Take the first count after a warm-up round of what is to be measured. The C library keeps the stacks of
  * threads that have ended, allocates on a thread's behalf when first asked to, and loads what it needs late:
- * all that is mapped once, stays, and is nobody's leak. A sanitizer maps memory for itself at any time: then no
+ * memory that is mapped once, and stays, is no leak. A sanitizer maps memory for itself at any time: then no
  * mappings are counted.
  */
 struct resources resources_count(const MigrationIncomingState *vm);

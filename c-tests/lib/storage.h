@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
  * A snapshot on storage that can fail, hang and go away: a FUSE file system that another process serves.
- * It is mounted where nobody but the test sees it, and gone with the test.
+ * It is mounted in a mount namespace of the test, and ends with the test.
  */
 #ifndef STORAGE_H
 #define STORAGE_H

@@ -61,7 +61,7 @@ static int wake(UffdSharedFd *shared, RAMBlock *rb, uint64_t offset)
     const struct memory *memory = machine_memory(client->machine, rb);
 
     CHECK(memory != NULL && !memory->removed);
-    /* Now and then it takes its time: whoever removes the block meanwhile has to wait for it. */
+    /* Sometimes it is slow: a thread that removes the block meanwhile has to wait for it. */
     struct random random = random_of(client->machine->plan->seed ^ offset, client->wakes++);
     if (random_permille(&random, 10)) {
         random_sleep(&random, 500);
@@ -150,14 +150,14 @@ static void come(struct client *client)
     counters.clients++;
 }
 
-void client_go_and_come(struct client *client, struct random *random)
+void client_remove_and_add(struct client *client, struct random *random)
 {
     leave(client);
     random_sleep(random, 500);
     come(client);
 }
 
-/* Whoever has it read goes on at once. */
+/* A thread that waits for it to read goes on at once. */
 void client_kill(struct client *client, struct random *random)
 {
     watch_doing("kills the client of", client->memory->rb, 0);
@@ -172,7 +172,7 @@ void client_kill(struct client *client, struct random *random)
     counters.killed++;
 }
 
-void client_let_go(struct client *client)
+void client_unregister(struct client *client)
 {
     struct uffdio_range range = { .start = client->base, .len = client->memory->rb->length };
 

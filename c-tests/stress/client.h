@@ -13,19 +13,19 @@ struct client *client_new(struct machine *machine, struct memory *memory, enum c
 
 bool client_is_process(const struct client *client);
 
-/* Of a process: has it read; false when it was killed before it had. */
+/* A client that is a process reads; false if it was killed before it had read. */
 bool client_read(struct client *client, size_t offset, uint8_t *bytes, size_t length);
 
-/* Of a process: kills it at whatever moment, and starts another one. */
+/* Kills a client that is a process, at a random moment, and starts another one. */
 void client_kill(struct client *client, struct random *random);
 
-/* Is not served for a moment. */
-void client_go_and_come(struct client *client, struct random *random);
+/* Removes its descriptor and adds it again a moment later. */
+void client_remove_and_add(struct client *client, struct random *random);
 
-/* Nobody serves it any more: whoever waits gets what is in the file. */
-void client_let_go(struct client *client);
+/* Unregisters its RAM. Threads that wait get the content of the file. */
+void client_unregister(struct client *client);
 
-/* Once nobody touches it. */
+/* Call it when no thread touches the client's RAM any more. */
 void client_free(struct client *client);
 
 #endif

@@ -54,8 +54,8 @@ static void be_refused(struct machine *machine)
 }
 
 /*
- * Never the first block. A load that is not complete goes on without a block only if that is dropped. Nobody serves the block's client
- * any more: it is let go, and what is missing is zeros to it, too.
+ * Never the first block. A load that is not complete goes on without a block only if that is dropped. The block's client is
+ * no longer served: it unregisters its RAM, and its missing pages are zeros, too.
  */
 static void remove_block(struct control *control)
 {
@@ -74,7 +74,7 @@ static void remove_block(struct control *control)
     memory->removed = true;
     memory->added = false;
     if (machine->clients[which] != NULL) {
-        client_let_go(machine->clients[which]);
+        client_unregister(machine->clients[which]);
         counters.removals_with_client++;
     }
     counters.removals++;
@@ -108,7 +108,7 @@ static void control_client(struct control *control)
     if (client != NULL && client_is_process(client) && random_percent(&control->random, 50)) {
         client_kill(client, &control->random);
     } else if (client != NULL) {
-        client_go_and_come(client, &control->random);
+        client_remove_and_add(client, &control->random);
     }
 }
 

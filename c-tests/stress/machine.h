@@ -47,13 +47,13 @@ bool machine_tracks(const struct machine *machine);
 /* A page of any block. */
 struct memory *machine_pick(struct machine *machine, struct random *random, size_t *page);
 
-/* Lets everything in it go: what is missing may be zeros from here on. */
+/* Tells the model that missing pages of the block may become zeros from here on. */
 void machine_lose(struct machine *machine, struct memory *memory);
 
-/* A failure of a call that is none: the mis is not armed any more, or the block is not known any more. */
+/* Whether a call may fail with this error, since the mis is no longer armed or the block was removed. */
 bool machine_excuses(const struct machine *machine, const struct memory *memory, int error);
 
-/* A failure for want of a huge page: whoever else has them now may give them back, and the page is asked for again. */
+/* Whether a call failed because no huge page was free. Another user may free one, and the page is requested again. */
 bool machine_waits_for_huge_pages(const struct memory *memory, int error);
 
 #endif

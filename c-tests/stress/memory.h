@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * The model: what every byte of a RAM block must be, whoever reads it and whenever.
+ * The model: the value that every byte of a RAM block must have, at any time and for any reader.
  *
- * Whoever touches a page holds its `contents`: shared to read, exclusively to write or discard. Whoever places one or
- * marks it received holds its `placing`, for the decision and the call. Nobody waits for `contents` with `placing` in
- * hand: a toucher waits for its page with `contents` in hand.
+ * A thread that touches a page holds its `contents`: shared to read, exclusively to write or discard. A thread that places a page,
+ * or marks it received, holds its `placing` while it decides and calls. No thread waits for `contents` while it holds `placing`,
+ * since a toucher holds `contents` while it waits for its page.
  */
 #ifndef MEMORY_H
 #define MEMORY_H
@@ -17,7 +17,7 @@
 /* What a page may hold instead of its bytes: all of it, and for good once a thread has seen which it is. */
 enum other {
     OTHER_NONE,
-    OTHER_ZEROS,  /* it was missing, or on its way, when its block was let go: removed, aborted, or marked received */
+    OTHER_ZEROS,  /* it was missing, or being placed, when its block was removed or aborted, or the page was marked received */
     OTHER_SOURCE, /* it was discarded while the source's bytes might be on their way for a second time */
     OTHER_FREED,  /* zeros, as soon as the kernel likes, until it is written to: it was given back by MADV_FREE */
 };
@@ -39,7 +39,7 @@ struct page {
     atomic_bool lost;     /* the source cannot be expected to have it */
     atomic_bool in_place; /* it has been seen, and so it cannot be poisoned any more */
     atomic_uint calls;
-    pthread_mutex_t noting; /* held for a moment, by whoever else holds what else */
+    pthread_mutex_t noting; /* a leaf lock, held for a moment; any other lock may be held */
     unsigned operations;
     struct operation history[8];
 };
@@ -61,7 +61,7 @@ void memory_free(struct memory *memory);
 
 void memory_note(struct memory *memory, size_t page, const char *what, int64_t number);
 
-/* Sets what the page holds, while nobody else is there. */
+/* Sets what the page holds, while no other thread uses it. */
 void memory_becomes_source(struct memory *memory, size_t page);
 void memory_becomes(struct memory *memory, size_t page, uint8_t byte);
 
@@ -78,7 +78,7 @@ void memory_write(struct memory *memory, uint8_t *view, size_t page, size_t word
 void memory_discarded(struct memory *memory, size_t page, enum other other);
 void memory_freed(struct memory *memory, size_t page);
 
-/* Ends what MADV_FREE has begun: all that is there stays. */
+/* Writes to every page that MADV_FREE has freed: the kernel does not take it any more. */
 void memory_keep_freed(struct memory *memory);
 
 /* What is missing in the page may be zeros from here on, before that becomes true. */

@@ -10,7 +10,7 @@
 #define MAX_MACHINES 3
 #define MAX_BLOCKS 4
 
-/* Who else maps a block, with a userfaultfd of its own. */
+/* The client that maps a block, with a userfaultfd of its own. */
 enum client_kind {
     CLIENT_NONE,
     CLIENT_HERE,    /* threads of this process, which are the touchers */
@@ -42,7 +42,7 @@ struct machine_plan {
     bool removes;           /* blocks, all but the first one */
 
     unsigned placers; /* threads that place */
-    bool push;        /* what nobody has asked for */
+    bool push;        /* also pages that were not requested */
     unsigned percent_range;
 
     bool load; /* a snapshot; else postcopy */

@@ -17,10 +17,10 @@ void postcopy_choose_zeros(struct machine *machine, struct memory *memory);
 void postcopy_preempt_run(MigrationIncomingState *mis);
 void postcopy_preempt_quit(MigrationIncomingState *mis);
 
-/* Marks a page received that nobody has placed: then it is zeros, or what it was. */
+/* Marks a page received that was not placed: it becomes zeros, or keeps its content. */
 void postcopy_mark(struct machine *machine, struct memory *memory, size_t page);
 
-/* Has everything placed that was asked for and got lost: so, once nothing else is to be placed. */
+/* Has all requested pages placed that the handler had lost. Call it when no other page is to be placed. */
 void postcopy_ask_again(struct machine *machine);
 
 #endif

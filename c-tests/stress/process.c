@@ -77,7 +77,7 @@ void process_free(struct process *process)
     free(process);
 }
 
-/* Its userfaultfd is the other side's alone: should that end, nobody waits in here. */
+/* Only the other side has its userfaultfd: if that side ends, no thread waits in here. */
 void process_live(void)
 {
     uint64_t length;

@@ -16,13 +16,13 @@ struct process;
 /* Starts it, gives it the block's file, and is given its userfaultfd and where it maps the block. */
 struct process *process_start(const RAMBlock *rb, int *uffd, uint64_t *base);
 
-/* Has it read; false when it was killed before it had. One thread at a time. */
+/* Makes it read; false if it was killed before it had read. One thread at a time. */
 bool process_read(struct process *process, size_t offset, uint8_t *bytes, size_t length);
 
-/* Kills it at whatever it is doing. */
+/* Kills it at any moment. */
 void process_kill(struct process *process);
 
-/* Ends it, and waits until it has ended. Nobody has it read any more. */
+/* Ends it, and waits for its end. No thread makes it read any more. */
 void process_free(struct process *process);
 
 /* What it does. */

@@ -92,7 +92,7 @@ static bool heal(struct machine *machine)
     return true;
 }
 
-/* Once all is in place and nothing is on its way, discards are exact even if nobody tracks them. */
+/* When all pages are in place, and none is being placed, discards are exact even if they are not tracked. */
 static void discard_at_the_end(struct machine *machine)
 {
     CHECK_OK(uffd_incoming_pause(&machine->vm));
@@ -143,7 +143,7 @@ static void break_off(struct machine *machine, struct touchers *touchers, struct
     watch_doing("aborts", NULL, 0);
     machine->ending = true;
     CHECK_OK(uffd_incoming_abort(&machine->vm));
-    for_each_client(machine, client_let_go);
+    for_each_client(machine, client_unregister);
     touchers_join(touchers);
 }
 
