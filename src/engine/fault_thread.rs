@@ -215,17 +215,18 @@ impl<'a> FaultThread<'a> {
 /// Notes which threads wait for which pages since now.
 fn begin_waits(engine: &Engine, now: Instant, pages: &[Option<(usize, usize)>], messages: &[Message]) {
     let (waits, callbacks) = (engine.account().waits(), engine.account().callbacks());
-    let vcpu = |message: &Message| {
-        callbacks.infallible("the vcpu_index callback", None, |hooks| hooks.vcpu_index(message.thread_id))
-    };
+    let now = waits.at(now);
+    let address = |&(index, page): &(usize, usize)| engine.block(index).address_of(page);
+    if !waits.has_vcpus() {
+        return waits.begin(now, pages.iter().flatten().map(|page| (address(page), None)));
+    }
+    // Before the lock is taken: the callback may take its time.
     let mut vcpus = [None; BATCH];
-    if waits.has_vcpus() {
-        vcpus.iter_mut().zip(messages).for_each(|(place, message)| *place = vcpu(message));
+    for (vcpu, message) in vcpus.iter_mut().zip(messages) {
+        *vcpu = callbacks.infallible("the vcpu_index callback", None, |hooks| hooks.vcpu_index(message.thread_id));
     }
     let faults = pages.iter().zip(vcpus);
-    let faults =
-        faults.filter_map(|(page, vcpu)| page.map(|(index, page)| (engine.block(index).address_of(page), vcpu)));
-    waits.begin(waits.at(now), faults);
+    waits.begin(now, faults.filter_map(|(page, vcpu)| page.as_ref().map(|page| (address(page), vcpu))));
 }
 
 /// Serves a page that a client of a shared descriptor waits for, as a fault of our own.

@@ -167,7 +167,11 @@ impl PageLoader {
         let mut at = pages.start;
         while at < pages.end {
             let (offset, length) = (block.offset_of(at), block.offset_of(pages.end - at).min(buffers.room()));
-            let stretch = shared.source.stretch(source, offset as u64, length as u64, cause.gap());
+            // A page that a thread waits for is all of one kind, mostly: then this is all that there is to ask.
+            let run = shared.source.run(source, offset as u64, length as u64);
+            let is_one_run = run.length == length as u64;
+            let stretch =
+                if is_one_run { run } else { shared.source.stretch(source, offset as u64, length as u64, cause.gap()) };
             let (count, zeros) = first_of(stretch, block.page_size());
             let end = at + count;
             if zeros {
@@ -180,6 +184,10 @@ impl PageLoader {
                 shared.source.read(source, offset as u64, bytes)?;
             } else if shared.source.read_cached(source, offset as u64, bytes) < bytes.len() {
                 break;
+            }
+            if is_one_run {
+                shared.place_data(engine, index, at..end, bytes, cause)?;
+                at = end;
             }
             while at < end {
                 let left = block.offset_of(end - at) as u64;

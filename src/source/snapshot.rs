@@ -176,17 +176,18 @@ impl PageSource for Snapshot {
             source.length,
             to.len()
         );
-        let is_one_run = to.is_empty() || source.run(offset, to.len() as u64).length == to.len() as u64;
-        let mut done = if is_one_run {
-            0
-        } else {
-            let read = |at, to: &mut [u8]| file::read_at(self.image.descriptor(), at, to).unwrap_or(0);
-            self.read_prefix(block, offset, to, GAP_ON_DISK, read)
-        };
-        // What is wrong with the file where it holds nothing of ours does not matter: now just what it holds, to see.
+        let (mut done, mut is_first) = (0, true);
         while done < to.len() {
             let at = offset + done as u64;
             let run = source.run(at, (to.len() - done) as u64);
+            if is_first && run.length < to.len() as u64 {
+                // Several runs are read at once. Where that fails, the file may be wrong where it holds nothing of ours, which
+                // does not matter: then just what it holds, to see.
+                is_first = false;
+                let read = |at, to: &mut [u8]| file::read_at(self.image.descriptor(), at, to).unwrap_or(0);
+                done = self.read_prefix(block, offset, to, GAP_ON_DISK, read);
+                continue;
+            }
             let part = &mut to[done..done + run.length as usize];
             match run.kind {
                 Kind::Zero => part.fill(0),
