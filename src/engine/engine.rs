@@ -127,16 +127,17 @@ impl Engine {
     /// zeros as where a received page was discarded. Clients are not told: one that waits asks, and is answered in the same way.
     pub fn leave_missing(&self, index: usize, pages: Range<usize>) -> Result<()> {
         self.account.mark_received(index, pages.clone(), |_, _| ());
+        // Whether the threads could be woken or not: what is received is not placed again.
+        self.account.check_complete();
         self.registration.wake(index, self.block(index).offsets_of(&pages))
     }
 
     /// The caller has brought pages by other means, and they have been marked received: wakes the threads that wait for them.
     pub fn mark_received_externally(&self, index: usize, pages: Range<usize>) -> Result<()> {
         self.account.settle(index, pages.clone());
-        self.registration.wake(index, self.block(index).offsets_of(&pages))?;
-        self.account.notify_shared(index, pages);
         self.account.check_complete();
-        Ok(())
+        self.account.notify_shared(index, pages.clone());
+        self.registration.wake(index, self.block(index).offsets_of(&pages))
     }
 
     /// Unregisters a removed block in which no work is under way any more; threads that wait in it go on.

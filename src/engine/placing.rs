@@ -133,12 +133,11 @@ impl Engine {
     /// Places pages that a load knows to be zeros, and that no thread is known to wait for: where they need not be placed, they
     /// stay missing, and count as received.
     pub fn place_zeros(&self, index: usize, pages: Range<usize>) -> Result<()> {
-        if !self.registration().holes_are_zeros(index) {
-            return self.place(index, pages, Filling::Zeros);
+        if self.registration().holes_are_zeros(index) {
+            self.leave_missing(index, pages)
+        } else {
+            self.place(index, pages, Filling::Zeros)
         }
-        self.leave_missing(index, pages)?;
-        self.account().check_complete();
-        Ok(())
     }
 
     /// Places pages by moving them out of our memory at `from`, where nothing is copied and a huge page stays one; what cannot

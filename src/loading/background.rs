@@ -66,7 +66,8 @@ impl BackgroundLoader {
         claim.begin_again();
         let cached = self.pages.place_unit_cached(engine, *index, unit);
         claim.wait_for_disk();
-        engine.account().log_failure(engine.registration().wake(*index, engine.block(*index).offsets_of(unit)));
+        // Those that were left to the loader are not woken by anything else.
+        engine.registration().wake(*index, engine.block(*index).offsets_of(unit))?;
         self.pages.place_unit(engine, *index, unit, cached?)
     }
 
