@@ -79,23 +79,27 @@ static uint64_t cpu_without_spinning(void)
     return ns;
 }
 
-/* On a busy machine, that takes many a try: what is not found while spinning is not looked for so long the next time. */
+/* On a busy machine it takes many tries: after a spin that found nothing, the next one is shorter. */
 #define TRIES 60
+/* The kernel may charge the thread for time that another virtual machine took: once may be chance. */
+#define ENOUGH 3
 
-static void check_looks(void)
+static void check_spins(void)
 {
     const uint64_t without = cpu_without_spinning();
     MigrationIncomingState *vm = start(1000, 1, TRIES * FAULTS);
     uint64_t most = 0;
+    unsigned seen = 0;
 
-    /* Nearly all of the time between two faults, if it looks all the while. */
-    for (size_t i = 0; i < TRIES && most < without + GUEST_US * 1000 / 2; i++) {
+    /* Nearly all of the time between two faults, if it spins. */
+    for (size_t i = 0; i < TRIES && seen < ENOUGH; i++) {
         const uint64_t ns = cpu_per_fault(vm, i * FAULTS);
 
         most = ns > most ? ns : most;
+        seen += ns >= without + GUEST_US * 1000 / 2;
     }
-    if (most < without + GUEST_US * 1000 / 2) {
-        FAIL("expected a fault thread that looks for faults, saw %ju ns a fault, and %ju ns without looking", (uintmax_t)most,
+    if (seen < ENOUGH) {
+        FAIL("expected a fault thread that spins, saw %ju ns a fault, and %ju ns without spinning", (uintmax_t)most,
              (uintmax_t)without);
     }
     vm_end(vm);
@@ -124,7 +128,7 @@ int main(void)
     }
     CHECK_EQ(sched_getaffinity(0, sizeof(set), &set), 0);
     if (CPU_COUNT(&set) >= 2) {
-        check_looks();
+        check_spins();
         check_leaves_a_cpu((unsigned)CPU_COUNT(&set) < 64 ? (unsigned)CPU_COUNT(&set) : 64);
     }
     return 0;
