@@ -152,6 +152,17 @@ impl Snapshot {
         }
         done
     }
+
+    /// Fills `to` with a run of one kind, all of it or an error.
+    fn read_run(&self, source: &FileBlock, offset: u64, kind: Kind, to: &mut [u8]) -> Result<()> {
+        match kind {
+            Kind::Zero => to.fill(0),
+            Kind::Data => self.image.read(source.pages_offset + offset, to).map_err(|error| {
+                error.context(format_args!("{}: RAM block '{}', offset {offset:#x}", self.info.name, source.idstr))
+            })?,
+        }
+        Ok(())
+    }
 }
 
 impl PageSource for Snapshot {
@@ -176,26 +187,23 @@ impl PageSource for Snapshot {
             source.length,
             to.len()
         );
-        let (mut done, mut is_first) = (0, true);
+        if to.is_empty() {
+            return Ok(());
+        }
+        let first = source.run(offset, to.len() as u64);
+        if first.length == to.len() as u64 {
+            return self.read_run(source, offset, first.kind, to);
+        }
+        // All at once. Where that fails, the file may be wrong where it holds nothing of ours, which does not matter: then just
+        // what it holds, to see.
+        let read = |at, to: &mut [u8]| file::read_at(self.image.descriptor(), at, to).unwrap_or(0);
+        let mut done = self.read_prefix(block, offset, to, GAP_ON_DISK, read);
         while done < to.len() {
             let at = offset + done as u64;
             let run = source.run(at, (to.len() - done) as u64);
-            if is_first && run.length < to.len() as u64 {
-                // Several runs are read at once. Where that fails, the file may be wrong where it holds nothing of ours, which
-                // does not matter: then just what it holds, to see.
-                is_first = false;
-                let read = |at, to: &mut [u8]| file::read_at(self.image.descriptor(), at, to).unwrap_or(0);
-                done = self.read_prefix(block, offset, to, GAP_ON_DISK, read);
-                continue;
-            }
-            let part = &mut to[done..done + run.length as usize];
-            match run.kind {
-                Kind::Zero => part.fill(0),
-                Kind::Data => self.image.read(source.pages_offset + at, part).map_err(|error| {
-                    error.context(format_args!("{}: RAM block '{}', offset {at:#x}", self.info.name, source.idstr))
-                })?,
-            }
-            done += run.length as usize;
+            let end = done + run.length as usize;
+            self.read_run(source, at, run.kind, &mut to[done..end])?;
+            done = end;
         }
         Ok(())
     }
