@@ -7,7 +7,6 @@
 #include <errno.h>
 #include <limits.h>
 #include <linux/userfaultfd.h>
-#include <semaphore.h>
 #include <sys/ioctl.h>
 #include <sys/syscall.h>
 
@@ -18,7 +17,6 @@
 #define USERFAULTFD_IOC_NEW _IO(0xAA, 0x00)
 #endif
 
-static sem_t quit;
 static bool without_preempt_thread;
 static int setup_done_result;
 static unsigned channels = 1;
@@ -84,18 +82,6 @@ static int setup_done(MigrationIncomingState *vm)
     return result;
 }
 
-static void preempt_run(MigrationIncomingState *vm)
-{
-    (void)vm;
-    sem_wait(&quit);
-}
-
-static void preempt_quit(MigrationIncomingState *vm)
-{
-    (void)vm;
-    sem_post(&quit);
-}
-
 static int setup_channels(MigrationIncomingState *vm)
 {
     unsigned asked_for = channels;
@@ -118,13 +104,10 @@ static const struct failing_setup steps[] = {
 
 int main(void)
 {
-    sem_init(&quit, 0, 0);
     for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
         MigrationIncomingState *vm = vm_new();
 
-        vm->config.flags |= UFFD_INCOMING_PREEMPT;
-        vm->config.preempt_run = preempt_run;
-        vm->config.preempt_quit = preempt_quit;
+        vm_want_preempt_thread(vm);
         vm->config.setup_done = setup_done;
         vm_attach(vm);
         vm_add_ram(vm, RAM_ANON, 2);

@@ -3,23 +3,9 @@
  * postcopy_ram_incoming_setup() allocates one channel, or two with the preempt thread, and installs the handler of
  * the configuration.
  */
-#include <semaphore.h>
 
 #include "vm.h"
 
-static sem_t quit;
-
-static void preempt_run(MigrationIncomingState *vm)
-{
-    (void)vm;
-    sem_wait(&quit);
-}
-
-static void preempt_quit(MigrationIncomingState *vm)
-{
-    (void)vm;
-    sem_post(&quit);
-}
 
 static void check_channels(MigrationIncomingState *vm, unsigned channels)
 {
@@ -35,10 +21,7 @@ int main(void)
     MigrationIncomingState *vm = vm_with_ram(NULL, 3);
 
     check_channels(vm, 1);
-    sem_init(&quit, 0, 0);
-    vm->config.flags |= UFFD_INCOMING_PREEMPT;
-    vm->config.preempt_run = preempt_run;
-    vm->config.preempt_quit = preempt_quit;
+    vm_want_preempt_thread(vm);
     CHECK_OK(uffd_incoming_configure(vm, &vm->config));
     check_channels(vm, 2);
     CHECK_EQ(vm->handled, 2);

@@ -5,7 +5,6 @@
  */
 #define _GNU_SOURCE
 #include <dirent.h>
-#include <semaphore.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -20,7 +19,6 @@ static struct {
 static unsigned known; /* of the array above */
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static atomic_uint started, stopped;
-static sem_t quit;
 
 static void check_signals(void)
 {
@@ -93,18 +91,6 @@ static void thread_stop(MigrationIncomingState *vm, const char *name)
     pthread_mutex_unlock(&lock);
 }
 
-static void preempt_run(MigrationIncomingState *vm)
-{
-    (void)vm;
-    sem_wait(&quit);
-}
-
-static void preempt_quit(MigrationIncomingState *vm)
-{
-    (void)vm;
-    sem_post(&quit);
-}
-
 /* How many threads of the library there are, by their names: a sanitizer has one of its own. */
 static unsigned library_threads(void)
 {
@@ -129,11 +115,8 @@ int main(void)
 {
     MigrationIncomingState *vm = vm_new();
 
-    sem_init(&quit, 0, 0);
-    vm->config.flags |= UFFD_INCOMING_PREEMPT;
+    vm_want_preempt_thread(vm);
     vm->config.fault_threads = 2;
-    vm->config.preempt_run = preempt_run;
-    vm->config.preempt_quit = preempt_quit;
     vm->config.thread_start = thread_start;
     vm->config.thread_stop = thread_stop;
     const unsigned all = vm->config.flags & UFFD_INCOMING_TRACK_DISCARDS ? 4 : 3;

@@ -23,8 +23,7 @@ static enum page_kind write_page(const void *opaque, size_t block, uint64_t page
         return PAGE_ZERO;
     }
     memset(source, (int)(1 + page / 16 % 255), 4096);
-    memcpy(bytes, source, 4096);
-    return PAGE_DATA;
+    return snapshot_data_page(file, block, page, bytes);
 }
 
 /* Makes as many mappings as the process may have, but for some; gives the start of them, and how many bytes that is. */

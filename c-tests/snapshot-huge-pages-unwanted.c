@@ -20,17 +20,9 @@ static bool is_data(uint64_t page)
     return page % 512 < 256 || page % 2 == 0;
 }
 
-static enum page_kind write_page(const void *opaque, size_t block, uint64_t page, void *bytes)
+static enum page_kind write_page(const void *file, size_t block, uint64_t page, void *bytes)
 {
-    const struct snapshot_file *file = opaque;
-    uint8_t *source = file->vm->blocks[block]->source + page * 4096;
-
-    if (is_data(page)) {
-        memcpy(bytes, source, 4096);
-        return PAGE_DATA;
-    }
-    memset(source, 0, 4096);
-    return PAGE_ZERO;
+    return snapshot_page(file, block, page, is_data(page) ? PAGE_DATA : PAGE_ZERO, bytes);
 }
 
 static void check_load(int advice, uint64_t flags)

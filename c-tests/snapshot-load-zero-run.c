@@ -16,18 +16,9 @@
 /* The run need not begin at a huge page. */
 #define FIRST_LEFT_ALONE (DATA_PAGES + 512)
 
-static enum page_kind write_page(const void *opaque, size_t block, uint64_t page, void *bytes)
+static enum page_kind write_page(const void *file, size_t block, uint64_t page, void *bytes)
 {
-    const struct snapshot_file *file = opaque;
-    uint8_t *source = file->vm->blocks[block]->source + page * 4096;
-
-    if (page < DATA_PAGES) {
-        memcpy(bytes, source, 4096);
-        return PAGE_DATA;
-    }
-    memset(source, 0, 4096);
-    memset(bytes, 0xee, 4096);
-    return PAGE_STALE;
+    return snapshot_page(file, block, page, page < DATA_PAGES ? PAGE_DATA : PAGE_STALE, bytes);
 }
 
 static struct snapshot_file *snapshot_with_zeros(MigrationIncomingState *vm)

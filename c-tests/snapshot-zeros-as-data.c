@@ -43,8 +43,7 @@ static enum page_kind write_page(const void *opaque, size_t block, uint64_t page
     } else if (page % 8 == 5) {
         memset(source + 1, 0, 4095);
     }
-    memcpy(bytes, source, 4096);
-    return PAGE_DATA;
+    return snapshot_data_page(file, block, page, bytes);
 }
 
 static size_t bytes_held(const RAMBlock *rb)

@@ -19,18 +19,9 @@ static bool is_data(uint64_t page)
     return page == TARGET_PAGES + 77 || page == 4 * TARGET_PAGES - 1;
 }
 
-static enum page_kind write_page(const void *opaque, size_t block, uint64_t page, void *bytes)
+static enum page_kind write_page(const void *file, size_t block, uint64_t page, void *bytes)
 {
-    const struct snapshot_file *file = opaque;
-    uint8_t *source = file->vm->blocks[block]->source + page * 4096;
-
-    if (is_data(page)) {
-        memcpy(bytes, source, 4096);
-        return PAGE_DATA;
-    }
-    memset(source, 0, 4096);
-    memset(bytes, 0xee, 4096);
-    return PAGE_STALE;
+    return snapshot_page(file, block, page, is_data(page) ? PAGE_DATA : PAGE_STALE, bytes);
 }
 
 /* The first bytes of the first target pages that are present, one bit each. */

@@ -29,8 +29,7 @@ static enum page_kind write_page(const void *opaque, size_t block, uint64_t page
         return PAGE_ZERO;
     }
     memset(source, (int)(1 + page / 2 % 255), 4096);
-    memcpy(bytes, source, 4096);
-    return PAGE_DATA;
+    return snapshot_data_page(file, block, page, bytes);
 }
 
 static size_t bytes_held(const RAMBlock *rb)

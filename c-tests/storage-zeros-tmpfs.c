@@ -33,8 +33,7 @@ static enum page_kind write_page(const void *opaque, size_t block, uint64_t page
 
     if (is_data(page)) {
         memset(source, (int)(1 + page / 4 % 255), 4096);
-        memcpy(bytes, source, 4096);
-        return PAGE_DATA;
+        return snapshot_data_page(file, block, page, bytes);
     }
     return PAGE_ZERO;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * Measures the library beside what VMMs do without it, in one process and by turns:
+ * Measures the library beside what VMMs do without it, in one process, interleaved:
  * bench DIRECTORY [MIB [ROUNDS [GROUP...]]]
  * The table goes to stdout, bench.json and the data of the picture to DIRECTORY. The snapshot has MIB mebibytes.
  * Exit status: 0 whether or not the goals are met, 1 for wrong contents, 2 for what failed.

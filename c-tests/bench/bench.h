@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * The groups of rows, each in a file of its name. `rounds` is how often what is compared runs, by turns: the
- * machine's moods then touch all alike.
+ * The groups of rows, each in a file of its name. `rounds` is how often what is compared runs, interleaved:
+ * the machine's moods then touch all alike.
  */
 #ifndef BENCH_H
 #define BENCH_H

@@ -28,12 +28,10 @@ enum page_kind snapshot_page_kind(uint64_t page)
     }
 }
 
-static enum page_kind write_page(const void *opaque, size_t block, uint64_t page, void *bytes)
+enum page_kind snapshot_page(const struct snapshot_file *file, size_t block, uint64_t page, enum page_kind kind, void *bytes)
 {
-    const struct snapshot_file *file = opaque;
     const size_t size = file->layout.target_page_size;
     uint8_t *source = file->vm->blocks[block]->source + page * size;
-    const enum page_kind kind = snapshot_page_kind(page);
 
     if (kind == PAGE_DATA) {
         memcpy(bytes, source, size);
@@ -44,13 +42,14 @@ static enum page_kind write_page(const void *opaque, size_t block, uint64_t page
     return kind;
 }
 
-enum page_kind snapshot_data_page(const void *opaque, size_t block, uint64_t page, void *bytes)
+static enum page_kind write_page(const void *file, size_t block, uint64_t page, void *bytes)
 {
-    const struct snapshot_file *file = opaque;
-    const size_t size = file->layout.target_page_size;
+    return snapshot_page(file, block, page, snapshot_page_kind(page), bytes);
+}
 
-    memcpy(bytes, file->vm->blocks[block]->source + page * size, size);
-    return PAGE_DATA;
+enum page_kind snapshot_data_page(const void *file, size_t block, uint64_t page, void *bytes)
+{
+    return snapshot_page(file, block, page, PAGE_DATA, bytes);
 }
 
 static bool is_on_disk(void)

@@ -23,6 +23,12 @@ struct snapshot_file {
  */
 enum page_kind snapshot_page_kind(uint64_t page);
 
+/*
+ * For a mapped_ram_file.page() of a test's own: makes this page of that kind. Data is what the block's source holds; else the
+ * source becomes zeros there.
+ */
+enum page_kind snapshot_page(const struct snapshot_file *file, size_t block, uint64_t page, enum page_kind kind, void *bytes);
+
 /* A mapped_ram_file.page() that makes all pages data. */
 enum page_kind snapshot_data_page(const void *file, size_t block, uint64_t page, void *bytes);
 

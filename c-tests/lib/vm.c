@@ -50,6 +50,24 @@ MigrationIncomingState *vm_new(void)
     return vm;
 }
 
+static void preempt_run(MigrationIncomingState *vm)
+{
+    sem_wait(&vm->preempt_quit);
+}
+
+static void preempt_quit(MigrationIncomingState *vm)
+{
+    sem_post(&vm->preempt_quit);
+}
+
+void vm_want_preempt_thread(MigrationIncomingState *vm)
+{
+    sem_init(&vm->preempt_quit, 0, 0);
+    vm->config.flags |= UFFD_INCOMING_PREEMPT;
+    vm->config.preempt_run = preempt_run;
+    vm->config.preempt_quit = preempt_quit;
+}
+
 unsigned vm_fault_threads(const MigrationIncomingState *vm)
 {
     return vm->config.fault_threads > 1 ? vm->config.fault_threads : 1;

@@ -7,6 +7,7 @@
 #define VM_H
 
 #include <pthread.h>
+#include <semaphore.h>
 #include <stdatomic.h>
 #include <sys/types.h>
 
@@ -28,6 +29,7 @@ struct MigrationIncomingState {
     struct vm_event events[16];
     atomic_uint event_count;
     pthread_mutex_t event_lock;
+    sem_t preempt_quit; /* of vm_want_preempt_thread() */
 };
 
 /*
@@ -42,6 +44,9 @@ unsigned vm_fault_threads(const MigrationIncomingState *vm);
 /* The same, and the thread that reads events, if there is one. */
 unsigned vm_threads(const MigrationIncomingState *vm);
 void vm_attach(MigrationIncomingState *vm);
+
+/* Configures a preempt thread, which does nothing until it is told to quit. */
+void vm_want_preempt_thread(MigrationIncomingState *vm);
 
 /* Maps RAM and adds it. */
 RAMBlock *vm_add_ram(MigrationIncomingState *vm, enum ram_kind kind, size_t pages);

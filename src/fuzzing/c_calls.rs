@@ -26,7 +26,7 @@ const MIS: usize = 3;
 /// Parts the calls of two threads in an input.
 const BOTH: u8 = 0xff;
 
-/// What page handlers do by turns, two bits a call.
+/// What page handlers do one call after the other, two bits a call.
 static HANDLING: AtomicU8 = AtomicU8::new(0);
 static HANDLED: AtomicU8 = AtomicU8::new(0);
 

@@ -1,3 +1,3 @@
-//! Working-set files, and a load from a source that is no file.
+//! Tests of what loading reads and writes beside the snapshot.
 
 mod working_set;
