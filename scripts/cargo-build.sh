@@ -25,7 +25,8 @@ fi
 # --frozen: a build never reaches for the network.
 (
     cd "$source_dir" || exit
-    "$cargo" build --lib --frozen --target-dir "$target_dir" "$@"
+    "$cargo" rustc --lib --crate-type cdylib,staticlib --frozen --target-dir "$target_dir" "$@" -- \
+        "-Clink-arg=-Wl,-soname,$(basename "$shared")"
 ) || {
     echo "If crates are missing, run \`cargo fetch --locked\` in $source_dir: this build never uses the network." >&2
     exit 1
