@@ -1,22 +1,25 @@
 //! The path of every exported function: panics become -ENOTRECOVERABLE, errors become errno values, and their messages are
 //! kept for `uffd_incoming_error()`.
 
-use std::any::Any;
 use std::cell::RefCell;
 use std::ffi::{CStr, CString, OsStr, c_char, c_int};
 use std::os::unix::ffi::OsStrExt;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
-use crate::error::{Error, Result, error};
+use crate::error::{Error, Result, caught, ensure, error};
 use crate::kernel::Uncancelable;
 
 thread_local! {
     static LAST_ERROR: RefCell<CString> = RefCell::new(CString::default());
 }
 
-/// Runs the body of an exported function that returns a status.
-pub(super) fn status(body: impl FnOnce() -> Result<c_int>) -> c_int {
+/// Runs the body of an exported function that returns 0, or a negative errno value.
+pub(super) fn status(body: impl FnOnce() -> Result<()>) -> c_int {
+    number(|| body().map(|()| 0))
+}
+
+/// Runs the body of an exported function that returns a number, or a negative errno value.
+pub(super) fn number(body: impl FnOnce() -> Result<c_int>) -> c_int {
     run(body).unwrap_or_else(|error| -error.errno())
 }
 
@@ -33,16 +36,7 @@ fn run<T>(body: impl FnOnce() -> Result<T>) -> Result<T> {
     let _whole_call = Uncancelable::new();
     // After a panic, shared state is behind locks that do not poison. Guest state is never half updated, since the kernel
     // holds it. So the caller may observe the state after unwinding.
-    let result = catch_unwind(AssertUnwindSafe(body)).unwrap_or_else(|panic| Err(from_panic(&*panic)));
-    if let Err(error) = &result {
-        remember(error);
-    }
-    result
-}
-
-/// Converts a panic to an error.
-fn from_panic(panic: &(dyn Any + Send)) -> Error {
-    error!(ENOTRECOVERABLE, "internal error, please report it: {}", crate::error::panic_message(panic))
+    caught(body).inspect_err(remember)
 }
 
 fn remember(error: &Error) {
@@ -58,16 +52,21 @@ pub(super) fn last_error() -> *const c_char {
     LAST_ERROR.try_with(|last| last.borrow().as_ptr()).unwrap_or(c"".as_ptr())
 }
 
+/// # Safety
+/// `string` is NULL or points to a NUL-terminated string that stays as it is during the call.
+unsafe fn c_string<'a>(string: *const c_char, what: &str) -> Result<&'a CStr> {
+    ensure!(!string.is_null(), EINVAL, "{what} is NULL");
+    // SAFETY: not NULL, so it is a NUL-terminated string, by this function's contract.
+    Ok(unsafe { CStr::from_ptr(string) })
+}
+
 /// Converts a C string argument to text.
 ///
 /// # Safety
 /// `text` is NULL or points to a NUL-terminated string that stays as it is during the call.
 pub(super) unsafe fn text<'a>(text: *const c_char, what: &str) -> Result<&'a str> {
-    if text.is_null() {
-        return Err(error!(EINVAL, "{what} is NULL"));
-    }
-    // SAFETY: not NULL, so it is a NUL-terminated string, by this function's contract.
-    let text = unsafe { CStr::from_ptr(text) };
+    // SAFETY: this function's contract is the same.
+    let text = unsafe { c_string(text, what) }?;
     text.to_str().map_err(|_| error!(EINVAL, "{what} is not UTF-8"))
 }
 
@@ -76,10 +75,7 @@ pub(super) unsafe fn text<'a>(text: *const c_char, what: &str) -> Result<&'a str
 /// # Safety
 /// `path` is NULL or points to a NUL-terminated string that stays as it is during the call.
 pub(super) unsafe fn path<'a>(path: *const c_char, what: &str) -> Result<&'a Path> {
-    if path.is_null() {
-        return Err(error!(EINVAL, "{what} is NULL"));
-    }
-    // SAFETY: not NULL, so it is a NUL-terminated string, by this function's contract.
-    let path = unsafe { CStr::from_ptr(path) };
+    // SAFETY: this function's contract is the same.
+    let path = unsafe { c_string(path, what) }?;
     Ok(Path::new(OsStr::from_bytes(path.to_bytes())))
 }

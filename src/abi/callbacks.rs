@@ -73,19 +73,15 @@ impl Hooks for CHooks {
     }
 
     fn ram_blocks(&self, _table: &dyn AddRamBlock) -> Result<()> {
-        match self.config.ram_blocks {
-            // SAFETY: see above.
-            Some(ram_blocks) => check(unsafe { ram_blocks(self.mis.0) }, "the ram_blocks callback"),
-            None => Ok(()),
-        }
+        // SAFETY: see above.
+        let returned = self.config.ram_blocks.map_or(0, |ram_blocks| unsafe { ram_blocks(self.mis.0) });
+        check(returned, "the ram_blocks callback")
     }
 
     fn setup_done(&self) -> Result<()> {
-        match self.config.setup_done {
-            // SAFETY: see above.
-            Some(setup_done) => check(unsafe { setup_done(self.mis.0) }, "the setup_done callback"),
-            None => Ok(()),
-        }
+        // SAFETY: see above.
+        let returned = self.config.setup_done.map_or(0, |setup_done| unsafe { setup_done(self.mis.0) });
+        check(returned, "the setup_done callback")
     }
 
     fn preempt_run(&self) {

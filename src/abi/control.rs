@@ -2,7 +2,7 @@
 
 use std::ffi::{c_int, c_void};
 
-use crate::abi::boundary::status;
+use crate::abi::boundary::{number, status};
 use crate::abi::callbacks::rb as rb_of;
 use crate::abi::handles::incoming;
 use crate::abi::types::*;
@@ -15,10 +15,7 @@ use crate::error::error;
 /// - -EINVAL: the mis is not armed.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn uffd_incoming_pause(mis: *mut MigrationIncomingState) -> c_int {
-    status(|| {
-        incoming(mis)?.pause()?;
-        Ok(0)
-    })
+    status(|| incoming(mis)?.pause())
 }
 
 /// Ends a pause, whether uffd_incoming_pause() or a failure began it. Failed requests and reads are repeated.
@@ -29,10 +26,7 @@ pub unsafe extern "C" fn uffd_incoming_pause(mis: *mut MigrationIncomingState) -
 /// - -EINVAL: the mis is not armed.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn uffd_incoming_resume(mis: *mut MigrationIncomingState) -> c_int {
-    status(|| {
-        incoming(mis)?.resume()?;
-        Ok(0)
-    })
+    status(|| incoming(mis)?.resume())
 }
 
 /// Wakes the fault threads, which then look for work. Harmless at any time.
@@ -41,10 +35,7 @@ pub unsafe extern "C" fn uffd_incoming_resume(mis: *mut MigrationIncomingState) 
 /// - -EINVAL: the mis is not armed.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn uffd_incoming_notify(mis: *mut MigrationIncomingState) -> c_int {
-    status(|| {
-        incoming(mis)?.notify()?;
-        Ok(0)
-    })
+    status(|| incoming(mis)?.notify())
 }
 
 /// Calls `each`, on this thread, for every page that the page handler was asked for and that has not been
@@ -69,7 +60,7 @@ pub unsafe extern "C" fn uffd_incoming_foreach_requested(
     >,
     opaque: *mut c_void,
 ) -> c_int {
-    status(|| {
+    number(|| {
         let incoming = incoming(mis)?;
         let each = each.ok_or_else(|| error!(EINVAL, "each is NULL"))?;
         for (id, offset) in incoming.requested()? {
@@ -95,8 +86,5 @@ pub unsafe extern "C" fn uffd_incoming_foreach_requested(
 ///   continues the load.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn uffd_incoming_wait(mis: *mut MigrationIncomingState, timeout_ms: c_int) -> c_int {
-    status(|| {
-        incoming(mis)?.wait(u64::try_from(timeout_ms).ok().map(std::time::Duration::from_millis))?;
-        Ok(0)
-    })
+    status(|| incoming(mis)?.wait(u64::try_from(timeout_ms).ok().map(std::time::Duration::from_millis)))
 }

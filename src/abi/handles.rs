@@ -13,24 +13,30 @@ use crate::source::Snapshot;
 
 /// Maps addresses to objects. An address that is not in the table is never dereferenced. Each placed page takes a look-up; the
 /// table is short, so that a linear search is faster than a hash.
-struct Handles<T>(RwLock<Vec<(usize, T)>>);
+pub(super) struct Handles<T> {
+    /// What messages call an address.
+    what: &'static str,
+    known: RwLock<Vec<(usize, T)>>,
+}
 
 impl<T: Clone> Handles<T> {
-    const fn new() -> Self {
-        Self(RwLock::new(Vec::new()))
+    const fn new(what: &'static str) -> Self {
+        Self { what, known: RwLock::new(Vec::new()) }
     }
 
-    fn get(&self, address: usize, what: &str) -> Result<T> {
+    fn get(&self, address: usize) -> Result<T> {
+        let what = self.what;
         ensure!(address != 0, EINVAL, "{what} is NULL");
-        let known = self.0.read();
+        let known = self.known.read();
         let found = known.iter().find(|(other, _)| *other == address);
         found.map(|(_, held)| held.clone()).ok_or_else(|| error!(ENOENT, "{what} {address:#x} is not known here"))
     }
 
     /// Adds the result of `make`, unless the address is known already.
-    fn insert(&self, address: usize, what: &str, make: impl FnOnce() -> Result<T>) -> Result<()> {
+    pub fn insert(&self, address: usize, make: impl FnOnce() -> Result<T>) -> Result<()> {
+        let what = self.what;
         ensure!(address != 0, EINVAL, "{what} is NULL");
-        let mut known = self.0.write();
+        let mut known = self.known.write();
         let is_new = known.iter().all(|(other, _)| *other != address);
         ensure!(is_new, EBUSY, "{what} {address:#x} is attached already");
         known.push((address, make()?));
@@ -38,37 +44,22 @@ impl<T: Clone> Handles<T> {
     }
 
     /// Removes an address and returns its object.
-    fn remove(&self, address: usize) -> Option<T> {
-        let mut known = self.0.write();
+    pub fn remove(&self, address: usize) -> Option<T> {
+        let mut known = self.known.write();
         let at = known.iter().position(|(other, _)| *other == address)?;
         Some(known.swap_remove(at).1)
     }
 }
 
-static INCOMING: Handles<Arc<Incoming>> = Handles::new();
-static SNAPSHOTS: Handles<Arc<OpenSnapshot>> = Handles::new();
+/// Each attached mis.
+pub(super) static INCOMING: Handles<Arc<Incoming>> = Handles::new("mis");
+
+/// Each open snapshot. A load in progress keeps one that is closed.
+pub(super) static SNAPSHOTS: Handles<Arc<OpenSnapshot>> = Handles::new("snapshot");
 
 /// The incoming side that a mis stands for.
 pub(super) fn incoming(mis: *mut MigrationIncomingState) -> Result<Arc<Incoming>> {
-    INCOMING.get(mis.addr(), "mis")
-}
-
-/// Makes a mis known.
-pub(super) fn insert_incoming(
-    mis: *mut MigrationIncomingState,
-    make: impl FnOnce() -> Result<Arc<Incoming>>,
-) -> Result<()> {
-    INCOMING.insert(mis.addr(), "mis", make)
-}
-
-/// Forgets a mis, unless `check` objects.
-pub(super) fn remove_incoming(
-    mis: *mut MigrationIncomingState,
-    check: impl FnOnce(&Incoming) -> Result<()>,
-) -> Result<()> {
-    check(&*incoming(mis)?)?;
-    INCOMING.remove(mis.addr());
-    Ok(())
+    INCOMING.get(mis.addr())
 }
 
 /// The id of a caller's RAM block.
@@ -85,7 +76,7 @@ pub(super) struct OpenSnapshot {
 
 /// The snapshot behind a handle.
 pub(super) fn snapshot(handle: *mut UffdSnapshot) -> Result<Arc<OpenSnapshot>> {
-    SNAPSHOTS.get(handle.addr(), "snapshot")
+    SNAPSHOTS.get(handle.addr())
 }
 
 /// Adds a snapshot and returns its handle.
@@ -94,11 +85,6 @@ pub(super) fn insert_snapshot(snapshot: Snapshot) -> Result<*mut UffdSnapshot> {
     let names = names.collect::<Result<_, _>>().map_err(|_| error!(EINVAL, "a block's name holds a NUL byte"))?;
     let open = Arc::new(OpenSnapshot { snapshot: Arc::new(snapshot), names });
     let handle = Arc::as_ptr(&open).cast_mut().cast::<UffdSnapshot>();
-    SNAPSHOTS.insert(handle.addr(), "snapshot", || Ok(open))?;
+    SNAPSHOTS.insert(handle.addr(), || Ok(open))?;
     Ok(handle)
-}
-
-/// Removes a snapshot's handle. A load in progress keeps the snapshot.
-pub(super) fn remove_snapshot(handle: *mut UffdSnapshot) {
-    SNAPSHOTS.remove(handle.addr());
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::abi::boundary::{status, text};
 use crate::abi::callbacks::{CHandler, CHooks, Mis};
-use crate::abi::handles::{block_id, incoming, insert_incoming, remove_incoming};
+use crate::abi::handles::{INCOMING, block_id, incoming};
 use crate::abi::structs;
 use crate::abi::types::*;
 use crate::error::{Result, ensure, error};
@@ -26,8 +26,7 @@ pub unsafe extern "C" fn uffd_incoming_attach(
     status(|| {
         // SAFETY: the caller gives NULL or a struct that starts with its size.
         let config = unsafe { read_config(mis, config) }?;
-        insert_incoming(mis, || Incoming::new(config))?;
-        Ok(0)
+        INCOMING.insert(mis.addr(), || Incoming::new(config))
     })
 }
 
@@ -43,8 +42,7 @@ pub unsafe extern "C" fn uffd_incoming_configure(
     status(|| {
         let incoming = incoming(mis)?;
         // SAFETY: the caller gives NULL or a struct that starts with its size.
-        incoming.configure(unsafe { read_config(mis, config) }?)?;
-        Ok(0)
+        incoming.configure(unsafe { read_config(mis, config) }?)
     })
 }
 
@@ -75,8 +73,7 @@ pub unsafe extern "C" fn uffd_incoming_add_ram_block(
             page_size: block.page_size,
         };
         // SAFETY: the header says that the memory is the caller's mapping and stays while the block is known.
-        unsafe { incoming.add_ram_block(id, spec) }?;
-        Ok(0)
+        unsafe { incoming.add_ram_block(id, spec) }
     })
 }
 
@@ -89,10 +86,7 @@ pub unsafe extern "C" fn uffd_incoming_add_ram_block(
 ///   the mis up or cleaning it up.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn uffd_incoming_remove_ram_block(mis: *mut MigrationIncomingState, rb: *mut RAMBlock) -> c_int {
-    status(|| {
-        incoming(mis)?.remove_ram_block(block_id(rb)?)?;
-        Ok(0)
-    })
+    status(|| incoming(mis)?.remove_ram_block(block_id(rb)?))
 }
 
 /// Removes a RAM block whose memory goes away for good, such as unplugged RAM, or the ROM of a removed device.
@@ -106,10 +100,7 @@ pub unsafe extern "C" fn uffd_incoming_remove_ram_block(mis: *mut MigrationIncom
 /// - -EBUSY: another thread is setting the mis up or cleaning it up.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn uffd_incoming_drop_ram_block(mis: *mut MigrationIncomingState, rb: *mut RAMBlock) -> c_int {
-    status(|| {
-        incoming(mis)?.drop_ram_block(block_id(rb)?)?;
-        Ok(0)
-    })
+    status(|| incoming(mis)?.drop_ram_block(block_id(rb)?))
 }
 
 /// Arms a mis. The call does the following:
@@ -151,8 +142,7 @@ pub unsafe extern "C" fn uffd_setup_incoming(
     status(|| {
         let incoming = incoming(mis)?;
         let handler = c_handler(mis, handler).ok_or_else(|| error!(EINVAL, "the page handler is NULL"))?;
-        incoming.setup(handler, channels)?;
-        Ok(0)
+        incoming.setup(handler, channels)
     })
 }
 
@@ -162,10 +152,7 @@ pub unsafe extern "C" fn uffd_setup_incoming(
 /// nothing behind.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn postcopy_ram_incoming_setup(mis: *mut MigrationIncomingState) -> c_int {
-    status(|| {
-        incoming(mis)?.postcopy_setup()?;
-        Ok(0)
-    })
+    status(|| incoming(mis)?.postcopy_setup())
 }
 
 /// Undoes a setup. Ends a pause, ends and joins the threads, unregisters the RAM, and closes every descriptor.
@@ -187,10 +174,7 @@ pub unsafe extern "C" fn postcopy_ram_incoming_setup(mis: *mut MigrationIncoming
 ///   zeros: see uffd_incoming_abort().
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn uffd_incoming_cleanup(mis: *mut MigrationIncomingState) -> c_int {
-    status(|| {
-        incoming(mis)?.cleanup()?;
-        Ok(0)
-    })
+    status(|| incoming(mis)?.cleanup())
 }
 
 /// Undoes a setup even if pages are missing: RAM THAT HAS NOT BEEN LOADED READS AS ZEROS AFTERWARDS. Use it for
@@ -206,10 +190,7 @@ pub unsafe extern "C" fn uffd_incoming_cleanup(mis: *mut MigrationIncomingState)
 /// - -EBUSY: another thread is setting the mis up.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn uffd_incoming_abort(mis: *mut MigrationIncomingState) -> c_int {
-    status(|| {
-        incoming(mis)?.abort()?;
-        Ok(0)
-    })
+    status(|| incoming(mis)?.abort())
 }
 
 /// Makes the library forget a mis, with its RAM blocks, shared descriptors and statistics.
@@ -219,8 +200,9 @@ pub unsafe extern "C" fn uffd_incoming_abort(mis: *mut MigrationIncomingState) -
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn uffd_incoming_detach(mis: *mut MigrationIncomingState) -> c_int {
     status(|| {
-        remove_incoming(mis, Incoming::retire)?;
-        Ok(0)
+        incoming(mis)?.retire()?;
+        INCOMING.remove(mis.addr());
+        Ok(())
     })
 }
 

@@ -2,7 +2,7 @@
 
 use std::ffi::{c_int, c_uint, c_void};
 
-use crate::abi::boundary::{pointer, status};
+use crate::abi::boundary::{number, pointer, status};
 use crate::abi::handles::{block_id, incoming};
 use crate::abi::types::*;
 
@@ -27,10 +27,7 @@ pub unsafe extern "C" fn uffd_incoming_place_page(
     host: *mut c_void,
     from: *const c_void,
 ) -> c_int {
-    status(|| {
-        incoming(mis)?.place_page(block_id(rb)?, host.addr(), from.cast())?;
-        Ok(0)
-    })
+    status(|| incoming(mis)?.place_page(block_id(rb)?, host.addr(), from.cast()))
 }
 
 /// Places one page of zeros, otherwise like uffd_incoming_place_page().
@@ -40,10 +37,7 @@ pub unsafe extern "C" fn uffd_incoming_place_zero_page(
     rb: *mut RAMBlock,
     host: *mut c_void,
 ) -> c_int {
-    status(|| {
-        incoming(mis)?.place_zero_page(block_id(rb)?, host.addr())?;
-        Ok(0)
-    })
+    status(|| incoming(mis)?.place_zero_page(block_id(rb)?, host.addr()))
 }
 
 /// Places `length` bytes like uffd_incoming_place_page(), with as few system calls as possible. `length` must
@@ -57,10 +51,7 @@ pub unsafe extern "C" fn uffd_incoming_place_range(
     from: *const c_void,
     length: usize,
 ) -> c_int {
-    status(|| {
-        incoming(mis)?.place_range(block_id(rb)?, host.addr(), from.cast(), length)?;
-        Ok(0)
-    })
+    status(|| incoming(mis)?.place_range(block_id(rb)?, host.addr(), from.cast(), length))
 }
 
 /// Returns the temporary page of a channel (0 to channels - 1). It is a buffer for one page of the largest
@@ -82,7 +73,7 @@ pub unsafe extern "C" fn uffd_incoming_page_received(
     rb: *mut RAMBlock,
     offset: ram_addr_t,
 ) -> c_int {
-    status(|| Ok(incoming(mis)?.page_received(block_id(rb)?, offset as u64)?.into()))
+    number(|| Ok(incoming(mis)?.page_received(block_id(rb)?, offset as u64)?.into()))
 }
 
 /// Marks pages received that are in place by other means, for example from precopy. Threads that wait for one
@@ -97,8 +88,5 @@ pub unsafe extern "C" fn uffd_incoming_mark_received(
     offset: ram_addr_t,
     length: usize,
 ) -> c_int {
-    status(|| {
-        incoming(mis)?.mark_received(block_id(rb)?, offset as u64, length as u64)?;
-        Ok(0)
-    })
+    status(|| incoming(mis)?.mark_received(block_id(rb)?, offset as u64, length as u64))
 }

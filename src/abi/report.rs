@@ -36,8 +36,7 @@ pub unsafe extern "C" fn uffd_incoming_get_stats(
             reserved: 0,
         };
         // SAFETY: the caller gives NULL or a struct that starts with its size.
-        unsafe { structs::write(stats, &out) }?;
-        Ok(0)
+        unsafe { structs::write(stats, &out) }
     })
 }
 
@@ -75,8 +74,7 @@ pub unsafe extern "C" fn uffd_incoming_get_blocktime(
             ..arrays
         };
         // SAFETY: as above.
-        unsafe { structs::write(blocktime, &out) }?;
-        Ok(0)
+        unsafe { structs::write(blocktime, &out) }
     })
 }
 
@@ -98,8 +96,7 @@ unsafe fn fill(array: *mut u64, capacity: usize, values: impl Iterator<Item = u6
 pub unsafe extern "C" fn uffd_incoming_probe(host: *mut UffdIncomingHost) -> c_int {
     status(|| {
         // SAFETY: the caller gives NULL or a struct that starts with its size.
-        unsafe { structs::write(host, &describe(&kernel::probe())) }?;
-        Ok(0)
+        unsafe { structs::write(host, &describe(&kernel::probe())) }
     })
 }
 

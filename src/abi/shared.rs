@@ -45,8 +45,7 @@ pub unsafe extern "C" fn uffd_incoming_add_shared_fd(
         let fd = shared.fd;
         let client = CShared { name, handler, waker, shared: UnsafeCell::new(shared) };
         // SAFETY: not negative; the header says that it stays open until it is removed.
-        unsafe { incoming.add_shared_fd(BorrowedFd::borrow_raw(fd), Arc::new(client)) }?;
-        Ok(0)
+        unsafe { incoming.add_shared_fd(BorrowedFd::borrow_raw(fd), Arc::new(client)) }
     })
 }
 
@@ -57,10 +56,7 @@ pub unsafe extern "C" fn uffd_incoming_add_shared_fd(
 /// descriptor later.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn uffd_incoming_remove_shared_fd(mis: *mut MigrationIncomingState, fd: c_int) -> c_int {
-    status(|| {
-        incoming(mis)?.remove_shared_fd(fd)?;
-        Ok(0)
-    })
+    status(|| incoming(mis)?.remove_shared_fd(fd))
 }
 
 /// For the handler of a shared descriptor: tells the library that the client touched, at its own address
@@ -79,10 +75,7 @@ pub unsafe extern "C" fn uffd_incoming_request_shared_page(
     client_addr: u64,
     offset: u64,
 ) -> c_int {
-    status(|| {
-        incoming(mis)?.request_shared_page(fd, block_id(rb)?, client_addr, offset)?;
-        Ok(0)
-    })
+    status(|| incoming(mis)?.request_shared_page(fd, block_id(rb)?, client_addr, offset))
 }
 
 /// Calls the waker of every shared descriptor for the page at `offset` of `rb`. Code that places pages need not
@@ -98,10 +91,7 @@ pub unsafe extern "C" fn uffd_incoming_notify_shared_wake(
     rb: *mut RAMBlock,
     offset: u64,
 ) -> c_int {
-    status(|| {
-        incoming(mis)?.notify_shared_wake(block_id(rb)?, offset)?;
-        Ok(0)
-    })
+    status(|| incoming(mis)?.notify_shared_wake(block_id(rb)?, offset))
 }
 
 /// Wakes the client of a shared descriptor that waits, at its own address `client_addr`, for a page of `rb`. It
@@ -114,10 +104,7 @@ pub unsafe extern "C" fn uffd_incoming_wake_shared(
     rb: *mut RAMBlock,
     client_addr: u64,
 ) -> c_int {
-    status(|| {
-        incoming(mis)?.wake_shared(fd, block_id(rb)?, client_addr)?;
-        Ok(0)
-    })
+    status(|| incoming(mis)?.wake_shared(fd, block_id(rb)?, client_addr))
 }
 
 /// A C caller's shared descriptor. Its callbacks are passed `shared`, the library's copy of its struct.

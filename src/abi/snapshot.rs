@@ -5,7 +5,7 @@ use std::os::fd::{BorrowedFd, RawFd};
 use std::path::PathBuf;
 
 use crate::abi::boundary::{self, pointer, status};
-use crate::abi::handles::{incoming, insert_snapshot, remove_snapshot, snapshot};
+use crate::abi::handles::{SNAPSHOTS, incoming, insert_snapshot, snapshot};
 use crate::abi::structs;
 use crate::abi::types::*;
 use crate::error::{Result, ensure, error};
@@ -78,8 +78,7 @@ pub unsafe extern "C" fn uffd_snapshot_block(
             data_bytes: found.data_bytes(),
         };
         // SAFETY: the caller gives NULL or a struct that starts with its size.
-        unsafe { structs::write(block, &out) }?;
-        Ok(0)
+        unsafe { structs::write(block, &out) }
     })
 }
 
@@ -87,8 +86,8 @@ pub unsafe extern "C" fn uffd_snapshot_block(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn uffd_snapshot_close(snap: *mut UffdSnapshot) {
     status(|| {
-        remove_snapshot(snap);
-        Ok(0)
+        SNAPSHOTS.remove(snap.addr());
+        Ok(())
     });
 }
 
@@ -157,8 +156,7 @@ pub unsafe extern "C" fn uffd_incoming_load_snapshot(
                 working_set_replay: unsafe { path(config.working_set_replay, "working_set_replay") }?,
             }
         };
-        load(&incoming, &open.snapshot, &config)?;
-        Ok(0)
+        load(&incoming, &open.snapshot, &config)
     })
 }
 
