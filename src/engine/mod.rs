@@ -47,7 +47,7 @@ pub(crate) use discards::{Discards, drain_events_during};
 pub(crate) use engine::Engine;
 pub(crate) use fault::{FaultServer, PageFault};
 pub(crate) use fault_thread::FaultThread;
-pub(crate) use gate::{Ending, Gate, NO_BLOCK, Seat};
+pub(crate) use gate::{Ending, NO_BLOCK, Seat};
 pub(crate) use handler_server::HandlerServer;
 pub(crate) use hooks::NoHooks;
 pub use hooks::{AddRamBlock, Event, Hooks, LogLevel};

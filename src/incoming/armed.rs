@@ -3,10 +3,9 @@
 use std::sync::Arc;
 
 use super::threads::{join, spawn};
-use crate::engine::{Discards, Engine, FaultServer, FaultThread, Gate, Removal, Seat, worker};
+use crate::engine::{Discards, Engine, FaultServer, FaultThread, Seat, worker};
 use crate::error::{Result, ensure, error};
 use crate::loading::{BackgroundLoader, SnapshotLoad};
-use crate::memory::RamBlock;
 use crate::sync::JoinHandle;
 use crate::sync::atomic::{AtomicBool, Ordering::SeqCst};
 
@@ -113,12 +112,6 @@ impl Armed {
         }
         // All may have been marked received.
         account.check_complete();
-    }
-
-    /// The caller takes a block back; the gate at which to wait until no worker is at it.
-    pub fn mark_removed(&self, block: &RamBlock, removal: Removal) -> Result<Arc<Gate>> {
-        self.engine.account().mark_removed(block, removal)?;
-        Ok(self.engine.account().gate().clone())
     }
 
     /// EBUSY while a snapshot load is incomplete: closing would turn what is missing into silent zeros.

@@ -16,7 +16,8 @@ impl Incoming {
     /// The descriptor stays open until [`Incoming::remove_shared_fd`] has returned.
     pub unsafe fn add_shared_fd(&self, fd: BorrowedFd<'_>, client: Arc<dyn SharedClient>) -> Result<()> {
         self.shared.add(fd, client)?;
-        self.wake_threads();
+        // While not armed there is no thread to wake.
+        let _ = self.notify();
         Ok(())
     }
 
@@ -24,7 +25,8 @@ impl Incoming {
     /// for a pause.
     pub fn remove_shared_fd(&self, fd: RawFd) -> Result<()> {
         let shared = self.shared.remove(fd)?;
-        self.wake_threads();
+        // As above.
+        let _ = self.notify();
         if !self.owner.is_inside() {
             shared.wait_unused();
         }
@@ -47,14 +49,12 @@ impl Incoming {
     pub fn notify_shared_wake(&self, block: BlockId, offset: u64) -> Result<()> {
         // Held: a removal of the block waits for the wakers.
         let _engine = self.read_engine();
-        let table = self.table.read().clone();
-        table.blocks()[table.by_id(block)?].page_at(offset)?;
+        self.block(block)?.page_at(offset)?;
         self.shared.notify(&self.callbacks(), block, offset)
     }
 
     /// Wakes the client of a shared descriptor that waits for a page of a block at an address of its own.
     pub fn wake_shared(&self, fd: RawFd, block: BlockId, client_addr: u64) -> Result<()> {
-        let table = self.table.read();
-        self.shared.get(fd)?.wake(&table.blocks()[table.by_id(block)?], client_addr)
+        self.shared.get(fd)?.wake(&*self.block(block)?, client_addr)
     }
 }

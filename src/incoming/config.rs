@@ -6,6 +6,15 @@ use crate::engine::{Hooks, NoHooks};
 use crate::error::{Result, ensure};
 use crate::source::PageHandler;
 
+/// The most fault threads, and the most loader threads.
+pub(super) const MOST_THREADS: u32 = 64;
+
+/// The longest time to spin, in microseconds.
+const MOST_SPIN_US: u32 = 1000;
+
+/// How many vCPUs blocktime can be kept for.
+const MOST_VCPUS: u32 = 65536;
+
 /// The description of an incoming side. The default: no callbacks, one fault thread, messages on stderr.
 #[derive(Clone)]
 pub struct Config {
@@ -36,32 +45,12 @@ pub struct Config {
 }
 
 impl Config {
-    /// The most fault threads, and the most loader threads.
-    pub(crate) const MOST_THREADS: u32 = 64;
-
-    /// The longest time to spin, in microseconds.
-    pub(crate) const MOST_SPIN_US: u32 = 1000;
-
-    /// How many vCPUs blocktime can be kept for.
-    pub(crate) const MOST_VCPUS: u32 = 65536;
-
     pub(super) fn check(&self) -> Result<()> {
-        ensure!(
-            self.fault_threads <= Self::MOST_THREADS,
-            EINVAL,
-            "{} fault threads are more than {}",
-            self.fault_threads,
-            Self::MOST_THREADS
-        );
-        ensure!(
-            self.spin_us <= Self::MOST_SPIN_US,
-            EINVAL,
-            "spinning for {} us is longer than {} us",
-            self.spin_us,
-            Self::MOST_SPIN_US
-        );
-        ensure!(self.vcpus <= Self::MOST_VCPUS, EINVAL, "{} vCPUs are more than {}", self.vcpus, Self::MOST_VCPUS);
-        ensure!(!self.blocktime || self.vcpus > 0, EINVAL, "blocktime is asked for, of 0 vCPUs");
+        let Self { fault_threads, spin_us, vcpus, blocktime, .. } = *self;
+        ensure!(fault_threads <= MOST_THREADS, EINVAL, "{fault_threads} fault threads are more than {MOST_THREADS}");
+        ensure!(spin_us <= MOST_SPIN_US, EINVAL, "spinning for {spin_us} us is longer than {MOST_SPIN_US} us");
+        ensure!(vcpus <= MOST_VCPUS, EINVAL, "{vcpus} vCPUs are more than {MOST_VCPUS}");
+        ensure!(!blocktime || vcpus > 0, EINVAL, "blocktime is asked for, of 0 vCPUs");
         Ok(())
     }
 

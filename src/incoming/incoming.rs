@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use super::armed::Armed;
 use super::config::Config;
-use super::setup::{self, Bringer, Built, Plan, Site};
+use super::setup::{self, Bringer, Plan, Site, Work};
 use crate::engine::{AddRamBlock, Callbacks, Engine, LogLevel, Owner, Record, Removal, SharedFds};
 use crate::error::{Result, caught, error};
+use crate::loading::SnapshotLoad;
 use crate::memory::{BlockId, BlockTable, RamBlock, RamBlockSpec};
 use crate::source::PageHandler;
 use crate::sync::atomic::{AtomicBool, Ordering::SeqCst};
@@ -96,9 +97,8 @@ impl Incoming {
     }
 
     fn take_back(&self, id: BlockId, removal: Removal) -> Result<()> {
-        let table = self.table.read().clone();
-        let block = &table.blocks()[table.by_id(id)?];
-        let gate = {
+        let block = self.block(id)?;
+        let (gate, index) = {
             let phase = self.phase.lock();
             let Phase::Armed(armed) = &*phase else {
                 phase.check_table_free()?;
@@ -107,9 +107,10 @@ impl Incoming {
                 return Ok(());
             };
             self.owner.refuse_inside("removing a RAM block while armed")?;
-            armed.mark_removed(block, removal)?
+            let account = armed.engine().account();
+            account.mark_removed(&block, removal)?;
+            (account.gate().clone(), account.table().index_of(&block))
         };
-        let index = self.read_engine().as_ref().and_then(|engine| engine.account().table().index_of(block));
         if let Some(index) = index {
             // Not from within the engine: a clean-up must be able to end this wait.
             gate.wait_idle_on(index);
@@ -156,13 +157,12 @@ impl Incoming {
         let before = config.hooks.supplies_ram_blocks().then(|| std::mem::take(&mut *self.table.write()));
         let has_emptied = AtomicBool::new(false);
         // A panic is a failure like any other: the mis must not stay in between.
-        let result = caught(|| self.build(&config, plan, &has_emptied)).and_then(|built| {
-            *self.engine.write() = Some(built.engine.clone());
-            let mut armed = Armed::new(built.engine.clone(), built.load.clone());
-            match caught(|| setup::start(&mut armed, built)) {
+        let result = caught(|| self.build(&config, plan, &has_emptied)).and_then(|(mut armed, work)| {
+            *self.engine.write() = Some(armed.engine().clone());
+            match caught(|| work.start(&mut armed)) {
                 Ok(()) => Ok(armed),
                 Err(error) => {
-                    self.disarm(armed, |_| ());
+                    self.disarm(armed, None);
                     Err(error)
                 }
             }
@@ -184,8 +184,8 @@ impl Incoming {
         result
     }
 
-    fn build(&self, config: &Config, plan: Plan, has_emptied: &AtomicBool) -> Result<Built> {
-        let callbacks = Callbacks { hooks: config.hooks.clone(), owner: self.owner };
+    fn build(&self, config: &Config, plan: Plan, has_emptied: &AtomicBool) -> Result<(Armed, Work)> {
+        let callbacks = self.callbacks();
         if callbacks.hooks.supplies_ram_blocks() {
             *self.phase.lock() = Phase::Listing;
             let listed = callbacks.fallible("the ram_blocks callback", |hooks| hooks.ram_blocks(self));
@@ -194,18 +194,21 @@ impl Incoming {
         }
         // A block that is being removed by another thread is as good as gone.
         let table = self.table.read().without_removed();
-        let site = Site { config, callbacks: &callbacks, table, shared: &self.shared, has_emptied };
+        let site = Site { config, callbacks, table, shared: &self.shared, has_emptied };
         setup::build(site, plan, |record| *self.record.lock() = record)
     }
 
-    /// Ends the threads, waits until callers are out of the engine, unregisters the RAM and closes everything. `last` is
-    /// called before the RAM is unregistered.
-    fn disarm(&self, armed: Armed, last: impl FnOnce(&Engine)) {
+    /// Ends the threads, waits until callers are out of the engine, finishes a load, unregisters the RAM and closes everything.
+    fn disarm(&self, armed: Armed, load: Option<Arc<SnapshotLoad>>) {
         let events = armed.end();
         let engine = self.engine.write().take();
         if let Some(engine) = &engine {
             engine.account().update_progress();
-            last(engine);
+            let finished = caught(|| {
+                load.iter().for_each(|load| load.finish(engine));
+                Ok(())
+            });
+            finished.unwrap_or_else(|error| engine.account().log(LogLevel::Error, error.message()));
         }
         drop(events);
         drop(engine);
@@ -248,32 +251,20 @@ impl Incoming {
             while_cleaning_up();
             self.cleaned_up.wait(&mut phase);
         }
-        if let Phase::Armed(armed) = &*phase {
-            check(armed)?;
+        match &*phase {
+            Phase::Armed(armed) => check(armed)?,
+            Phase::Attached | Phase::Retired => return Ok(None),
+            Phase::Changing(_) | Phase::Listing => return phase.check_attached().map(|()| None),
         }
         match std::mem::replace(&mut *phase, Phase::Changing(CLEANING_UP)) {
             Phase::Armed(armed) => Ok(Some(armed)),
-            before => {
-                *phase = before;
-                match &*phase {
-                    Phase::Attached | Phase::Retired => Ok(None),
-                    phase => phase.check_attached().map(|()| None),
-                }
-            }
+            _ => unreachable!("it is armed"),
         }
     }
 
     fn finish_cleanup(&self, armed: Armed) {
         let load = armed.load().cloned();
-        self.disarm(armed, |engine| {
-            let finished = caught(|| {
-                load.iter().for_each(|load| load.finish(engine));
-                Ok(())
-            });
-            if let Err(error) = finished {
-                engine.account().log(LogLevel::Error, error.message());
-            }
-        });
+        self.disarm(armed, load);
         if self.config.lock().hooks.supplies_ram_blocks() {
             *self.table.write() = BlockTable::default();
         } else {
@@ -281,11 +272,6 @@ impl Incoming {
         }
         *self.phase.lock() = Phase::Attached;
         self.cleaned_up.notify_all();
-    }
-
-    /// Logs a message as the configuration says.
-    pub(super) fn log(&self, level: LogLevel, message: &str) {
-        self.callbacks().log(level, message);
     }
 
     /// The callbacks as configured.
@@ -302,10 +288,10 @@ impl Incoming {
         Ok(())
     }
 
-    pub(super) fn wake_threads(&self) {
-        if let Some(engine) = &*self.read_engine() {
-            engine.wakers().wake_all();
-        }
+    /// The RAM block of this id, armed or not.
+    pub(super) fn block(&self, id: BlockId) -> Result<Arc<RamBlock>> {
+        let table = self.table.read();
+        Ok(table.blocks()[table.by_id(id)?].clone())
     }
 
     pub(super) fn with_engine<T>(&self, f: impl FnOnce(&Engine) -> Result<T>) -> Result<T> {

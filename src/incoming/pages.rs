@@ -49,19 +49,17 @@ impl Incoming {
 
     /// Whether the page that holds the byte at an offset has been placed or marked received.
     pub fn page_received(&self, id: BlockId, offset: u64) -> Result<bool> {
-        let table = self.table.read();
-        let block = &table.blocks()[table.by_id(id)?];
+        let block = self.block(id)?;
         Ok(block.received().get(block.page_at(offset)?))
     }
 
     /// Marks whole pages received that are in place by other means; threads that wait for one of them go on.
     pub fn mark_received(&self, id: BlockId, offset: u64, length: u64) -> Result<()> {
-        let table = self.table.read().clone();
-        let block = &table.blocks()[table.by_id(id)?];
+        let block = self.block(id)?;
         let pages = block.whole_pages(offset, length)?;
         block.receive(pages.clone(), |_, _| ());
         let engine = self.read_engine();
-        let armed = engine.as_ref().and_then(|engine| Some((engine, engine.account().table().index_of(block)?)));
+        let armed = engine.as_ref().and_then(|engine| Some((engine, engine.account().table().index_of(&block)?)));
         armed.map_or(Ok(()), |(engine, index)| engine.mark_received_externally(index, pages))
     }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::config::Config;
+use super::config::MOST_THREADS;
 use super::incoming::Incoming;
 use super::setup::{Bringer, Plan};
 use crate::engine::LogLevel;
@@ -17,7 +17,7 @@ use crate::source::{DirectSnapshot, PageSource, Snapshot};
 pub fn load(incoming: &Arc<Incoming>, snapshot: &Arc<Snapshot>, config: &LoadConfig) -> Result<()> {
     let source: Arc<dyn PageSource> = if config.direct_io {
         let (direct, warning) = DirectSnapshot::new(snapshot.clone())?;
-        warning.iter().for_each(|warning| incoming.log(LogLevel::Warning, warning));
+        warning.iter().for_each(|warning| incoming.callbacks().log(LogLevel::Warning, warning));
         Arc::new(direct)
     } else {
         snapshot.clone()
@@ -27,13 +27,8 @@ pub fn load(incoming: &Arc<Incoming>, snapshot: &Arc<Snapshot>, config: &LoadCon
 
 /// The same from any source.
 pub(crate) fn load_from(incoming: &Incoming, source: Arc<dyn PageSource>, config: &LoadConfig) -> Result<()> {
-    ensure!(
-        config.loader_threads <= Config::MOST_THREADS,
-        EINVAL,
-        "{} loader threads are more than {}",
-        config.loader_threads,
-        Config::MOST_THREADS
-    );
+    let threads = config.loader_threads;
+    ensure!(threads <= MOST_THREADS, EINVAL, "{threads} loader threads are more than {MOST_THREADS}");
     let request = LoadRequest::new(source, config)?;
     // Blocktime is kept if the configuration asks for it.
     let plan = Plan { channels: request.channels(), bringer: Bringer::Load(request), preempt: false, blocktime: true };

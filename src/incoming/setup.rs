@@ -1,7 +1,7 @@
 //! The set-up, step by step: all or nothing. Each step's result undoes it when it is dropped, in the reverse order.
 
 use std::mem;
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use super::armed::Armed;
 use super::config::Config;
 use super::{emptying, moving};
 use crate::engine::{
-    Account, Callbacks, Discards, Engine, FaultServer, HandlerServer, LogLevel, Record, Registration, SharedFds,
+    Account, Callbacks, Discards, Engine, FaultServer, HandlerServer, Hooks, LogLevel, Record, Registration, SharedFds,
     Treatment, Wakers, drain_events_during,
 };
 use crate::error::{Result, ensure, error};
@@ -36,10 +36,8 @@ pub(crate) struct Plan {
     pub blocktime: bool,
 }
 
-/// Everything but the threads. Nothing is served before they run.
-pub(super) struct Built {
-    pub engine: Arc<Engine>,
-    pub load: Option<Arc<SnapshotLoad>>,
+/// What the threads are to do. Nothing is served before they run.
+pub(super) struct Work {
     servers: Vec<Box<dyn FaultServer>>,
     loaders: Vec<BackgroundLoader>,
     preempt: bool,
@@ -48,7 +46,7 @@ pub(super) struct Built {
 /// What a set-up is built from.
 pub(super) struct Site<'a> {
     pub config: &'a Config,
-    pub callbacks: &'a Callbacks,
+    pub callbacks: Callbacks,
     /// The RAM blocks, none of which is being removed.
     pub table: BlockTable,
     pub shared: &'a Arc<SharedFds>,
@@ -58,8 +56,8 @@ pub(super) struct Site<'a> {
 
 /// All steps up to an engine that serves, once its threads run. Nothing of it is left after a failure. `begin` is called with the
 /// record of the set-up, once it is certain that there will be one.
-pub(super) fn build(site: Site<'_>, plan: Plan, begin: impl FnOnce(Record)) -> Result<Built> {
-    let Site { config, callbacks, table, shared, has_emptied } = site;
+pub(super) fn build(site: Site<'_>, plan: Plan, begin: impl FnOnce(Record)) -> Result<(Armed, Work)> {
+    let (config, table) = (site.config, &site.table);
     ensure!(plan.channels > 0, EINVAL, "0 channels: at least one temporary page is needed");
     ensure!(!table.blocks().is_empty(), EINVAL, "there is no RAM block to set up");
     let threads = 0..config.fault_threads();
@@ -68,85 +66,135 @@ pub(super) fn build(site: Site<'_>, plan: Plan, begin: impl FnOnce(Record)) -> R
             (None, threads.map(|_| Box::new(HandlerServer::new(handler.clone())) as _).collect(), Vec::new())
         }
         Bringer::Load(request) => {
-            let load = request.prepare(&table)?;
+            let load = request.prepare(table)?;
             let servers = threads.map(|_| Ok(Box::new(FaultLoader::new(&load)?) as _)).collect::<Result<_>>()?;
             let loaders = BackgroundLoader::all(&load)?;
             (Some(load), servers, loaders)
         }
     };
 
-    let uffds = open_userfaultfds(config, callbacks)?;
+    let uffds = site.open_userfaultfds()?;
     uffds.iter().try_for_each(|uffd| uffd.handshake(config.track_discards))?;
     let discards = config.track_discards.then(|| Discards::new(uffds.len())).transpose()?;
     let wakers = Wakers::new(uffds.len())?;
     // Before the registration: temporary pages exist before the first fault can be delivered.
     let temp_pages = TempPages::new(plan.channels, table.largest_page_size())?;
-    let registration = register(config, callbacks, &table, load.as_deref(), uffds, has_emptied)?;
+    let registration = site.register(load.as_deref(), uffds)?;
 
     let vcpus = (plan.blocktime && config.blocktime).then_some(config.vcpus as usize);
     let record = Record::new(vcpus)?;
     begin(record.clone());
-    let account = Account::new(table, callbacks.clone(), record, shared.clone(), load.is_some());
+    let account = Account::new(site.table, site.callbacks, record, site.shared.clone(), load.is_some());
     let engine = Engine::new(account, registration, temp_pages, wakers, discards)
         .spinning(Duration::from_micros(config.spin_us.into()));
     if engine.discards().is_some() {
         // Their faults may have been read while the RAM was emptied.
         engine.registration().wake_all();
     }
-    Ok(Built { engine: Arc::new(engine), load, servers, loaders, preempt: plan.preempt })
+    Ok((Armed::new(Arc::new(engine), load), Work { servers, loaders, preempt: plan.preempt }))
 }
 
-/// Registers the RAM, and empties it for a load.
-fn register(
-    config: &Config,
-    callbacks: &Callbacks,
-    table: &BlockTable,
-    load: Option<&SnapshotLoad>,
-    uffds: Box<[Userfaultfd]>,
-    has_emptied: &AtomicBool,
-) -> Result<Registration> {
-    let image = load.map(SnapshotLoad::mapped_image).transpose()?.flatten();
-    let maps = read_maps(config, callbacks, table, load)?;
-    if let (Some(load), Some(image), Some(maps)) = (load, &image, &maps) {
-        load.check_apart(image, table, maps)?;
+impl Site<'_> {
+    /// Registers the RAM, and empties it for a load.
+    fn register(&self, load: Option<&SnapshotLoad>, uffds: Box<[Userfaultfd]>) -> Result<Registration> {
+        let (config, table) = (self.config, &self.table);
+        let image = load.map(SnapshotLoad::mapped_image).transpose()?.flatten();
+        let maps = self.read_maps(load)?;
+        if let (Some(load), Some(image), Some(maps)) = (load, &image, &maps) {
+            load.check_apart(image, table, maps)?;
+        }
+        let emptying = load.filter(|load| !load.keeps_present());
+        let moves = emptying.is_some_and(SnapshotLoad::makes_huge_pages);
+        let zero_runs = match (emptying, &maps) {
+            (Some(load), Some(maps)) => emptying::unregistered_zero_runs(table, maps, load),
+            _ => vec![Box::default(); table.blocks().len()],
+        };
+        let treatments = table.blocks().iter().zip(zero_runs).map(|(block, unregistered_zero_runs)| {
+            let shared = maps.as_ref().is_some_and(|maps| maps.are_shared(block.host(), block.length()));
+            let is_private = maps.as_ref().is_some_and(|maps| maps.are_private_anonymous(block.host(), block.length()));
+            Treatment {
+                unregistered_zero_runs,
+                poison: config.poison && is_private,
+                shared,
+                moving: moves && is_private,
+            }
+        });
+        let registration = Registration::new(uffds, table.clone(), treatments.collect(), self.callbacks.clone())?;
+        if config.track_discards {
+            check_trackable(&registration, table)?;
+        }
+        if let (Some(_), Some(maps)) = (emptying, &maps) {
+            let empty = || emptying::empty(&registration, table, maps, self.has_emptied);
+            if config.track_discards { drain_events_during(registration.uffds(), empty) } else { empty() }?;
+            moving::decide(&registration, table, maps);
+        }
+        Ok(registration)
     }
-    let emptying = load.filter(|load| !load.keeps_present());
-    let moves = emptying.is_some_and(SnapshotLoad::makes_huge_pages);
-    let mut zero_runs = match (emptying, &maps) {
-        (Some(load), Some(maps)) => emptying::unregistered_zero_runs(table, maps, load),
-        _ => vec![Box::default(); table.blocks().len()],
-    };
-    let treatments = table.blocks().iter().enumerate().map(|(index, block)| {
-        let shared = maps.as_ref().is_some_and(|maps| maps.are_shared(block.host(), block.length()));
-        let is_private = maps.as_ref().is_some_and(|maps| maps.are_private_anonymous(block.host(), block.length()));
-        let unregistered_zero_runs = mem::take(&mut zero_runs[index]);
-        Treatment { unregistered_zero_runs, poison: config.poison && is_private, shared, moving: moves && is_private }
-    });
-    let registration = Registration::new(uffds, table.clone(), treatments.collect(), callbacks.clone())?;
-    if config.track_discards {
-        check_trackable(&registration, table)?;
+
+    /// The mappings of this process, where anything depends on them. Only emptying RAM cannot do without.
+    fn read_maps(&self, load: Option<&SnapshotLoad>) -> Result<Option<Maps>> {
+        if load.is_none() && !self.config.poison {
+            // Where EEXIST is to be verified: see `presence`. Without the maps a page that only another mapping has counts as missing.
+            let is_huge = self.table.largest_page_size() > kernel::page_size();
+            return Ok(is_huge.then(Maps::read).and_then(Result::ok));
+        }
+        let error = match Maps::read() {
+            Err(error) if error.errno() == libc::EOPNOTSUPP => error,
+            maps => return maps.map(Some),
+        };
+        if load.is_some_and(|load| !load.keeps_present()) {
+            return Err(error.context("emptying RAM for a load"));
+        }
+        if self.config.poison {
+            let effect = "an unreadable page pauses the fault and loader threads, and is not poisoned";
+            self.callbacks.log(LogLevel::Warning, &format!("{effect}: {error}"));
+        }
+        Ok(None)
     }
-    if let (Some(_), Some(maps)) = (emptying, &maps) {
-        let empty = || emptying::empty(&registration, table, maps, has_emptied);
-        if config.track_discards { drain_events_during(registration.uffds(), empty) } else { empty() }?;
-        moving::decide(&registration, table, maps);
+
+    /// One for each fault thread.
+    fn open_userfaultfds(&self) -> Result<Box<[Userfaultfd]>> {
+        let mut uffds = Vec::<Userfaultfd>::new();
+        for _ in 0..self.config.fault_threads() {
+            let uffd = self.open_userfaultfd()?;
+            let number = uffd.as_fd().as_raw_fd();
+            if uffds.iter().any(|other| other.as_fd().as_raw_fd() == number) {
+                // Another one of ours owns it, and will close it.
+                mem::forget(uffd);
+                return Err(error!(
+                    EINVAL,
+                    "the open_userfaultfd callback returned descriptor {number} twice: each fault thread needs its own"
+                ));
+            }
+            uffds.push(uffd);
+        }
+        Ok(uffds.into())
     }
-    Ok(registration)
+
+    fn open_userfaultfd(&self) -> Result<Userfaultfd> {
+        let open = |hooks: &dyn Hooks| hooks.open_userfaultfd().transpose();
+        match self.callbacks.fallible("the open_userfaultfd callback", open)? {
+            Some(fd) => Userfaultfd::from_fd(fd),
+            None if self.config.user_mode_only => Userfaultfd::open(Opening::UserModeOnly),
+            None => Userfaultfd::open(Opening::Full),
+        }
+    }
 }
 
-/// The last steps: threads. Faults wait in the descriptor until they run.
-pub(super) fn start(armed: &mut Armed, built: Built) -> Result<()> {
-    let Built { servers, loaders, preempt, .. } = built;
-    // First, and last to end: whatever is called back in between may discard.
-    armed.start_events_thread()?;
-    armed.start_fault_threads(servers)?;
-    armed.engine().account().callbacks().fallible("the setup_done callback", |hooks| hooks.setup_done())?;
-    armed.start_loader_threads(loaders)?;
-    armed.receive_zeros();
-    if preempt {
-        armed.start_preempt_thread()?;
+impl Work {
+    /// The last steps: threads. Faults wait in the descriptor until they run.
+    pub fn start(self, armed: &mut Armed) -> Result<()> {
+        // First, and last to end: whatever is called back in between may discard.
+        armed.start_events_thread()?;
+        armed.start_fault_threads(self.servers)?;
+        armed.engine().account().callbacks().fallible("the setup_done callback", |hooks| hooks.setup_done())?;
+        armed.start_loader_threads(self.loaders)?;
+        armed.receive_zeros();
+        if self.preempt {
+            armed.start_preempt_thread()?;
+        }
+        Ok(())
     }
-    Ok(())
 }
 
 /// The kernel discards its own pages: where those of a block have another size, one could be discarded in part.
@@ -161,62 +209,4 @@ fn check_trackable(registration: &Registration, table: &BlockTable) -> Result<()
         );
         Ok(())
     })
-}
-
-/// The mappings of this process, where anything depends on them. Only emptying RAM cannot do without.
-fn read_maps(
-    config: &Config,
-    callbacks: &Callbacks,
-    table: &BlockTable,
-    load: Option<&SnapshotLoad>,
-) -> Result<Option<Maps>> {
-    if load.is_none() && !config.poison {
-        // Where EEXIST is to be verified: see `presence`. Without the maps a page that only another mapping has counts as missing.
-        let is_huge = table.largest_page_size() > kernel::page_size();
-        return Ok(is_huge.then(Maps::read).and_then(Result::ok));
-    }
-    match (Maps::read(), load) {
-        (Err(error), Some(load)) if error.errno() == libc::EOPNOTSUPP && !load.keeps_present() => {
-            Err(error.context("emptying RAM for a load"))
-        }
-        (Err(error), _) if error.errno() == libc::EOPNOTSUPP => {
-            if config.poison {
-                callbacks.log(
-                    LogLevel::Warning,
-                    &format!("an unreadable page pauses the fault and loader threads, and is not poisoned: {error}"),
-                );
-            }
-            Ok(None)
-        }
-        (maps, _) => maps.map(Some),
-    }
-}
-
-/// One for each fault thread.
-fn open_userfaultfds(config: &Config, callbacks: &Callbacks) -> Result<Box<[Userfaultfd]>> {
-    let mut uffds = Vec::<Userfaultfd>::new();
-    for _ in 0..config.fault_threads() {
-        let uffd = open_userfaultfd(config, callbacks)?;
-        let number = uffd.as_fd().as_raw_fd();
-        if uffds.iter().any(|other| other.as_fd().as_raw_fd() == number) {
-            // Another one of ours owns it, and will close it.
-            mem::forget(uffd);
-            return Err(error!(
-                EINVAL,
-                "the open_userfaultfd callback returned descriptor {number} twice: each fault thread needs its own"
-            ));
-        }
-        uffds.push(uffd);
-    }
-    Ok(uffds.into())
-}
-
-fn open_userfaultfd(config: &Config, callbacks: &Callbacks) -> Result<Userfaultfd> {
-    let handed_in: Option<OwnedFd> =
-        callbacks.fallible("the open_userfaultfd callback", |hooks| hooks.open_userfaultfd().transpose())?;
-    match handed_in {
-        Some(fd) => Userfaultfd::from_fd(fd),
-        None if config.user_mode_only => Userfaultfd::open(Opening::UserModeOnly),
-        None => Userfaultfd::open(Opening::Full),
-    }
 }

@@ -13,6 +13,7 @@ use super::callbacks::{Callbacks, Owner};
 use super::discards::Discards;
 use super::engine::Engine;
 use super::fault::{FaultServer, PageFault};
+pub(crate) use super::gate::Gate;
 use super::hooks::{Event, Hooks, LogLevel};
 use super::registration::{Registration, Treatment};
 use super::shared::SharedFds;
