@@ -12,15 +12,13 @@ use crate::sync::{Mutex, MutexGuard};
 pub(crate) struct Poisoned {
     /// There are some, or are about to be.
     any: AtomicBool,
-    pages: Mutex<Pages>,
+    pages: Mutex<PoisonedPages>,
 }
 
-/// The pages, held. A thread that poisons one holds them from before that is done until it is noted; so one that fills it and then
+/// The pages. A thread that poisons one holds them from before that is done until it is noted; so one that fills it and then
 /// takes it out finds it.
-pub(crate) struct PoisonedPages<'a>(MutexGuard<'a, Pages>);
-
 #[derive(Debug, Default)]
-struct Pages {
+pub(crate) struct PoisonedPages {
     bits: Option<AtomicBitmap>,
     count: usize,
 }
@@ -32,56 +30,54 @@ impl Poisoned {
     }
 
     /// The pages, in order to look at them or to take some out.
-    pub fn pages(&self) -> PoisonedPages<'_> {
-        PoisonedPages(self.pages.lock())
+    pub fn pages(&self) -> MutexGuard<'_, PoisonedPages> {
+        self.pages.lock()
     }
 
     /// The pages, of a block that has so many, in order to add some.
-    pub fn to_add(&self, pages: usize) -> Result<PoisonedPages<'_>> {
+    pub fn to_add(&self, pages: usize) -> Result<MutexGuard<'_, PoisonedPages>> {
         let mut held = self.pages.lock();
         if held.bits.is_none() {
             held.bits = Some(AtomicBitmap::new(pages)?);
         }
         self.any.store(true, SeqCst);
-        Ok(PoisonedPages(held))
+        Ok(held)
     }
 
     /// Forgets all.
     pub fn clear(&self) {
         let mut held = self.pages.lock();
-        *held = Pages::default();
+        *held = PoisonedPages::default();
         self.any.store(false, SeqCst);
     }
 }
 
-impl PoisonedPages<'_> {
+impl PoisonedPages {
     pub fn contains(&self, page: usize) -> bool {
-        self.0.bits.as_ref().is_some_and(|bits| bits.get(page))
+        self.bits.as_ref().is_some_and(|bits| bits.get(page))
     }
 
     pub fn count(&self) -> usize {
-        self.0.count
+        self.count
     }
 
     /// The first one.
     pub fn first(&self) -> Option<usize> {
-        self.0.bits.as_ref().and_then(|bits| bits.find(0..bits.len(), true))
+        self.bits.as_ref().and_then(|bits| bits.find(0..bits.len(), true))
     }
 
     /// Adds a page; whether it was none of them.
     pub fn add(&mut self, page: usize) -> bool {
-        let Pages { bits, count } = &mut *self.0;
         let mut newly = false;
-        bits.iter().for_each(|bits| bits.set(page..page + 1, |_, _| newly = true));
-        *count += usize::from(newly);
+        self.bits.iter().for_each(|bits| bits.set(page..page + 1, |_, _| newly = true));
+        self.count += usize::from(newly);
         newly
     }
 
     /// Takes pages out.
     pub fn remove(&mut self, pages: Range<usize>) {
-        let Pages { bits, count } = &mut *self.0;
-        if let Some(bits) = bits {
-            *count -= words(pages).map(|(first, mask)| bits.take(first, mask).count_ones() as usize).sum::<usize>();
+        if let Some(bits) = &self.bits {
+            self.count -= words(pages).map(|(first, mask)| bits.take(first, mask).count_ones() as usize).sum::<usize>();
         }
     }
 }

@@ -54,8 +54,8 @@ impl BlockTable {
 
     /// The block and page that a host address lies in.
     pub fn locate(&self, address: usize) -> Option<(usize, usize)> {
-        let index = self.by_address(address)?;
-        let block = self.block(index);
+        let index = self.blocks.partition_point(|block| block.end() <= address);
+        let block = self.blocks.get(index).filter(|block| block.host() <= address)?;
         Some((index, block.page_of(address - block.host())))
     }
 
@@ -64,12 +64,6 @@ impl BlockTable {
         // A VM has a handful of blocks: looking at each is as fast as anything.
         let known = self.blocks.iter().position(|block| block.id() == id && !block.is_removed());
         known.ok_or_else(|| error!(ENOENT, "RAM block handle {:#x} is not known here", id.0))
-    }
-
-    /// Which block an address lies in.
-    pub fn by_address(&self, address: usize) -> Option<usize> {
-        let at = self.blocks.partition_point(|block| block.end() <= address);
-        self.blocks.get(at).filter(|block| block.host() <= address).map(|_| at)
     }
 
     /// The blocks that a range of addresses touches: the index of each, and the offsets that are in the range.
@@ -112,7 +106,7 @@ mod tests {
         table.add(block(3, 0x30000, 0x2000)).unwrap();
         table.add(block(1, 0x10000, 0x1000)).unwrap();
         table.add(block(2, 0x11000, 0x1000)).unwrap();
-        let id_at = |address| table.by_address(address).map(|index| table.blocks()[index].id().0);
+        let id_at = |address| table.locate(address).map(|(index, _)| table.blocks()[index].id().0);
         assert_eq!(id_at(0xffff), None);
         assert_eq!(id_at(0x10000), Some(1));
         assert_eq!(id_at(0x10fff), Some(1));
@@ -161,7 +155,7 @@ mod tests {
             }
             for round in 0..2 {
                 for address in (15 * PAGE..70 * PAGE).step_by(PAGE / 2) {
-                    let found = table.by_address(address).map(|index| table.blocks()[index].id().0);
+                    let found = table.locate(address).map(|(index, _)| table.blocks()[index].id().0);
                     let wanted = model.iter().find(|(_, range)| range.contains(&address)).map(|(id, _)| *id);
                     prop_assert_eq!(found, wanted, "{:#x}", address);
                 }
