@@ -481,9 +481,9 @@ unsafe extern "C" fn setup_done(_mis: Mis) -> c_int {
 /// Places what was asked for, for a while.
 unsafe extern "C" fn preempt_run(mis: Mis) {
     let world = world();
-    world.tell_to_quit(0);
+    world.quits.store(0, SeqCst);
     let start = Instant::now();
-    while !world.is_told_to_quit(mis.addr()) && start.elapsed() < Duration::from_millis(20) {
+    while world.quits.load(SeqCst) != mis.addr() && start.elapsed() < Duration::from_millis(20) {
         // SAFETY: any handle.
         unsafe { uffd_incoming_foreach_requested(mis, Some(requested_page), null_mut()) };
         thread::sleep(Duration::from_micros(50));
@@ -491,7 +491,7 @@ unsafe extern "C" fn preempt_run(mis: Mis) {
 }
 
 unsafe extern "C" fn preempt_quit(mis: Mis) {
-    world().tell_to_quit(mis.addr());
+    world().quits.store(mis.addr(), SeqCst);
 }
 
 unsafe extern "C" fn requested_page(mis: Mis, rb: Rb, offset: usize, _opaque: *mut c_void) -> c_int {

@@ -10,11 +10,10 @@ use std::sync::{Arc, LazyLock, Mutex};
 use std::thread::{self, JoinHandle};
 
 use crate::abi::types::{RAMBlock, UffdSnapshot};
-use crate::kernel::{Opening, Userfaultfd};
+use crate::kernel::{HUGE_PAGE, Opening, Userfaultfd};
 use crate::source::fuzzing::{file, path};
 
 const PAGE: usize = 4096;
-const HUGE_PAGE: usize = 2 << 20;
 
 /// The length of the longest region.
 pub(super) const MOST_RAM: usize = 2 * HUGE_PAGE;
@@ -44,7 +43,7 @@ pub(super) struct World {
     /// Where the blocks of each handle are; 0: not known.
     hosts: [AtomicUsize; RB],
     /// The mis whose preempt thread was told to quit last.
-    quits: AtomicUsize,
+    pub quits: AtomicUsize,
 }
 
 /// A handle that may go to another thread: it is not looked into.
@@ -62,15 +61,11 @@ impl World {
             Ram::new(c"ram2", 128 * PAGE, 16 * PAGE as u64, None),
         ];
         let image = file(&[]);
-        let lengths: Vec<_> = ram.iter().map(|ram| ram.length).collect();
-        let (first, second) = (lengths[0], lengths[0] + lengths[1]);
-        let text = format!(
-            "uffd-incoming flat 1\nimage {}\nblock 0 {} ram0\nblock {first} {} ram1\nblock {second} {} ram2",
-            path(&image).display(),
-            lengths[0],
-            lengths[1],
-            lengths[2]
-        );
+        let (mut text, mut offset) = (format!("uffd-incoming flat 1\nimage {}", path(&image).display()), 0);
+        for ram in &ram {
+            text += &format!("\nblock {offset} {} {}", ram.length, ram.name.to_str().expect("UTF-8"));
+            offset += ram.length;
+        }
         let description = file(text.as_bytes());
         let paths = path(&description);
         // Open as long as the process lives.
@@ -108,10 +103,9 @@ impl World {
     /// Cuts the snapshot's image short, or makes it whole.
     pub fn truncate(&self, short: bool) {
         let whole = self.ram.iter().map(|ram| ram.length).sum::<usize>();
-        let length = |file: &File| file.metadata().expect("the image").len();
         if short {
             self.image.set_len(whole as u64 / 4).expect("cutting the image short");
-        } else if length(&self.image) < whole as u64 {
+        } else if self.image.metadata().expect("the image").len() < whole as u64 {
             self.image.set_len(whole as u64).expect("making the image whole");
             self.image.write_all_at(&vec![0x5a; HUGE_PAGE], 0).expect("writing the image");
             self.image.write_all_at(&[0xa5; 64 * PAGE], MOST_RAM as u64).expect("writing the image");
@@ -128,14 +122,6 @@ impl World {
     pub fn host_of(&self, rb: *mut RAMBlock) -> Option<usize> {
         let known = (0..RB).find(|number| rb_at(*number) == rb)?;
         Some(self.hosts[known].load(SeqCst)).filter(|host| *host != 0)
-    }
-
-    pub fn tell_to_quit(&self, mis: usize) {
-        self.quits.store(mis, SeqCst);
-    }
-
-    pub fn is_told_to_quit(&self, mis: usize) -> bool {
-        self.quits.load(SeqCst) == mis
     }
 }
 
