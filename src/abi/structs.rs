@@ -85,13 +85,7 @@ fn size_of_callers<T: Versioned>(pointer: *const T) -> Result<usize> {
     ensure!(pointer.is_aligned(), EINVAL, "{} is not aligned", T::NAME);
     // SAFETY: not NULL and aligned; both callers' contract says that a size_t is readable here.
     let size = unsafe { pointer.cast::<usize>().read() };
-    ensure!(
-        size >= T::VERSION_1,
-        EINVAL,
-        "{}.size is {size}, below {}: set it to sizeof({})",
-        T::NAME,
-        T::VERSION_1,
-        T::NAME
-    );
+    let (name, least) = (T::NAME, T::VERSION_1);
+    ensure!(size >= least, EINVAL, "{name}.size is {size}, below {least}: set it to sizeof({name})");
     Ok(size)
 }
