@@ -64,10 +64,7 @@ pub(super) fn empty(
             EOPNOTSUPP,
             "{block} cannot be emptied for a load: /proc/thread-self/maps does not list all of it; mount the /proc of this system"
         );
-        let empty = maps.check_private_files_are_empty(block.host(), block.length());
-        empty.map_err(|error| error.context(block))?;
-        let unsealed = maps.check_shared_files_are_unsealed(block.host(), block.length());
-        unsealed.map_err(|error| error.context(block))?;
+        maps.check_files(block.host(), block.length()).map_err(|error| error.context(block))?;
     }
     has_begun.store(true, SeqCst);
     table.blocks().iter().enumerate().try_for_each(|(index, block)| {

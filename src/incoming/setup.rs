@@ -200,12 +200,11 @@ impl Work {
 /// The kernel discards its own pages: where those of a block have another size, one could be discarded in part.
 fn check_trackable(registration: &Registration, table: &BlockTable) -> Result<()> {
     table.blocks().iter().enumerate().try_for_each(|(index, block)| {
-        let unit = registration.unit(index);
+        let (unit, page_size) = (registration.unit(index), block.page_size());
         ensure!(
-            block.page_size() == unit,
+            page_size == unit,
             EINVAL,
-            "{block}: discards are tracked in pages of {unit} bytes, and its page size is {}",
-            block.page_size()
+            "{block}: discards are tracked in pages of {unit} bytes, and its page size is {page_size}"
         );
         Ok(())
     })

@@ -6,7 +6,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
 use nix::errno::Errno;
-use nix::fcntl::{FcntlArg, SealFlag, fcntl};
+use nix::fcntl::{FcntlArg, fcntl};
 
 use super::before::{Call, before};
 use super::file::{FileId, keeping_position, next_data, open_read_only, position, status};
@@ -22,20 +22,16 @@ pub(super) struct Backing {
 }
 
 impl Backing {
+    /// Refuses a private mapping of a file that holds data.
     pub fn check_empty(&self) -> Result<()> {
-        let own = self.own_descriptor();
-        // Only what the process has not open is opened: closing any descriptor of a file releases all record locks that the
-        // process holds on it (F_SETLK), and so neither is one of its own duplicated.
-        let opened = if own.is_none() { self.open() } else { None };
-        let Some(file) = own.or(opened.as_ref().map(AsFd::as_fd)) else {
+        let Some(holds_data) = self.look(|file| self.holds_data(file)) else {
             return Err(error!(
                 EINVAL,
                 "it cannot be emptied for certain: it is a private mapping of a file that is not open here, and may hold \
                  data; keep the file open, or use anonymous memory"
             ));
         };
-        let holds_data =
-            self.holds_data(file).map_err(|errno| Error::os(errno, "looking for data in the file behind it"))?;
+        let holds_data = holds_data.map_err(|errno| Error::os(errno, "looking for data in the file behind it"))?;
         ensure!(
             !holds_data,
             EINVAL,
@@ -47,22 +43,24 @@ impl Backing {
 
     /// Refuses a shared mapping of a memfd that is sealed against writing: no hole can be punched there.
     pub fn check_unsealed(&self) -> Result<()> {
-        let own = self.own_descriptor();
-        let opened = if own.is_none() { self.open() } else { None };
         // Where it cannot be told, punching a hole will fail.
-        let Some(file) = own.or(opened.as_ref().map(AsFd::as_fd)) else { return Ok(()) };
-        let seals = seals(file);
-        if FileId::of(file) != Ok(self.file) {
-            return Ok(());
-        }
-        let sealed = [(SealFlag::F_SEAL_WRITE, "F_SEAL_WRITE"), (F_SEAL_FUTURE_WRITE, "F_SEAL_FUTURE_WRITE")];
-        match sealed.into_iter().find(|(seal, _)| seals.contains(*seal)) {
-            Some((_, name)) => Err(error!(
+        match self.look(|file| self.seal(file)).flatten() {
+            Some(name) => Err(error!(
                 EPERM,
                 "it cannot be emptied: the memfd behind it is sealed ({name}), and no hole can be punched there; seal it after \
                  the load, or load with UFFD_LOAD_KEEP_PRESENT into a memfd that is empty"
             )),
             None => Ok(()),
+        }
+    }
+
+    /// Looks at the file, if it can be come by.
+    fn look<T>(&self, look: impl FnOnce(BorrowedFd<'_>) -> T) -> Option<T> {
+        // Only what the process has not open is opened: closing any descriptor of a file releases all record locks that the
+        // process holds on it (F_SETLK), and so neither is one of its own duplicated.
+        match self.own_descriptor() {
+            Some(own) => Some(look(own)),
+            None => self.open().map(|opened| look(opened.as_fd())),
         }
     }
 
@@ -76,6 +74,18 @@ impl Backing {
         }
         let end = self.offset + (self.mapped.end - self.mapped.start);
         Ok(data.is_some_and(|data| data.start < end))
+    }
+
+    /// Which seal keeps the file from being written to, if any does.
+    fn seal(&self, file: BorrowedFd<'_>) -> Option<&'static str> {
+        // A file that knows no seals has none.
+        let seals = before(Call::Fcntl).and_then(|()| fcntl(file, FcntlArg::F_GET_SEALS)).unwrap_or(0);
+        // As above.
+        if FileId::of(file) != Ok(self.file) {
+            return None;
+        }
+        let sealed = [(libc::F_SEAL_WRITE, "F_SEAL_WRITE"), (libc::F_SEAL_FUTURE_WRITE, "F_SEAL_FUTURE_WRITE")];
+        sealed.into_iter().find(|(seal, _)| seals & seal != 0).map(|(_, name)| name)
     }
 
     /// A descriptor of the process's own that is open for the file.
@@ -93,13 +103,4 @@ impl Backing {
         let name = format!("{:x}-{:x}", self.mapped.start, self.mapped.end);
         open_read_only(&Path::new("/proc/self/map_files").join(name)).ok()
     }
-}
-
-/// Not in every version of nix.
-const F_SEAL_FUTURE_WRITE: SealFlag = SealFlag::from_bits_retain(libc::F_SEAL_FUTURE_WRITE);
-
-/// None of a file that knows no seals.
-fn seals(file: BorrowedFd<'_>) -> SealFlag {
-    let seals = before(Call::Fcntl).and_then(|()| fcntl(file, FcntlArg::F_GET_SEALS));
-    seals.map_or(SealFlag::empty(), SealFlag::from_bits_retain)
 }

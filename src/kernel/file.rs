@@ -12,8 +12,8 @@ use nix::sys::stat::{FileStat, Mode, SFlag, fstat};
 use nix::sys::statfs::{FsType, fstatfs};
 use nix::unistd::{Whence, fdatasync, lseek};
 
-use super::before::{Call, before, before_bytes};
-use super::page_size::page_size;
+use super::before::{Call, before, before_bytes, uninterrupted};
+use super::mapping::page_size;
 use super::uapi::{SYS_CACHESTAT, cachestat, cachestat_range};
 use crate::error::{self, Error, Result, error};
 
@@ -44,13 +44,7 @@ pub(crate) fn open_direct(file: BorrowedFd<'_>) -> Result<OwnedFd> {
 pub(super) fn open_to_read(path: &Path, flags: OFlag) -> nix::Result<OwnedFd> {
     // Non-blocking for the sake of a FIFO without a writer, which would hang in open(); regular files take no notice.
     let flags = flags | OFlag::O_RDONLY | OFlag::O_CLOEXEC | OFlag::O_NONBLOCK | OFlag::O_NOCTTY;
-    loop {
-        match before(Call::Open).and_then(|()| open(path, flags, Mode::empty())) {
-            // A signal, while a file system takes its time.
-            Err(Errno::EINTR) => {}
-            opened => return opened,
-        }
-    }
+    uninterrupted(Call::Open, || open(path, flags, Mode::empty()))
 }
 
 /// One more descriptor of the same open file.
@@ -100,8 +94,8 @@ impl From<&FileStat> for FileId {
 /// The length of a regular file or block device; anything else is no source of pages.
 pub(crate) fn length(file: BorrowedFd<'_>) -> Result<u64> {
     let status = status(file).map_err(|errno| Error::os(errno, "fstat"))?;
-    let length = match kind_of(&status) {
-        SFlag::S_IFREG => status.st_size as u64,
+    match kind_of(&status) {
+        SFlag::S_IFREG => Ok(status.st_size as u64),
         SFlag::S_IFBLK => {
             let mut length = 0_u64;
             let asked = before(Call::BlockDeviceLength).and_then(|()| {
@@ -109,13 +103,10 @@ pub(crate) fn length(file: BorrowedFd<'_>) -> Result<u64> {
                 unsafe { block_device_length(file.as_raw_fd(), (&raw mut length).cast()) }
             });
             asked.map_err(|errno| Error::os(errno, "asking for the block device's size"))?;
-            length
+            Ok(length)
         }
-        other => {
-            return Err(error!(EINVAL, "it is a {}; a regular file or block device is needed", kind_name(other)));
-        }
-    };
-    Ok(length)
+        other => Err(error!(EINVAL, "it is a {}; a regular file or block device is needed", kind_name(other))),
+    }
 }
 
 pub(super) fn kind_of(status: &FileStat) -> SFlag {
@@ -199,17 +190,10 @@ pub(crate) fn settle_holes(file: BorrowedFd<'_>) -> Result<()> {
     if kind.is_ok_and(|kind| EXACT_ABOUT_HOLES.contains(&kind)) {
         return Ok(());
     }
-    loop {
-        match before(Call::Fdatasync).and_then(|()| fdatasync(file)) {
-            Err(Errno::EINTR) => {}
-            // Nothing can be written there, or the file system knows no such thing.
-            Ok(()) | Err(Errno::EROFS | Errno::EINVAL | Errno::EBADF | Errno::EOPNOTSUPP | Errno::ENOSYS) => {
-                return Ok(());
-            }
-            Err(errno) => {
-                return Err(Error::os(errno, "writing it back (fdatasync) before holes are looked for"));
-            }
-        }
+    match uninterrupted(Call::Fdatasync, || fdatasync(file)) {
+        // Nothing can be written there, or the file system knows no such thing.
+        Ok(()) | Err(Errno::EROFS | Errno::EINVAL | Errno::EBADF | Errno::EOPNOTSUPP | Errno::ENOSYS) => Ok(()),
+        Err(errno) => Err(Error::os(errno, "writing it back (fdatasync) before holes are looked for")),
     }
 }
 

@@ -1,10 +1,10 @@
 //! Which memory wants huge pages: by its own advice (madvise), the process's and the host's.
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{self, BufRead, BufReader};
 use std::ops::Range;
 
-use super::before::{Call, before};
+use super::before::{Call, before, read_text};
 use super::mapping::HUGE_PAGE;
 
 /// Not of "self": that is the main thread's, and empty once that thread has ended.
@@ -38,12 +38,9 @@ pub(crate) fn want_huge_pages(ranges: &[Range<usize>]) -> Vec<bool> {
 
 /// Never, where it cannot be told.
 fn mode() -> Mode {
-    let read = |path: String| {
-        before(Call::ReadHugePageMode).map_err(io::Error::from).and_then(|()| fs::read_to_string(path)).ok()
-    };
-    let own = read(format!("{TRANSPARENT}/hugepages-{}kB/enabled", HUGE_PAGE >> 10));
-    let own = own.filter(|text| !text.contains("[inherit]"));
-    own.or_else(|| read(format!("{TRANSPARENT}/enabled"))).map_or(Mode::Never, |text| parse_mode(&text))
+    let read = |of: &str| read_text(Call::ReadHugePageMode, &format!("{TRANSPARENT}/{of}enabled")).ok();
+    let own = read(&format!("hugepages-{}kB/", HUGE_PAGE >> 10)).filter(|text| !text.contains("[inherit]"));
+    own.or_else(|| read("")).map_or(Mode::Never, |text| parse_mode(&text))
 }
 
 fn parse_mode(text: &str) -> Mode {

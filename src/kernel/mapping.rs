@@ -1,16 +1,21 @@
-//! Anonymous memory of our own, and emptying memory of the caller's.
+//! Anonymous memory of our own, and emptying memory of the caller's. The sizes of pages.
 
 use std::ffi::c_void;
 use std::num::NonZeroUsize;
-use std::os::fd::BorrowedFd;
 use std::ptr::{NonNull, with_exposed_provenance_mut};
 
 use nix::errno::Errno;
-use nix::sys::mman::{MapFlags, MmapAdvise, ProtFlags, madvise, mmap, mmap_anonymous, munmap};
+use nix::sys::mman::{MapFlags, MmapAdvise, ProtFlags, madvise, mmap_anonymous, munmap};
 
 use super::before::{Call, before};
-use super::page_size::page_size;
 use crate::error::{Error, Result, error};
+
+/// The host's page size in bytes.
+pub fn page_size() -> usize {
+    // SAFETY: sysconf only reads; _SC_PAGESIZE is always known, and positive.
+    let size = unsafe { libc::sysconf(libc::_SC_PAGESIZE) };
+    usize::try_from(size).expect("a page size is positive")
+}
 
 /// Private anonymous memory of our own, zero at first; unmapped when dropped.
 #[derive(Debug)]
@@ -87,39 +92,8 @@ impl Drop for Mapping {
     }
 }
 
-/// A page of a file that is mapped, and never accessed; unmapped when dropped.
-#[derive(Debug)]
-pub(crate) struct FileMapping(NonNull<c_void>);
-
-// SAFETY: a mapping belongs to the process, not to a thread, and nothing reads or writes it.
-unsafe impl Send for FileMapping {}
-// SAFETY: as for Send.
-unsafe impl Sync for FileMapping {}
-
-impl FileMapping {
-    /// None where the file cannot be mapped.
-    pub fn new(file: BorrowedFd<'_>) -> Option<Self> {
-        let page = NonZeroUsize::new(page_size())?;
-        // SAFETY: a new mapping at an address of the kernel's choosing touches no memory that is in use.
-        let map = |()| unsafe { mmap(None, page, ProtFlags::PROT_NONE, MapFlags::MAP_SHARED, file, 0) };
-        before(Call::MmapFile).and_then(map).ok().map(Self)
-    }
-
-    pub fn address(&self) -> usize {
-        self.0.as_ptr().addr()
-    }
-}
-
-impl Drop for FileMapping {
-    fn drop(&mut self) {
-        // SAFETY: this has been mapped when it was made, and no pointer to it is kept beyond its life.
-        let result = unsafe { munmap(self.0, page_size()) };
-        debug_assert_eq!(result, Ok(()));
-    }
-}
-
 /// Empties memory of one mapping, since what empties it depends on its kind: afterwards every page of it is missing. What the
-/// file behind a private mapping holds is seen again: see `check_private_files_are_empty`.
+/// file behind a private mapping holds is seen again: see `Maps::check_files`.
 ///
 /// # Safety
 /// `start .. start + length` is a mapping of the caller's whose contents it gives up; no reference points into it.

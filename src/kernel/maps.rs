@@ -1,14 +1,13 @@
 //! The mappings of this process: what is behind the caller's memory.
 
-use std::fs::File;
-use std::io::{ErrorKind, Read};
+use std::io::{self, ErrorKind};
 use std::ops::Range;
-use std::{io, mem};
+use std::{fs, mem};
 
 use nix::sys::stat::makedev;
 
 use super::backing::Backing;
-use super::before::{Call, before};
+use super::before::{Call, before, read_text};
 use super::file::FileId;
 use crate::error::{Error, Result, ensure, error};
 
@@ -29,19 +28,9 @@ struct Mapped {
 #[derive(Debug)]
 enum What {
     PrivateAnonymous,
-    File(FilePart),
+    PrivateFile(Backing),
+    SharedFile(Backing),
     Other,
-}
-
-/// What of a file is mapped.
-#[derive(Debug)]
-struct FilePart {
-    file: FileId,
-    /// Where in the file the mapping starts.
-    offset: u64,
-    shared: bool,
-    /// The kernel has a name for it that others cannot open: memory of its own, which no file is behind.
-    nameless: bool,
 }
 
 /// A part of a file that is mapped.
@@ -56,7 +45,7 @@ pub(crate) struct FileRange {
 impl Maps {
     /// Reads them. EOPNOTSUPP where /proc does not tell.
     pub fn read() -> Result<Self> {
-        let text = before(Call::ReadMaps).map_err(io::Error::from).and_then(|()| read_all(PATH));
+        let text = before(Call::ReadMaps).map_err(io::Error::from).and_then(|()| fs::read(PATH));
         let text = text.map_err(|error| match error.kind() {
             ErrorKind::NotFound | ErrorKind::NotADirectory | ErrorKind::PermissionDenied => {
                 error!(EOPNOTSUPP, "{PATH} cannot be read, which tells what RAM is mapped from: {error}; mount /proc")
@@ -100,8 +89,7 @@ impl Maps {
 
     /// Whether memory is a shared mapping: then what is missing is zeros to every process that maps it.
     pub fn are_shared(&self, start: usize, length: usize) -> bool {
-        self.cover(start, length)
-            && self.within(start, length).all(|mapped| matches!(mapped.what, What::File(FilePart { shared: true, .. })))
+        self.cover(start, length) && self.within(start, length).all(|mapped| matches!(mapped.what, What::SharedFile(_)))
     }
 
     /// A range in the parts that lie in one mapping each.
@@ -116,30 +104,20 @@ impl Maps {
     pub fn files(&self, start: usize, length: usize) -> impl Iterator<Item = FileRange> {
         let (start, end) = (start as u64, start as u64 + length as u64);
         self.within(start as usize, length).filter_map(move |Mapped { range, what }| {
-            let What::File(part) = what else { return None };
+            let (What::PrivateFile(part) | What::SharedFile(part)) = what else { return None };
             let (address, end) = (range.start.max(start), range.end.min(end));
             let first = part.offset + (address - range.start);
             Some(FileRange { address, file: part.file, bytes: first..first + (end - address) })
         })
     }
 
-    /// Refuses private mappings of a file that holds data: emptied, the memory shows that data instead of faulting.
-    pub fn check_private_files_are_empty(&self, start: usize, length: usize) -> Result<()> {
+    /// Refuses mappings that cannot be emptied: private ones of a file that holds data, since the memory then shows that data
+    /// instead of faulting; and shared ones of a memfd that is sealed against writing.
+    pub fn check_files(&self, start: usize, length: usize) -> Result<()> {
         self.within(start, length).try_for_each(|mapped| match &mapped.what {
-            What::File(FilePart { file, offset, shared: false, nameless: false }) => {
-                Backing { mapped: mapped.range.clone(), offset: *offset, file: *file }.check_empty()
-            }
-            What::File(_) | What::PrivateAnonymous | What::Other => Ok(()),
-        })
-    }
-
-    /// Refuses shared mappings of a memfd that is sealed against writing: it cannot be emptied.
-    pub fn check_shared_files_are_unsealed(&self, start: usize, length: usize) -> Result<()> {
-        self.within(start, length).try_for_each(|mapped| match &mapped.what {
-            What::File(FilePart { file, offset, shared: true, .. }) => {
-                Backing { mapped: mapped.range.clone(), offset: *offset, file: *file }.check_unsealed()
-            }
-            What::File(_) | What::PrivateAnonymous | What::Other => Ok(()),
+            What::PrivateFile(file) => file.check_empty(),
+            What::SharedFile(file) => file.check_unsealed(),
+            What::PrivateAnonymous | What::Other => Ok(()),
         })
     }
 
@@ -149,10 +127,9 @@ impl Maps {
     }
 }
 
-fn read_all(path: &str) -> io::Result<Vec<u8>> {
-    let mut text = Vec::new();
-    File::open(path)?.read_to_end(&mut text)?;
-    Ok(text)
+/// How many mappings a process may have (the sysctl vm.max_map_count); none where that cannot be told.
+pub(crate) fn most_mappings() -> Option<usize> {
+    read_text(Call::ReadMostMappings, "/proc/sys/vm/max_map_count").ok()?.trim().parse().ok()
 }
 
 /// A line of the form `START-END PERMISSIONS OFFSET DEVICE INODE PATH`; the path may be any bytes.
@@ -164,17 +141,16 @@ fn parse(line: &[u8]) -> Option<Mapped> {
     let pair = |text: &str, between| text.split_once(between).and_then(|(one, other)| Some((hex(one)?, hex(other)?)));
     let (start, end) = pair(range, '-')?;
     let (major, minor) = pair(device, ':')?;
-    let inode = inode.parse().ok()?;
+    let file = FileId { device: makedev(major, minor), inode: inode.parse().ok()? };
+    let backing = Backing { mapped: start..end, offset: hex(offset)?, file };
     let path = words.next().unwrap_or_default();
-    let what = match (permissions.ends_with('p'), inode) {
+    let what = match (permissions.ends_with('p'), file.inode) {
         (true, 0) if path.is_empty() || path.starts_with(b"[anon:") || path == b"[heap]" => What::PrivateAnonymous,
         (_, 0) => What::Other,
-        (private, _) => What::File(FilePart {
-            file: FileId { device: makedev(major, minor), inode },
-            offset: hex(offset)?,
-            shared: !private,
-            nameless: path == b"/anon_hugepage",
-        }),
+        // Memory of the kernel's own, which no file is behind.
+        (true, _) if path == b"/anon_hugepage" => What::Other,
+        (true, _) => What::PrivateFile(backing),
+        (false, _) => What::SharedFile(backing),
     };
     Some(Mapped { range: start..end, what })
 }
@@ -193,8 +169,12 @@ mod tests {
             let line = format!("7f00-7f80 {permissions} 00001000 00:0f 4711 /memfd:ram (deleted)");
             let found = parse(line.as_bytes()).unwrap();
             assert_eq!(found.range, 0x7f00..0x7f80);
-            let What::File(part) = found.what else { panic!("a file was expected: {found:?}") };
-            assert_eq!((part.offset, part.shared, part.nameless), (0x1000, shared, false));
+            let (part, is_shared) = match found.what {
+                What::PrivateFile(part) => (part, false),
+                What::SharedFile(part) => (part, true),
+                other => panic!("a file was expected: {other:?}"),
+            };
+            assert_eq!((part.mapped, part.offset, is_shared), (0x7f00..0x7f80, 0x1000, shared));
             assert_eq!(part.file, FileId { device: makedev(0, 0xf), inode: 4711 });
         }
     }
@@ -202,7 +182,7 @@ mod tests {
     #[test]
     fn a_path_may_be_any_bytes() {
         let found = parse(b"7f00-7f80 rw-s 00001000 00:0f 4711    /memfd:\xff\xfe ram (deleted)").unwrap();
-        assert!(matches!(found.what, What::File(_)), "{found:?}");
+        assert!(matches!(found.what, What::SharedFile(_)), "{found:?}");
     }
 
     #[test]
@@ -218,7 +198,7 @@ mod tests {
         ] {
             let maps = maps(&[line]);
             assert_eq!(maps.are_private_anonymous(0x7f00, 0x80), private_anonymous, "{line}: {maps:?}");
-            assert_eq!(maps.check_private_files_are_empty(0x7f00, 0x80), Ok(()), "{line}");
+            assert_eq!(maps.check_files(0x7f00, 0x80), Ok(()), "{line}");
         }
         assert!(parse(b"nonsense").is_none() && parse(b"").is_none());
     }

@@ -9,12 +9,10 @@ pub(crate) mod file;
 mod huge_pages;
 #[cfg(feature = "fault-injection")]
 pub mod injection;
-mod limits;
 mod mapped_file;
 mod mapping;
 mod maps;
 mod numa;
-mod page_size;
 mod poll;
 mod probe;
 mod replacement;
@@ -24,12 +22,11 @@ mod userfaultfd;
 
 pub(crate) use eventfd::EventFd;
 pub(crate) use huge_pages::want_huge_pages;
-pub(crate) use limits::most_mappings;
 pub(crate) use mapped_file::MappedFile;
+pub use mapping::page_size;
 pub(crate) use mapping::{HUGE_PAGE, Mapping, empty_memory, is_locked, is_mapped, is_present};
-pub(crate) use maps::Maps;
+pub(crate) use maps::{Maps, most_mappings};
 pub(crate) use numa::Numa;
-pub use page_size::page_size;
 pub(crate) use poll::{Poll, Readiness};
 pub use probe::{Host, probe};
 pub(crate) use replacement::Replacement;

@@ -1,12 +1,11 @@
 //! Whether memory may be taken from whichever node of the host a thread runs on.
 
-use std::io;
 use std::ops::Range;
-use std::{fs, ptr};
+use std::ptr;
 
 use nix::errno::Errno;
 
-use super::before::{Call, before};
+use super::before::{Call, before, read_text};
 use super::uapi::MPOL_F_ADDR;
 
 /// The nodes that have memory, or may get some.
@@ -32,14 +31,13 @@ pub(crate) struct Numa {
 
 impl Numa {
     pub fn new() -> Self {
-        let online = before(Call::ReadNodes).map_err(io::Error::from).and_then(|()| fs::read_to_string(ONLINE));
-        Self { online: online.ok().and_then(|text| parse_nodes(&text)) }
+        Self { online: read_text(Call::ReadNodes, ONLINE).ok().and_then(|text| parse_nodes(&text)) }
     }
 
     /// Whether memory at an address, all of one mapping, may come from the node of whichever thread fills it. False where that
     /// cannot be told.
     pub fn allows_any_node(&self, address: usize) -> bool {
-        if self.online.is_some_and(|online| count(&online) == 1) {
+        if self.online.is_some_and(|online| online.iter().map(|word| word.count_ones()).sum::<u32>() == 1) {
             return true;
         }
         match policy(address) {
@@ -81,10 +79,6 @@ fn policy(address: usize) -> nix::Result<Policy> {
     };
     Errno::result(result)?;
     Ok(policy)
-}
-
-fn count(nodes: &Nodes) -> u32 {
-    nodes.iter().map(|word| word.count_ones()).sum()
 }
 
 /// A list like "0-1,3".

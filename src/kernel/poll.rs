@@ -4,7 +4,7 @@ use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
 
 use nix::errno::Errno;
 
-use super::before::{Call, before};
+use super::before::{Call, uninterrupted};
 use crate::error::{Error, Result};
 
 /// Descriptors to wait for, by their number in the order in which they were added.
@@ -46,17 +46,11 @@ impl Poll {
     /// Sleeps until one of the descriptors has something to say. False when none has for so many milliseconds.
     pub fn wait(&mut self, at_most: Option<u16>) -> Result<bool> {
         let timeout = at_most.map_or(-1, i32::from);
-        loop {
-            let result = before(Call::Poll).and_then(|()| {
-                // SAFETY: the kernel reads and writes just these entries.
-                Errno::result(unsafe { libc::poll(self.fds.as_mut_ptr(), self.fds.len() as libc::nfds_t, timeout) })
-            });
-            match result {
-                Ok(ready) => return Ok(ready != 0),
-                Err(Errno::EINTR) => {}
-                Err(errno) => return Err(Error::os(errno, "waiting for faults in poll()")),
-            }
-        }
+        let ready = uninterrupted(Call::Poll, || {
+            // SAFETY: the kernel reads and writes just these entries.
+            Errno::result(unsafe { libc::poll(self.fds.as_mut_ptr(), self.fds.len() as libc::nfds_t, timeout) })
+        });
+        ready.map(|ready| ready != 0).map_err(|errno| Error::os(errno, "waiting for faults in poll()"))
     }
 
     /// What a descriptor had to say in the last [`Poll::wait`].

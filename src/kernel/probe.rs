@@ -22,7 +22,7 @@ pub fn probe() -> Host {
     let syscall = Userfaultfd::open_syscall(Opening::Full);
     let user_mode = Userfaultfd::open_syscall(Opening::UserModeOnly);
     // UFFDIO_API is called once on a descriptor: these are thrown away.
-    let features = [&device, &syscall, &user_mode].into_iter().flatten().find_map(|uffd| uffd.features().ok());
+    let features = [&device, &syscall, &user_mode].into_iter().flatten().find_map(|uffd| uffd.api(0).ok());
     Host {
         device: device.map(drop),
         syscall: syscall.map(drop),

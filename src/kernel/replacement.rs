@@ -3,17 +3,17 @@
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io::{self, Write};
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::process;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, AtFlags, OFlag, open, openat, readlink, renameat};
-use nix::sys::stat::{FileStat, Mode, SFlag, fstatat};
+use nix::sys::stat::{Mode, SFlag, fstatat};
 use nix::unistd::{UnlinkatFlags, unlinkat};
 
-use super::before::{Call, before};
+use super::before::{Call, before, uninterrupted};
 use super::file::{FileId, kind_name, kind_of};
 use crate::error::{Error, Result, ensure, quoted};
 
@@ -45,11 +45,14 @@ impl Replacement {
         let Some(name) = target.file_name().filter(|_| !target.is_dir()) else {
             return Err(failed(Errno::EISDIR, path, "creating"));
         };
-        let directory = open_directory(target.parent().unwrap_or(Path::new("")))
+        let parent = target.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+        let directory = uninterrupted(Call::OpenDirectory, || open(parent, flags, Mode::empty()))
             .map_err(|errno| failed(errno, path, "opening its directory"))?;
         let replacement = Self { directory, name: name.to_owned(), path: target.clone() };
-        let status = |directory, name, flags| {
-            look(directory, name, flags).map_err(|errno| failed(errno, path, "looking for it"))
+        let status = |directory, name, flags| match before(Call::Lstat).and_then(|()| fstatat(directory, name, flags)) {
+            Err(Errno::ENOENT) => Ok(None),
+            found => found.map(Some).map_err(|errno| failed(errno, path, "looking for it")),
         };
         if let Some(meant) = status(AT_FDCWD, path.as_os_str(), AtFlags::empty())? {
             let kind = kind_of(&meant);
@@ -72,9 +75,9 @@ impl Replacement {
         let written = before(Call::Write).map_err(io::Error::from).and_then(|()| file.write_all(bytes));
         let written = written.map_err(|error| Error::io(&error, format_args!("{}: writing", quoted(&self.path))));
         let replaced = written.and_then(|()| {
-            let renamed = before(Call::Rename)
-                .and_then(|()| renameat(&self.directory, &*temporary, &self.directory, &*self.name));
-            renamed.map_err(|errno| failed(errno, &self.path, "replacing"))
+            before(Call::Rename)
+                .and_then(|()| renameat(&self.directory, &*temporary, &self.directory, &*self.name))
+                .map_err(|errno| failed(errno, &self.path, "replacing"))
         });
         replaced.inspect_err(|_| self.remove(&temporary))
     }
@@ -90,10 +93,9 @@ impl Replacement {
             let mut temporary = self.name.clone();
             temporary.push(format!(".{}.{}", process::id(), NEXT.fetch_add(1, Relaxed)));
             tried += 1;
-            match before(Call::Create).and_then(|()| openat(&self.directory, &*temporary, flags, mode)) {
+            match uninterrupted(Call::Create, || openat(&self.directory, &*temporary, flags, mode)) {
                 Ok(file) => return Ok((file.into(), temporary)),
                 Err(Errno::EEXIST) if tried < MOST_NAMES => {}
-                Err(Errno::EINTR) => {}
                 Err(errno) => return Err(failed(errno, &self.path, "creating a file beside it")),
             }
         }
@@ -117,26 +119,6 @@ fn follow_links(path: &Path) -> Result<PathBuf> {
         }
     }
     Err(failed(Errno::ELOOP, &path, "following links"))
-}
-
-fn open_directory(path: &Path) -> nix::Result<OwnedFd> {
-    let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
-    let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
-    loop {
-        match before(Call::OpenDirectory).and_then(|()| open(path, flags, Mode::empty())) {
-            // A signal, while a file system takes its time.
-            Err(Errno::EINTR) => {}
-            opened => return opened,
-        }
-    }
-}
-
-/// What there is of this name, if anything.
-fn look(directory: BorrowedFd<'_>, name: &OsStr, flags: AtFlags) -> nix::Result<Option<FileStat>> {
-    match before(Call::Lstat).and_then(|()| fstatat(directory, name, flags)) {
-        Err(Errno::ENOENT) => Ok(None),
-        found => found.map(Some),
-    }
 }
 
 fn failed(errno: Errno, path: &Path, what: &str) -> Error {

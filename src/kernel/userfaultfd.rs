@@ -10,8 +10,8 @@ use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, FdFlag, OFlag, fcntl};
 use userfaultfd_sys as sys;
 
-use super::before::{Call, before, before_bytes};
-use super::page_size::page_size;
+use super::before::{Call, before, before_bytes, uninterrupted};
+use super::mapping::page_size;
 use super::uapi;
 use crate::error::{self, Error, Result, error};
 
@@ -32,13 +32,14 @@ mod ioctls {
     nix::ioctl_readwrite!(poison, UFFDIO, super::uapi::_UFFDIO_POISON, super::uapi::uffdio_poison);
 }
 
-/// How to come by a userfaultfd.
+/// How to come by a userfaultfd: which flag says so.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(i32)]
 pub(crate) enum Opening {
     /// One that also serves faults of the kernel's own accesses.
-    Full,
+    Full = 0,
     /// One for faults of user mode only.
-    UserModeOnly,
+    UserModeOnly = uapi::UFFD_USER_MODE_ONLY,
 }
 
 /// A userfaultfd, closed when dropped. Closing it unregisters: what is missing then reads as zeros.
@@ -152,12 +153,8 @@ impl Userfaultfd {
         })
     }
 
-    /// The handshake for no feature in particular; which features the kernel has.
-    pub(super) fn features(&self) -> nix::Result<u64> {
-        self.api(0)
-    }
-
-    fn api(&self, features: u64) -> nix::Result<u64> {
+    /// The handshake for these features; which features the kernel has.
+    pub(super) fn api(&self, features: u64) -> nix::Result<u64> {
         let mut api = sys::uffdio_api { api: sys::UFFD_API, features, ioctls: 0 };
         before(Call::Api)?;
         // SAFETY: `api` lives through the call, which reads and writes just it.
@@ -258,17 +255,14 @@ impl Userfaultfd {
     /// if the handshake asked for that; how many faults.
     pub fn read(&self, messages: &mut [Message; BATCH], removed: &mut Vec<Range<usize>>) -> Result<usize> {
         let mut raw = [const { MaybeUninit::<sys::uffd_msg>::uninit() }; BATCH];
-        let bytes = loop {
-            let read = before(Call::ReadFaults).and_then(|()| {
-                // SAFETY: the kernel writes at most the size of `raw` into it.
-                Errno::result(unsafe { libc::read(self.raw(), raw.as_mut_ptr().cast(), size_of_val(&raw)) })
-            });
-            match read {
-                Ok(bytes) => break bytes as usize,
-                Err(Errno::EINTR) => continue,
-                Err(Errno::EAGAIN) => return Ok(0),
-                Err(errno) => return Err(Error::os(errno, "reading faults from the userfaultfd")),
-            }
+        let read = uninterrupted(Call::ReadFaults, || {
+            // SAFETY: the kernel writes at most the size of `raw` into it.
+            Errno::result(unsafe { libc::read(self.raw(), raw.as_mut_ptr().cast(), size_of_val(&raw)) })
+        });
+        let bytes = match read {
+            Ok(bytes) => bytes as usize,
+            Err(Errno::EAGAIN) => return Ok(0),
+            Err(errno) => return Err(Error::os(errno, "reading faults from the userfaultfd")),
         };
         let mut count = 0;
         for raw in &raw[..bytes / size_of::<sys::uffd_msg>()] {
@@ -353,11 +347,7 @@ impl SharedMessage {
 }
 
 fn open_flags(opening: Opening) -> i32 {
-    let user_mode_only = match opening {
-        Opening::Full => 0,
-        Opening::UserModeOnly => uapi::UFFD_USER_MODE_ONLY,
-    };
-    libc::O_CLOEXEC | libc::O_NONBLOCK | user_mode_only
+    libc::O_CLOEXEC | libc::O_NONBLOCK | opening as i32
 }
 
 /// Places pages by an ioctl, which gives its result, and what it wrote of how much was done. That is signed: what was
