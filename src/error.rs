@@ -34,11 +34,6 @@ impl Error {
         Self::os(error.raw_os_error().unwrap_or(no_number), what)
     }
 
-    /// The same error with another positive errno value: where that of the system call would mean something else to a caller.
-    pub(crate) fn with_errno(self, errno: i32) -> Self {
-        Self { errno, ..self }
-    }
-
     /// The same error with what was being done put in front.
     pub fn context(self, what: impl fmt::Display) -> Self {
         Self { message: format!("{what}: {}", self.message), ..self }

@@ -37,7 +37,7 @@ pub(crate) fn open_direct(file: BorrowedFd<'_>) -> Result<OwnedFd> {
             _ => (errno as i32, "load without UFFD_LOAD_DIRECT_IO, or move it where that can be"),
         };
         let what = format!("opening it once more ({path}) for direct input and output (O_DIRECT)");
-        Error::os(errno, format_args!("{what}; {advice}")).with_errno(number)
+        Error::new(number, format!("{what}; {advice}: {}", error::Errno::from(errno)))
     })
 }
 
