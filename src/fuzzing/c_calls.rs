@@ -2,15 +2,15 @@
 //! and offsets right and wrong, over real memory that threads touch meanwhile. Nothing may crash or hang, nor leave a
 //! thread behind; what a call answers is up to it, unless the header says what it must be.
 
-use std::ffi::{CString, c_char, c_int, c_uint, c_void};
+use std::ffi::{CStr, c_char, c_int, c_uint, c_void};
 use std::fs;
-use std::ptr::{null, null_mut};
+use std::ptr::{null, null_mut, without_provenance_mut};
 use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering::SeqCst};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::world::{MOST_RAM, Parcel, RB, Reader, Touchers, World, rb_at, world};
+use super::world::{MOST_RAM, RB, Touchers, World, rb_at, world};
 use crate::abi::types::*;
 use crate::abi::*;
 
@@ -22,6 +22,9 @@ const MOST_CALLS: usize = 48;
 
 /// How many handles there are; the last is not known until an input attaches it.
 const MIS: usize = 3;
+
+/// No file can be there.
+const NOWHERE: &CStr = c"/nowhere/at all";
 
 /// Parts the calls of two threads in an input.
 const BOTH: u8 = 0xff;
@@ -53,9 +56,9 @@ pub fn c_calls(bytes: &[u8]) {
 }
 
 fn run(world: &World, touchers: &Touchers, bytes: &[u8]) {
-    let mut calls = Calls { world, touchers, bytes: Reader(bytes) };
+    let mut calls = Calls { world, touchers, bytes };
     for _ in 0..MOST_CALLS {
-        if calls.bytes.0.is_empty() {
+        if calls.bytes.is_empty() {
             break;
         }
         calls.call();
@@ -81,7 +84,7 @@ fn end(world: &World, touchers: Touchers) {
     touchers.join();
     for snapshot in world.snapshots.lock().unwrap().drain(..) {
         // SAFETY: takes any handle.
-        unsafe { uffd_snapshot_close(snapshot.0) };
+        unsafe { uffd_snapshot_close(without_provenance_mut(snapshot)) };
     }
     let _ = fs::remove_file(world.record.to_str().expect("an ASCII path"));
     let deadline = Instant::now() + Duration::from_secs(5);
@@ -108,7 +111,7 @@ fn mis_at(number: usize) -> Mis {
 struct Calls<'a> {
     world: &'a World,
     touchers: &'a Touchers,
-    bytes: Reader<'a>,
+    bytes: &'a [u8],
 }
 
 /// A struct with room behind it for what a newer version might have.
@@ -120,8 +123,11 @@ struct Tailed<T> {
 }
 
 impl Calls<'_> {
+    /// The next byte; 0 behind the last.
     fn byte(&mut self) -> usize {
-        self.bytes.byte().into()
+        let Some((first, rest)) = self.bytes.split_first() else { return 0 };
+        self.bytes = rest;
+        (*first).into()
     }
 
     fn pick<T: Copy>(&mut self, from: &[T]) -> T {
@@ -244,7 +250,7 @@ impl Calls<'_> {
         let snapshot = self.snapshot();
         let bits = self.byte();
         let flag = |bit: usize, flag: u64| if bits >> bit & 1 != 0 { flag } else { 0 };
-        let record = self.world.record.as_ptr();
+        let (record, nowhere) = (self.world.record.as_ptr(), NOWHERE.as_ptr());
         let value = UffdLoadConfig {
             size: 0,
             flags: flag(0, UFFD_LOAD_KEEP_PRESENT)
@@ -255,15 +261,8 @@ impl Calls<'_> {
                 | flag(7, 1 << 40),
             loader_threads: self.pick(&[0, 1, 2, 2, 0, 0, 65, u32::MAX]),
             channels: self.pick(&[0, 0, 1, 2, 0, 0, 0, 100]),
-            working_set_record: self.pick(&[null(), null(), record, record, c"/nowhere/at all".as_ptr(), c"".as_ptr()]),
-            working_set_replay: self.pick(&[
-                null(),
-                null(),
-                record,
-                record,
-                c"/nowhere/at all".as_ptr(),
-                c"/".as_ptr(),
-            ]),
+            working_set_record: self.pick(&[null(), null(), record, record, nowhere, c"".as_ptr()]),
+            working_set_replay: self.pick(&[null(), null(), record, record, nowhere, c"/".as_ptr()]),
         };
         let config = self.tailed(value, |config, size| config.size = size);
         let config = if bits & 0x40 == 0 { &raw const config.value } else { null() };
@@ -279,7 +278,7 @@ impl Calls<'_> {
             14 => null_mut(),
             15 => mis_at(0).cast(),
             _ if snapshots.is_empty() => null_mut(),
-            _ => snapshots[number % snapshots.len()].0,
+            _ => without_provenance_mut(snapshots[number % snapshots.len()]),
         }
     }
 
@@ -290,7 +289,7 @@ impl Calls<'_> {
         let opened = unsafe {
             match self.byte() % 8 {
                 0 => uffd_snapshot_open(null()),
-                1 => uffd_snapshot_open(c"/nowhere/at all".as_ptr()),
+                1 => uffd_snapshot_open(NOWHERE.as_ptr()),
                 2 => uffd_snapshot_open_fd(image, offset),
                 3 => uffd_snapshot_open_fd(-1, 0),
                 _ => uffd_snapshot_open(world.description.as_ptr()),
@@ -298,7 +297,7 @@ impl Calls<'_> {
         };
         let mut snapshots = world.snapshots.lock().unwrap();
         if !opened.is_null() && snapshots.len() < 8 {
-            snapshots.push(Parcel(opened));
+            snapshots.push(opened.addr());
         } else {
             // SAFETY: takes any handle.
             unsafe { uffd_snapshot_close(opened) };
@@ -342,9 +341,9 @@ impl Calls<'_> {
                 let mut blocktime = self.tailed(arrays, |arrays, size| arrays.size = size);
                 uffd_incoming_get_blocktime(mis, &raw mut blocktime.value);
             },
-            // SAFETY: both are strings.
+            // SAFETY: a string.
             4 => unsafe {
-                assert!(!CString::from(std::ffi::CStr::from_ptr(uffd_incoming_error())).as_bytes().contains(&0));
+                assert!(CStr::from_ptr(uffd_incoming_error()).to_str().is_ok());
                 assert!(!uffd_incoming_version().is_null());
             },
             // SAFETY: the struct says how long it is.

@@ -2,14 +2,14 @@
 
 use std::ffi::{CStr, CString, c_int, c_void};
 use std::fs::File;
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::fs::FileExt;
 use std::ptr::null_mut;
-use std::sync::atomic::{AtomicI32, AtomicUsize, Ordering::SeqCst};
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, LazyLock, Mutex};
 use std::thread::{self, JoinHandle};
 
-use crate::abi::types::{RAMBlock, UffdSnapshot};
+use crate::abi::types::RAMBlock;
 use crate::kernel::{HUGE_PAGE, Opening, Userfaultfd};
 use crate::source::fuzzing::{file, path};
 
@@ -38,19 +38,14 @@ pub(super) struct World {
     pub description: CString,
     /// Where working sets are kept.
     pub record: CString,
-    pub snapshots: Mutex<Vec<Parcel<UffdSnapshot>>>,
+    /// The addresses that are handles of snapshots.
+    pub snapshots: Mutex<Vec<usize>>,
     image: File,
     /// Where the blocks of each handle are; 0: not known.
     hosts: [AtomicUsize; RB],
     /// The mis whose preempt thread was told to quit last.
     pub quits: AtomicUsize,
 }
-
-/// A handle that may go to another thread: it is not looked into.
-pub(super) struct Parcel<T>(pub *mut T);
-
-// SAFETY: never dereferenced here.
-unsafe impl<T> Send for Parcel<T> {}
 
 impl World {
     fn new() -> Self {
@@ -182,12 +177,12 @@ fn map(length: usize, file: Option<&File>, at: Option<usize>) -> usize {
 pub(super) struct Client {
     start: usize,
     length: usize,
-    fd: AtomicI32,
+    uffd: Mutex<Option<Userfaultfd>>,
 }
 
 impl Client {
     fn new(ram: &Ram) -> Self {
-        Self { start: map(ram.length, ram.file.as_ref(), None), length: ram.length, fd: AtomicI32::new(-1) }
+        Self { start: map(ram.length, ram.file.as_ref(), None), length: ram.length, uffd: Mutex::default() }
     }
 
     pub fn at(&self, page: usize) -> *mut c_void {
@@ -200,7 +195,7 @@ impl Client {
     }
 
     pub fn fd(&self) -> c_int {
-        self.fd.load(SeqCst)
+        self.uffd.lock().unwrap().as_ref().map_or(-1, |uffd| uffd.as_fd().as_raw_fd())
     }
 
     fn open(&self) {
@@ -209,17 +204,12 @@ impl Client {
         let uffd = uffd.expect("a userfaultfd");
         uffd.handshake(false).expect("a userfaultfd");
         uffd.register(self.start, self.length).expect("registering the client's memory");
-        // SAFETY: no pointers.
-        let fd = unsafe { libc::fcntl(std::os::fd::AsFd::as_fd(&uffd).as_raw_fd(), libc::F_DUPFD_CLOEXEC, 0) };
-        assert!(fd >= 0);
-        self.fd.store(fd, SeqCst);
+        *self.uffd.lock().unwrap() = Some(uffd);
     }
 
     /// Who waits in it goes on.
     pub fn close(&self) {
-        let fd = self.fd.swap(-1, SeqCst);
-        // SAFETY: our descriptor, which is not used any more.
-        drop(unsafe { OwnedFd::from_raw_fd(fd) });
+        *self.uffd.lock().unwrap() = None;
     }
 }
 
@@ -242,17 +232,5 @@ impl Touchers {
 
     pub fn join(self) {
         self.0.into_inner().unwrap().into_iter().for_each(|thread| thread.join().expect("a toucher"));
-    }
-}
-
-/// The bytes of an input, one after the other.
-pub(super) struct Reader<'a>(pub &'a [u8]);
-
-impl Reader<'_> {
-    /// The next one; 0 behind the last.
-    pub fn byte(&mut self) -> u8 {
-        let Some((first, rest)) = self.0.split_first() else { return 0 };
-        self.0 = rest;
-        *first
     }
 }
