@@ -11,8 +11,8 @@ use crate::sync::atomic::{AtomicBool, Ordering::SeqCst};
 
 /// The threads of an armed mis. Dropped, it ends and joins them; [`Armed::end`] leaves one.
 pub(super) struct Armed {
-    engine: Arc<Engine>,
-    load: Option<Arc<SnapshotLoad>>,
+    pub engine: Arc<Engine>,
+    pub load: Option<Arc<SnapshotLoad>>,
     workers: Vec<JoinHandle<()>>,
     preempt: Option<Preempt>,
     events: Option<EventsThread>,
@@ -33,10 +33,6 @@ pub(super) struct EventsThread {
 impl Armed {
     pub fn new(engine: Arc<Engine>, load: Option<Arc<SnapshotLoad>>) -> Self {
         Self { engine, load, workers: Vec::new(), preempt: None, events: None }
-    }
-
-    pub fn engine(&self) -> &Arc<Engine> {
-        &self.engine
     }
 
     pub fn start_events_thread(&mut self) -> Result<()> {
@@ -91,10 +87,6 @@ impl Armed {
     fn spawn(&self, name: &str, body: impl FnOnce(&Engine, Seat) + Send + 'static) -> Result<JoinHandle<()>> {
         let (engine, seat) = (self.engine.clone(), self.engine.account().gate().add_worker());
         spawn(name, self.engine.account().callbacks().clone(), move || body(&engine, seat))
-    }
-
-    pub fn load(&self) -> Option<&Arc<SnapshotLoad>> {
-        self.load.as_ref()
     }
 
     /// Long runs of zeros that need not be placed count as received. The last step of a set-up: one that fails has marked

@@ -107,7 +107,7 @@ impl Incoming {
                 return Ok(());
             };
             self.owner.refuse_inside("removing a RAM block while armed")?;
-            let account = armed.engine().account();
+            let account = armed.engine.account();
             account.mark_removed(&block, removal)?;
             (account.gate().clone(), account.table().index_of(&block))
         };
@@ -158,7 +158,7 @@ impl Incoming {
         let has_emptied = AtomicBool::new(false);
         // A panic is a failure like any other: the mis must not stay in between.
         let result = caught(|| self.build(&config, plan, &has_emptied)).and_then(|(mut armed, work)| {
-            *self.engine.write() = Some(armed.engine().clone());
+            *self.engine.write() = Some(armed.engine.clone());
             match caught(|| work.start(&mut armed)) {
                 Ok(()) => Ok(armed),
                 Err(error) => {
@@ -219,7 +219,7 @@ impl Incoming {
     /// missing, or a set-up is under way.
     pub fn cleanup(&self) -> Result<()> {
         self.owner.refuse_inside("cleaning up")?;
-        let Some(armed) = self.begin_cleanup(Armed::check_loaded, || ())? else { return Ok(()) };
+        let Some(armed) = self.begin_cleanup(false)? else { return Ok(()) };
         // The caller's threads that were placing a page are out of the engine after this, and have taken it from the count.
         if let Err(error) = armed.await_requested_pages(|| drop(self.engine.write())) {
             *self.phase.lock() = Phase::Armed(armed);
@@ -234,25 +234,22 @@ impl Incoming {
     /// a clean-up on another thread.
     pub fn abort(&self) -> Result<()> {
         self.owner.refuse_inside("aborting")?;
-        let skip_urgent_wait = || self.record.lock().gate.skip_urgent_wait();
-        let Some(armed) = self.begin_cleanup(|_| Ok(()), skip_urgent_wait)? else { return Ok(()) };
-        self.finish_cleanup(armed);
+        self.begin_cleanup(true)?.into_iter().for_each(|armed| self.finish_cleanup(armed));
         Ok(())
     }
 
-    /// Takes what is armed, if it is and the check agrees. When another thread is cleaning up, waits for its end.
-    fn begin_cleanup(
-        &self,
-        check: impl FnOnce(&Armed) -> Result<()>,
-        while_cleaning_up: impl Fn(),
-    ) -> Result<Option<Armed>> {
+    /// Takes what is armed, if it is. When another thread is cleaning up, waits for its end.
+    fn begin_cleanup(&self, aborts: bool) -> Result<Option<Armed>> {
         let mut phase = self.phase.lock();
         while matches!(*phase, Phase::Changing(CLEANING_UP)) {
-            while_cleaning_up();
+            if aborts {
+                self.record.lock().gate.skip_urgent_wait();
+            }
             self.cleaned_up.wait(&mut phase);
         }
         match &*phase {
-            Phase::Armed(armed) => check(armed)?,
+            Phase::Armed(_) if aborts => {}
+            Phase::Armed(armed) => armed.check_loaded()?,
             Phase::Attached | Phase::Retired => return Ok(None),
             Phase::Changing(_) | Phase::Listing => return phase.check_attached().map(|()| None),
         }
@@ -263,7 +260,7 @@ impl Incoming {
     }
 
     fn finish_cleanup(&self, armed: Armed) {
-        let load = armed.load().cloned();
+        let load = armed.load.clone();
         self.disarm(armed, load);
         if self.config.lock().hooks.supplies_ram_blocks() {
             *self.table.write() = BlockTable::default();

@@ -187,7 +187,7 @@ impl Work {
         // First, and last to end: whatever is called back in between may discard.
         armed.start_events_thread()?;
         armed.start_fault_threads(self.servers)?;
-        armed.engine().account().callbacks().fallible("the setup_done callback", |hooks| hooks.setup_done())?;
+        armed.engine.account().callbacks().fallible("the setup_done callback", |hooks| hooks.setup_done())?;
         armed.start_loader_threads(self.loaders)?;
         armed.receive_zeros();
         if self.preempt {
