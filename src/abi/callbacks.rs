@@ -59,11 +59,6 @@ pub(super) struct CHooks {
     pub config: UffdIncomingConfig,
 }
 
-// SAFETY: the struct's pointers are functions and the mis; see `Mis`.
-unsafe impl Send for CHooks {}
-// SAFETY: as for Send.
-unsafe impl Sync for CHooks {}
-
 /// Each call of a C function in the `impl` below is sound for the same reason. The caller gave the function in its
 /// `UffdIncomingConfig`, with this signature, for the threads that the header names. Its arguments are the caller's own mis,
 /// numbers, and strings that live through the call.
