@@ -77,27 +77,8 @@ pub(crate) const BATCH: usize = 64;
 impl Userfaultfd {
     /// Opens a descriptor: /dev/userfaultfd first, then the system call. UFFDIO_API has not been called on it.
     pub fn open(opening: Opening) -> Result<Self> {
-        let device = match Self::open_device(opening) {
-            Ok(uffd) => return Ok(uffd),
-            Err(error) => error,
-        };
-        let syscall = match Self::open_syscall(opening) {
-            Ok(uffd) => return Ok(uffd),
-            Err(error) => error,
-        };
-        let advice = match (opening, syscall.errno()) {
-            (_, libc::ENOSYS) => "this kernel is built without userfaultfd, or a seccomp filter hides it",
-            (Opening::Full, libc::EPERM) => {
-                "to permit it, give this user access to the device (setfacl -m u:USER:rw /dev/userfaultfd), or set \
-                 the sysctl vm.unprivileged_userfaultfd=1, or grant CAP_SYS_PTRACE; or, where the kernel's own \
-                 accesses to missing RAM need not be served, ask for user mode faults only \
-                 (UFFD_INCOMING_USER_MODE_ONLY)"
-            }
-            (_, libc::EMFILE | libc::ENFILE) => "raise the limit on open files (ulimit -n)",
-            _ => "see the reasons",
-        };
-        let reasons = format!("no userfaultfd can be opened. {device}. {syscall}. What to do: {advice}");
-        Err(Error::new(syscall.errno(), reasons))
+        Self::open_device(opening)
+            .or_else(|device| Self::open_syscall(opening).map_err(|syscall| cannot_open(opening, &device, &syscall)))
     }
 
     /// Opens a descriptor by /dev/userfaultfd (Linux 6.1).
@@ -344,6 +325,23 @@ impl SharedMessage {
         // SAFETY: the event says which arm of the union is meant, and all arms are plain numbers.
         if is_fault { Some(unsafe { self.0.arg.pagefault.address }) } else { None }
     }
+}
+
+/// Why neither way to a userfaultfd is open, and what to do.
+fn cannot_open(opening: Opening, device: &Error, syscall: &Error) -> Error {
+    let advice = match (opening, syscall.errno()) {
+        (_, libc::ENOSYS) => "this kernel is built without userfaultfd, or a seccomp filter hides it",
+        (Opening::Full, libc::EPERM) => {
+            "to permit it, give this user access to the device (setfacl -m u:USER:rw /dev/userfaultfd), or set \
+             the sysctl vm.unprivileged_userfaultfd=1, or grant CAP_SYS_PTRACE; or, where the kernel's own \
+             accesses to missing RAM need not be served, ask for user mode faults only \
+             (UFFD_INCOMING_USER_MODE_ONLY)"
+        }
+        (_, libc::EMFILE | libc::ENFILE) => "raise the limit on open files (ulimit -n)",
+        _ => "see the reasons",
+    };
+    let reasons = format!("no userfaultfd can be opened. {device}. {syscall}. What to do: {advice}");
+    Error::new(syscall.errno(), reasons)
 }
 
 fn open_flags(opening: Opening) -> i32 {
