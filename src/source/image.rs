@@ -16,19 +16,16 @@ pub(crate) struct Image {
 
 impl Image {
     pub(crate) fn open(path: &Path) -> Result<Self> {
-        let name = quoted(path);
-        let descriptor = file::open_read_only(path).map_err(|error| error.context(&name))?;
-        Self::new(descriptor, name)
+        Self::new(quoted(path), file::open_read_only(path))
     }
 
     pub(crate) fn duplicate(descriptor: BorrowedFd<'_>) -> Result<Self> {
-        let name = format!("descriptor {}", descriptor.as_raw_fd());
-        let descriptor = file::duplicate(descriptor).map_err(|error| error.context(&name))?;
-        Self::new(descriptor, name)
+        Self::new(format!("descriptor {}", descriptor.as_raw_fd()), file::duplicate(descriptor))
     }
 
-    fn new(descriptor: OwnedFd, name: String) -> Result<Self> {
-        let length = file::length(descriptor.as_fd()).map_err(|error| error.context(&name))?;
+    fn new(name: String, opened: Result<OwnedFd>) -> Result<Self> {
+        let measured = opened.and_then(|descriptor| Ok((file::length(descriptor.as_fd())?, descriptor)));
+        let (length, descriptor) = measured.map_err(|error| error.context(&name))?;
         Ok(Self { descriptor, name, length })
     }
 
