@@ -1,7 +1,7 @@
 //! A RAM block as a snapshot's file holds it: which of its pages are in the file, and where.
 
 use super::data_pages::DataPages;
-use super::page_source::{Kind, Run, stretch};
+use super::page_source::{Kind, Run};
 use crate::error::{Result, ensure};
 
 /// A RAM block in a file.
@@ -24,12 +24,6 @@ impl FileBlock {
         let kind = if self.data.contains(first) { Kind::Data } else { Kind::Zero };
         let last = self.data.end_of_run(first..end.div_ceil(self.page_size).max(first + 1));
         Run { length: end.min(last * self.page_size) - offset, kind }
-    }
-
-    /// See [`PageSource::stretch`](super::PageSource::stretch).
-    pub fn stretch(&self, offset: u64, max: u64, gap: u64) -> Run {
-        let end = offset.saturating_add(max).min(self.length);
-        stretch(offset, end, gap, |at, max| self.run(at, max))
     }
 
     /// Whether `length` bytes at `offset` lie inside of the block.

@@ -1,5 +1,7 @@
 //! What a source of pages has to answer: which RAM blocks it holds, which parts of them are data, and the bytes.
 
+use std::ops::Range;
+
 use super::own_files::OwnFiles;
 use crate::error::Result;
 
@@ -28,7 +30,14 @@ pub(crate) trait PageSource: Send + Sync {
     /// zeros, which need not be read.
     fn stretch(&self, block: usize, offset: u64, max: u64, gap: u64) -> Run {
         let end = offset.saturating_add(max).min(self.info().blocks[block].length);
-        stretch(offset, end, gap, |at, max| self.run(block, at, max))
+        let first = self.run(block, offset, end - offset);
+        let behind = offset + first.length;
+        if first.kind == Kind::Zero && (first.length > gap || behind == end) {
+            return first;
+        }
+        let more = runs(behind..end, |at, max| self.run(block, at, max)).map(|(_, run)| run);
+        let more = more.take_while(|run| run.kind == Kind::Data || run.length <= gap).map(|run| run.length);
+        Run { length: first.length + more.sum::<u64>(), kind: Kind::Data }
     }
 }
 
@@ -97,19 +106,12 @@ pub(crate) const GAP_CACHED: u64 = 16 << 10;
 /// Runs of zeros up to this length are read along with data from a disk: they cost less than one more access to it.
 pub(crate) const GAP_ON_DISK: u64 = 256 << 10;
 
-/// See [`PageSource::stretch`]; `run` gives the runs of a block that ends at `end` or later.
-pub(super) fn stretch(offset: u64, end: u64, gap: u64, run: impl Fn(u64, u64) -> Run) -> Run {
-    let first = run(offset, end - offset);
-    let mut at = offset + first.length;
-    if first.kind == Kind::Zero && (first.length > gap || at == end) {
-        return first;
-    }
-    while at < end {
-        let next = run(at, end - at);
-        if next.kind == Kind::Zero && next.length > gap {
-            break;
-        }
-        at += next.length;
-    }
-    Run { length: at - offset, kind: Kind::Data }
+/// The runs that bytes of a block consist of, each with its offset; `run` is [`PageSource::run`] for that block.
+pub(crate) fn runs(bytes: Range<u64>, run: impl Fn(u64, u64) -> Run) -> impl Iterator<Item = (u64, Run)> {
+    let Range { start: mut at, end } = bytes;
+    std::iter::from_fn(move || {
+        let run = (at < end).then(|| run(at, end - at))?;
+        at += run.length;
+        Some((at - run.length, run))
+    })
 }

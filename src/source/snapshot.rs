@@ -10,7 +10,7 @@ use super::checksum::Checksum;
 use super::file_block::FileBlock;
 use super::image::Image;
 use super::own_files::OwnFiles;
-use super::page_source::{GAP_CACHED, GAP_ON_DISK, Kind, PageSource, Run, SnapshotBlock, SourceInfo};
+use super::page_source::{GAP_CACHED, GAP_ON_DISK, Kind, PageSource, Run, SnapshotBlock, SourceInfo, runs};
 use super::{flat, mapped_ram};
 use crate::error::{Result, ensure, error};
 use crate::kernel::file::{self, FileId};
@@ -103,13 +103,11 @@ impl Snapshot {
 
     /// Whether all that the file holds of `length` bytes of a block is known to be in the page cache.
     pub(super) fn is_cached(&self, block: usize, offset: u64, length: usize) -> bool {
-        let (source, end) = (&self.blocks[block], offset + length as u64);
+        let (start, end) = (self.blocks[block].pages_offset, offset + length as u64);
         let mut at = offset;
         while at < end {
-            let Run { length, kind } = source.stretch(at, end - at, GAP_CACHED);
-            if kind == Kind::Data
-                && !file::is_cached(self.image.descriptor(), source.pages_offset + at, length as usize)
-            {
+            let Run { length, kind } = self.stretch(block, at, end - at, GAP_CACHED);
+            if kind == Kind::Data && !file::is_cached(self.image.descriptor(), start + at, length as usize) {
                 return false;
             }
             at += length;
@@ -140,7 +138,7 @@ impl Snapshot {
         let mut done = 0;
         while done < to.len() {
             let at = offset + done as u64;
-            let stretch = source.stretch(at, (to.len() - done) as u64, gap);
+            let stretch = self.stretch(block, at, (to.len() - done) as u64, gap);
             let length = stretch.length as usize;
             let part = &mut to[done..done + length];
             let read = if stretch.kind == Kind::Data { read(source.pages_offset + at, part) } else { length };
@@ -197,13 +195,10 @@ impl PageSource for Snapshot {
         // All at once. Where that fails, the file may be wrong where it holds nothing of ours, which does not matter: then just
         // what it holds, to see.
         let read = |at, to: &mut [u8]| file::read_at(self.image.descriptor(), at, to).unwrap_or(0);
-        let mut done = self.read_prefix(block, offset, to, GAP_ON_DISK, read);
-        while done < to.len() {
-            let at = offset + done as u64;
-            let run = source.run(at, (to.len() - done) as u64);
-            let end = done + run.length as usize;
-            self.read_run(source, at, run.kind, &mut to[done..end])?;
-            done = end;
+        let start = offset + self.read_prefix(block, offset, to, GAP_ON_DISK, read) as u64;
+        for (at, run) in runs(start..offset + to.len() as u64, |at, max| source.run(at, max)) {
+            let part = &mut to[(at - offset) as usize..][..run.length as usize];
+            self.read_run(source, at, run.kind, part)?;
         }
         Ok(())
     }
@@ -244,13 +239,9 @@ impl PageSource for Snapshot {
 
 /// Clears what is zeros among these bytes, which are those of a block from `offset` on.
 fn clear_zeros(source: &FileBlock, offset: u64, bytes: &mut [u8]) {
-    let mut done = 0;
-    while done < bytes.len() {
-        let run = source.run(offset + done as u64, (bytes.len() - done) as u64);
-        let end = done + run.length as usize;
+    for (at, run) in runs(offset..offset + bytes.len() as u64, |at, max| source.run(at, max)) {
         if run.kind == Kind::Zero {
-            bytes[done..end].fill(0);
+            bytes[(at - offset) as usize..][..run.length as usize].fill(0);
         }
-        done = end;
     }
 }
