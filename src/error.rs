@@ -123,6 +123,13 @@ pub(crate) fn quoted(path: &Path) -> String {
     shown
 }
 
+/// An empty list with room for so many items, or the error that there is no memory for what it is to hold.
+pub(crate) fn with_room<T>(count: usize, what: impl fmt::Display) -> Result<Vec<T>> {
+    let mut list = Vec::new();
+    list.try_reserve_exact(count).map_err(|_| error!(ENOMEM, "no memory for {what}"))?;
+    Ok(list)
+}
+
 /// Runs what must not unwind any further: a panic in it becomes an error.
 pub(crate) fn caught<T>(body: impl FnOnce() -> Result<T>) -> Result<T> {
     // The caller goes on as after any other error, and what the panic leaves behind is not looked at.

@@ -7,7 +7,7 @@
 
 use std::ops::Range;
 
-use crate::error::{Error, Result, ensure, error};
+use crate::error::{Result, ensure, with_room};
 use crate::source::PageSource;
 use crate::source::checksum::Checksum;
 use crate::source::cursor::Cursor;
@@ -34,8 +34,7 @@ pub(crate) struct Touched {
 
 /// The file that says this of a snapshot.
 pub(crate) fn encode(identity: u64, runs: impl ExactSizeIterator<Item = Touched>) -> Result<Vec<u8>> {
-    let mut file = Vec::new();
-    file.try_reserve_exact(HEADER as usize + runs.len() * RUN as usize + 8).map_err(|_| no_memory(runs.len()))?;
+    let mut file = room(HEADER as usize + runs.len() * RUN as usize + 8, runs.len())?;
     file.extend_from_slice(MAGIC);
     file.extend_from_slice(&VERSION.to_be_bytes());
     file.extend_from_slice(&identity.to_be_bytes());
@@ -67,8 +66,7 @@ fn decode(file: &Image, source: &dyn PageSource) -> Result<Vec<Touched>> {
     let end = HEADER + count as u64 * RUN + 8;
     ensure!(file.length() == end, EINVAL, "it has {} bytes, and {count} runs take {end}", file.length());
 
-    let mut bytes = Vec::new();
-    bytes.try_reserve_exact(end as usize).map_err(|_| no_memory(count))?;
+    let mut bytes = room(end as usize, count)?;
     bytes.resize(end as usize, 0);
     file.read(0, &mut bytes)?;
     let (content, checksum) = bytes.split_at(bytes.len() - 8);
@@ -79,8 +77,7 @@ fn decode(file: &Image, source: &dyn PageSource) -> Result<Vec<Touched>> {
         "it is the working set of another snapshot than {}",
         source.info().name
     );
-    let mut runs = Vec::new();
-    runs.try_reserve_exact(count).map_err(|_| no_memory(count))?;
+    let mut runs = room(count, count)?;
     for run in content[HEADER as usize..].chunks_exact(RUN as usize) {
         runs.push(decode_run(run, source)?);
     }
@@ -90,39 +87,30 @@ fn decode(file: &Image, source: &dyn PageSource) -> Result<Vec<Touched>> {
 
 /// Refuses runs that overlap: a small file could ask for any amount of memory with them.
 fn check_overlaps(runs: &[Touched]) -> Result<()> {
-    let mut sorted = Vec::new();
-    sorted.try_reserve_exact(runs.len()).map_err(|_| no_memory(runs.len()))?;
+    let mut sorted = room(runs.len(), runs.len())?;
     sorted.extend(runs);
     sorted.sort_unstable_by_key(|run| (run.block, run.bytes.start));
     for pair in sorted.windows(2) {
-        let [one, other] = [pair[0], pair[1]];
-        ensure!(
-            one.block != other.block || one.bytes.end <= other.bytes.start,
-            EINVAL,
-            "its runs {:#x?} and {:#x?} of RAM block {} overlap",
-            one.bytes,
-            other.bytes,
-            one.block
-        );
+        let [Touched { block, bytes }, Touched { block: behind, bytes: next }] = [pair[0], pair[1]];
+        let overlap = block == behind && bytes.end > next.start;
+        ensure!(!overlap, EINVAL, "its runs {bytes:#x?} and {next:#x?} of RAM block {block} overlap");
     }
     Ok(())
 }
 
-fn no_memory(runs: usize) -> Error {
-    error!(ENOMEM, "no memory for a working set of {runs} runs")
+/// Room for so many items of a working set of so many runs.
+fn room<T>(items: usize, runs: usize) -> Result<Vec<T>> {
+    with_room(items, format_args!("a working set of {runs} runs"))
 }
 
 /// Takes a run apart, which lies inside of its block.
 fn decode_run(run: &[u8], source: &dyn PageSource) -> Result<Touched> {
     let number = |range: Range<usize>| run[range].iter().fold(0, |number, byte| number << 8 | u64::from(*byte));
     let (block, length, start) = (number(0..4) as usize, number(4..8), number(8..16));
-    let inside = source
-        .info()
-        .blocks
-        .get(block)
-        .is_some_and(|block| start.checked_add(length).is_some_and(|end| end <= block.length()));
+    let most = source.info().blocks.get(block).map_or(0, |block| block.length());
+    let is_inside = start.checked_add(length).is_some_and(|end| end <= most);
     ensure!(
-        inside && length > 0 && (start | length) % GRAIN == 0,
+        is_inside && length > 0 && (start | length) % GRAIN == 0,
         EINVAL,
         "its run of {length:#x} bytes at offset {start:#x} of RAM block {block} is in no block"
     );

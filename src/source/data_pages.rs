@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::cursor::Cursor;
-use crate::error::{Result, error};
+use crate::error::{Result, with_room};
 
 /// One bit a target page: set when the file holds its data, clear when it is zeros and the file's bytes are stale.
 #[derive(Debug)]
@@ -15,12 +15,9 @@ pub(super) struct DataPages {
 impl DataPages {
     /// A bitmap for `pages` pages, none of which has data.
     pub(super) fn none(pages: u64) -> Result<Self> {
-        let mut words = Vec::new();
-        let count = usize::try_from(pages.div_ceil(64)).ok();
-        count
-            .filter(|count| words.try_reserve_exact(*count).is_ok())
-            .map(|count| words.resize(count, 0))
-            .ok_or_else(|| error!(ENOMEM, "no memory for the bitmap of {pages} pages"))?;
+        let count = pages.div_ceil(64) as usize;
+        let mut words = with_room(count, format_args!("the bitmap of {pages} pages"))?;
+        words.resize(count, 0);
         Ok(Self { words })
     }
 
