@@ -215,8 +215,8 @@ MUTATIONS = [
         "what the page cache holds of a unit is read once more",
         "snapshot-shared-half-cached",
         "src/loading/page_loader.rs",
-        "                let source = self.pages.blocks[index];\n                let rest",
-        "                let fetched = fetched * 0;\n                let source = self.pages.blocks[index];\n                let rest",
+        "                let source = self.pages.blocks[*index];\n                let rest",
+        "                let fetched = fetched * 0;\n                let source = self.pages.blocks[*index];\n                let rest",
     ),
     Mutation(
         "a unit that is partly in the page cache is read by way of it, though it shall not be",

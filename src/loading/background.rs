@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::page_loader::PageLoader;
+use super::page_loader::{Cause, PageLoader};
 use super::snapshot_load::SnapshotLoad;
 use super::unit_map::Piece;
 use super::units::{Extent, LoadClaim};
@@ -62,13 +62,13 @@ impl BackgroundLoader {
     }
 
     fn place_missing(&mut self, engine: &Engine, claim: &LoadClaim<'_>) -> Result<()> {
-        let Piece { index, pages: unit } = &claim.piece;
+        let piece = &claim.piece;
         claim.begin_again();
-        let cached = self.pages.place_unit_cached(engine, *index, unit);
+        let cached = self.pages.place_unit_cached(engine, piece);
         claim.wait_for_disk();
         // Those that were left to the loader are not woken by anything else.
-        engine.registration().wake(*index, engine.block(*index).offsets_of(unit))?;
-        self.pages.place_unit(engine, *index, unit, cached?)
+        engine.registration().wake(piece.index, engine.block(piece.index).offsets_of(&piece.pages))?;
+        self.pages.place_unit(engine, piece, cached?)
     }
 
     /// Loads the missing pages of a piece one by one, and poisons the unreadable ones. False when that failed: then they are to
@@ -85,8 +85,8 @@ impl BackgroundLoader {
                 if block.is_removed() {
                     return Ok(true);
                 }
-                match self.pages.place(engine, index, page..page + 1) {
-                    Ok(()) => break,
+                match self.pages.place(engine, index, page..page + 1, Cause::Load) {
+                    Ok(_) => break,
                     Err(error) if engine.is_to_poison(index, &error) => {
                         unreadable.push(page);
                         why.get_or_insert(error);

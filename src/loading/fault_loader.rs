@@ -6,9 +6,10 @@ use std::time::Instant;
 
 use super::backoff::UnitBackoff;
 use super::notes::Notes;
-use super::page_loader::{CacheOutcome, PageLoader};
+use super::page_loader::{CacheOutcome, Cause, PageLoader};
 use super::read_around::ReadAround;
 use super::snapshot_load::SnapshotLoad;
+use super::unit_map::Piece;
 use super::units::Extent;
 use crate::engine::{Engine, FaultServer, PageFault};
 use crate::error::Result;
@@ -40,7 +41,7 @@ impl FaultLoader {
     /// Places the page, and along with it pages behind it where a guest goes through its RAM. What was placed.
     fn serve_page(&mut self, engine: &Engine, fault: &PageFault) -> Result<Range<usize>> {
         let &PageFault { index, page, concurrent, .. } = fault;
-        self.pages.place_for_fault(engine, index, page)?;
+        self.pages.place(engine, index, page..page + 1, Cause::Fault)?;
         self.queued(index, page);
         let along = self.read_around.faulted(index, page, engine.block(index).page_size());
         let mut placed = page..page + 1;
@@ -54,44 +55,37 @@ impl FaultLoader {
     /// or is in flight.
     fn serve_unit(&mut self, engine: &Engine, index: usize, page: usize) -> Result<Range<usize>> {
         let load = self.load.clone();
-        let Some(mut unit) = load.units.claim_for_fault(load.units.map().number(index, page)) else {
+        let Some(mut unit) = load.units.claim_for_fault(load.units.map.number(index, page)) else {
             return Ok(page..page + 1);
         };
-        let placed = self.place_around(engine, index, page, &unit.piece.pages)?;
-        unit.is_placed = placed == unit.piece.pages;
-        if !unit.is_placed {
-            self.queued(index, page);
+        unit.is_placed = self.place_around(engine, page, &unit.piece)?;
+        if unit.is_placed {
+            return Ok(unit.piece.pages.clone());
         }
-        Ok(placed)
+        self.queued(index, page);
+        Ok(page..page + 1)
     }
 
     /// Places a page, and all else that is missing of its unit: as far as that takes no waiting for a disk, or all of it if the
-    /// page itself has to be waited for. What is then known to be in place: the unit, or just the page.
-    fn place_around(
-        &mut self,
-        engine: &Engine,
-        index: usize,
-        page: usize,
-        unit: &Range<usize>,
-    ) -> Result<Range<usize>> {
-        let cached = self.pages.place_huge(engine, index, unit)?;
+    /// page itself has to be waited for. Whether all of the unit is in place then.
+    fn place_around(&mut self, engine: &Engine, page: usize, unit: &Piece) -> Result<bool> {
+        let cached = self.pages.place_huge(engine, unit)?;
         if cached == CacheOutcome::All {
-            return Ok(unit.clone());
+            return Ok(true);
         }
-        if self.pages.place_cached(engine, index, page..page + 1)? == 0 {
+        if self.pages.place_cached(engine, unit.index, page..page + 1)? == 0 {
             if cached != CacheOutcome::Pages && self.backoff.is_unit_next() {
                 let start = Instant::now();
-                let placed = self.pages.place_unit(engine, index, unit, cached);
+                let placed = self.pages.place_unit(engine, unit, cached);
                 self.backoff.waited(start.elapsed(), placed.is_err());
                 if placed.is_ok() {
-                    return Ok(unit.clone());
+                    return Ok(true);
                 }
             }
             // Should something else of the unit be unreadable, this page still may be readable.
-            self.pages.place_for_fault(engine, index, page)?;
+            self.pages.place(engine, unit.index, page..page + 1, Cause::Fault)?;
         }
-        let all = self.pages.place_rest_cached(engine, index, unit)?;
-        Ok(if all { unit.clone() } else { page..page + 1 })
+        self.pages.place_rest_cached(engine, unit)
     }
 }
 
@@ -114,7 +108,7 @@ impl FaultServer for FaultLoader {
         if self.load.extent.is_none() {
             return;
         }
-        let unit = self.load.units.map().number(index, page);
+        let unit = self.load.units.map.number(index, page);
         // One lock for each unit, not for each fault.
         if self.last_unit.replace(unit) != Some(unit) {
             self.load.units.faulted(unit);
@@ -125,7 +119,7 @@ impl FaultServer for FaultLoader {
 impl Drop for FaultLoader {
     fn drop(&mut self) {
         if let Some(notes) = self.notes.take() {
-            self.load.hand_in(notes);
+            self.load.notes.lock().merge(notes);
         }
     }
 }

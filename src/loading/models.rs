@@ -63,7 +63,7 @@ fn a_working_set_is_handed_out_once_and_first() {
             thread::spawn(move || {
                 // A unit as a whole, and a page of another.
                 let set = [Piece { index: 0, pages: UNIT..2 * UNIT }, Piece { index: 1, pages: 3..4 }];
-                units.put_first(by_units(units.map(), set.into_iter()).unwrap());
+                units.put_first(by_units(&units.map, set.into_iter()).unwrap());
                 while let Some(mut claim) = units.take(Extent::All) {
                     claim.is_loaded = true;
                     kept.lock().push((claim.piece.index, claim.piece.pages.clone()));
@@ -107,7 +107,7 @@ fn a_fault_in_flight_is_woken_by_the_loader() {
             thread::spawn(move || {
                 let mut count = 0;
                 while let Some(mut claim) = units.take(Extent::All) {
-                    let is_one = units.map().unit_of(&claim.piece) == Some(1);
+                    let is_one = units.map.unit_of(&claim.piece) == Some(1);
                     if is_one {
                         is_placed.store(true, SeqCst);
                     }
@@ -147,7 +147,7 @@ fn a_unit_that_is_given_back_is_not_lost() {
                     let Some(mut claim) = units.take(Extent::All) else { break };
                     claim.is_loaded = !gives_back || number > 1;
                     if claim.is_loaded {
-                        kept.lock().push(units.map().unit_of(&claim.piece));
+                        kept.lock().push(units.map.unit_of(&claim.piece));
                     }
                 }
             })
@@ -157,7 +157,7 @@ fn a_unit_that_is_given_back_is_not_lost() {
         // What was given back last is for another loader thread.
         while let Some(mut claim) = units.take(Extent::All) {
             claim.is_loaded = true;
-            kept.lock().push(units.map().unit_of(&claim.piece));
+            kept.lock().push(units.map.unit_of(&claim.piece));
         }
         let mut kept = kept.lock().clone();
         kept.sort();

@@ -5,13 +5,12 @@ use std::sync::Arc;
 
 use super::buffers::Buffers;
 use super::read_around;
-use super::unit_map::UNIT;
+use super::unit_map::{Piece, UNIT};
 use super::zero_pages;
 use crate::engine::{Engine, Filling};
 use crate::error::Result;
 use crate::kernel::HUGE_PAGE;
-use crate::memory::BlockTable;
-use crate::source::{GAP_CACHED, GAP_ON_DISK, Kind, PageSource, Run};
+use crate::source::{GAP_CACHED, GAP_ON_DISK, Kind, PageSource, Run, runs};
 
 /// What all workers read from.
 pub(super) struct Pages {
@@ -34,7 +33,7 @@ pub(super) struct PageLoader {
 
 /// What pages are placed for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Cause {
+pub(super) enum Cause {
     /// A thread waits for them: they are put in place.
     Fault,
     /// No thread is known to wait for them: where zeros can stay missing, they do.
@@ -73,30 +72,9 @@ impl Cause {
 }
 
 impl Pages {
-    /// Bytes of the RAM block with this index that are zeros, in runs of a unit at least.
-    pub fn long_zero_runs(&self, index: usize) -> Vec<Range<usize>> {
-        let block = self.blocks[index];
-        let length = self.source.info().blocks[block].length();
-        let (mut at, mut zeros) = (0, Vec::new());
-        while at < length {
-            let run = self.source.run(block, at, length - at);
-            if run.kind == Kind::Zero && run.length >= UNIT as u64 {
-                zeros.push(at as usize..(at + run.length) as usize);
-            }
-            at += run.length;
-        }
-        zeros
-    }
-
-    /// How much of a part of a source's block is data.
-    fn data_bytes(&self, block: usize, offset: u64, length: u64) -> u64 {
-        let (mut at, mut data) = (offset, 0);
-        while at < offset + length {
-            let run = self.source.run(block, at, offset + length - at);
-            data += if run.kind == Kind::Data { run.length } else { 0 };
-            at += run.length;
-        }
-        data
+    /// The runs that these bytes of the RAM block with this index consist of, each with its offset.
+    pub fn runs(&self, index: usize, bytes: Range<u64>) -> impl Iterator<Item = (u64, Run)> {
+        runs(bytes, move |at, max| self.source.run(self.blocks[index], at, max))
     }
 
     /// Places pages whose bytes were read: all but those that turn out to be zeros, which are placed as such.
@@ -120,11 +98,6 @@ impl Pages {
     }
 }
 
-/// The room that each worker needs for pages.
-pub(super) fn room(table: &BlockTable) -> usize {
-    table.largest_page_size().max(UNIT)
-}
-
 /// How many whole pages a run begins with that are all zeros or not: a host page can hold target pages of both kinds.
 fn first_of(run: Run, page_size: usize) -> (usize, bool) {
     let length = run.length as usize;
@@ -140,28 +113,19 @@ impl PageLoader {
         Ok(Self { pages, buffers })
     }
 
-    /// Places the page that a thread waits for; it was not received yet, as far as anyone knows.
-    pub fn place_for_fault(&mut self, engine: &Engine, index: usize, page: usize) -> Result<()> {
-        self.place_runs(engine, index, page..page + 1, Cause::Fault).map(drop)
-    }
-
-    /// Places pages of a block, none of which was received yet, as far as anyone knows.
-    pub fn place(&mut self, engine: &Engine, index: usize, pages: Range<usize>) -> Result<()> {
-        self.place_runs(engine, index, pages, Cause::Load).map(drop)
-    }
-
     /// Places pages that no thread waits for, as long as they are missing and cost no time: where something is not in the page
     /// cache, they end. How many were placed.
     pub fn place_cached(&mut self, engine: &Engine, index: usize, pages: Range<usize>) -> Result<usize> {
         let block = engine.block(index);
         let end = pages.end.min(block.pages()).max(pages.start);
         let end = block.received().find(pages.start..end, true).unwrap_or(end);
-        self.place_runs(engine, index, pages.start..end, Cause::LoadCached)
+        self.place(engine, index, pages.start..end, Cause::LoadCached)
     }
 
-    /// Places pages of a block: what is not zeros, or stands between few zeros, is read, until that fails or there is no more of
-    /// it in the page cache, if it is to be from there. How many pages were placed.
-    fn place_runs(&mut self, engine: &Engine, index: usize, pages: Range<usize>, cause: Cause) -> Result<usize> {
+    /// Places pages of a block, none of which was received yet, as far as anyone knows: what is not zeros, or stands between
+    /// few zeros, is read, until that fails or there is no more of it in the page cache, if it is to be from there. How many
+    /// pages were placed.
+    pub fn place(&mut self, engine: &Engine, index: usize, pages: Range<usize>, cause: Cause) -> Result<usize> {
         let Self { pages: shared, buffers } = self;
         let (source, block) = (shared.blocks[index], engine.block(index));
         let mut at = pages.start;
@@ -185,19 +149,15 @@ impl PageLoader {
             } else if shared.source.read_cached(source, offset as u64, bytes) < bytes.len() {
                 break;
             }
-            if is_one_run {
-                shared.place_data(engine, index, at..end, bytes, cause)?;
-                at = end;
-            }
             while at < end {
-                let left = block.offset_of(end - at) as u64;
-                let run = shared.source.run(source, block.offset_of(at) as u64, left);
+                let left = block.offsets_of(&(at..end));
+                let run =
+                    if is_one_run { run } else { shared.source.run(source, left.start as u64, left.len() as u64) };
                 let (count, zeros) = first_of(run, block.page_size());
                 if zeros {
                     cause.place_zeros(engine, index, at..at + count)?;
                 } else {
-                    let done = block.offset_of(at) - offset;
-                    let data = &bytes[done..done + block.offset_of(count)];
+                    let data = &bytes[left.start - offset..][..block.offset_of(count)];
                     shared.place_data(engine, index, at..at + count, data, cause)?;
                 }
                 at += count;
@@ -208,88 +168,87 @@ impl PageLoader {
 
     /// Whether a unit is to be placed as one huge page: that can be, and is worth the memory. Nothing of it was received yet,
     /// and at least half of it is data.
-    fn goes_huge(&self, engine: &Engine, index: usize, unit: &Range<usize>) -> bool {
-        let (source, block) = (self.pages.blocks[index], engine.block(index));
-        let (offset, length) = (block.offset_of(unit.start), block.offset_of(unit.len()));
-        length == HUGE_PAGE
-            && (block.host() + offset) % HUGE_PAGE == 0
-            && engine.registration().can_move(index)
-            && block.received().find(unit.clone(), true).is_none()
-            && self.pages.data_bytes(source, offset as u64, length as u64) >= length as u64 / 2
+    fn goes_huge(&self, engine: &Engine, unit: &Piece) -> bool {
+        let block = engine.block(unit.index);
+        let Range { start, end } = block.offsets_of(&unit.pages);
+        let data_bytes = || {
+            let data = self.pages.runs(unit.index, start as u64..end as u64).filter(|(_, run)| run.kind == Kind::Data);
+            data.map(|(_, run)| run.length as usize).sum::<usize>()
+        };
+        end - start == HUGE_PAGE
+            && (block.host() + start) % HUGE_PAGE == 0
+            && engine.registration().can_move(unit.index)
+            && is_all_missing(engine, unit)
+            && data_bytes() >= HUGE_PAGE / 2
     }
 
     /// Places a unit that goes as one huge page, if that takes no waiting for a disk.
-    pub fn place_huge(&mut self, engine: &Engine, index: usize, unit: &Range<usize>) -> Result<CacheOutcome> {
-        if !self.goes_huge(engine, index, unit) {
+    pub fn place_huge(&mut self, engine: &Engine, unit: &Piece) -> Result<CacheOutcome> {
+        if !self.goes_huge(engine, unit) {
             return Ok(CacheOutcome::Pages);
         }
-        let (source, offset) = (self.pages.blocks[index], engine.block(index).offset_of(unit.start));
+        let (source, offset) = (self.pages.blocks[unit.index], engine.block(unit.index).offset_of(unit.pages.start));
         let fetched = self.pages.source.read_cached(source, offset as u64, self.buffers.unit());
         if fetched < UNIT {
             return Ok(CacheOutcome::Part(fetched));
         }
-        self.move_unit(engine, index, unit).map(|()| CacheOutcome::All)
+        self.move_unit(engine, unit).map(|()| CacheOutcome::All)
     }
 
     /// Places a unit that has been fetched.
-    fn move_unit(&mut self, engine: &Engine, index: usize, unit: &Range<usize>) -> Result<()> {
-        let (block, bytes) = (engine.block(index), self.buffers.unit());
-        if self.pages.scans_for_zeros && zero_pages::are_most(bytes, block.page_size()) {
-            return self.pages.place_data(engine, index, unit.clone(), bytes, Cause::Load);
+    fn move_unit(&mut self, engine: &Engine, Piece { index, pages }: &Piece) -> Result<()> {
+        let bytes = self.buffers.unit();
+        if self.pages.scans_for_zeros && zero_pages::are_most(bytes, engine.block(*index).page_size()) {
+            return self.pages.place_data(engine, *index, pages.clone(), bytes, Cause::Load);
         }
-        engine.place_moving(index, unit.clone(), bytes)?;
+        engine.place_moving(*index, pages.clone(), bytes)?;
         self.buffers.unit_is_gone();
         Ok(())
     }
 
     /// Places what is missing of a unit, as far as that takes no waiting for a disk.
-    pub fn place_unit_cached(&mut self, engine: &Engine, index: usize, unit: &Range<usize>) -> Result<CacheOutcome> {
-        let outcome = self.place_huge(engine, index, unit)?;
-        let all = outcome == CacheOutcome::Pages && self.place_rest_cached(engine, index, unit)?;
+    pub fn place_unit_cached(&mut self, engine: &Engine, unit: &Piece) -> Result<CacheOutcome> {
+        let outcome = self.place_huge(engine, unit)?;
+        let all = outcome == CacheOutcome::Pages && self.place_rest_cached(engine, unit)?;
         Ok(if all { CacheOutcome::All } else { outcome })
     }
 
     /// Places the rest of a unit, and waits for the disk.
-    pub fn place_unit(
-        &mut self,
-        engine: &Engine,
-        index: usize,
-        unit: &Range<usize>,
-        cached: CacheOutcome,
-    ) -> Result<()> {
-        let block = engine.block(index);
+    pub fn place_unit(&mut self, engine: &Engine, unit: &Piece, cached: CacheOutcome) -> Result<()> {
+        let Piece { index, pages } = unit;
+        let block = engine.block(*index);
         match cached {
             CacheOutcome::All => return Ok(()),
-            CacheOutcome::Part(fetched) if block.received().find(unit.clone(), true).is_none() => {
+            CacheOutcome::Part(fetched) if is_all_missing(engine, unit) => {
                 // The disk is at work already: the memory is zeroed meanwhile.
                 if self.pages.fetches_ahead {
                     self.buffers.prepare();
                 }
-                let source = self.pages.blocks[index];
+                let source = self.pages.blocks[*index];
                 let rest = &mut self.buffers.unit()[fetched..];
-                self.pages.source.read(source, (block.offset_of(unit.start) + fetched) as u64, rest)?;
+                self.pages.source.read(source, (block.offset_of(pages.start) + fetched) as u64, rest)?;
                 // Another thread may have been faster.
-                if block.received().find(unit.clone(), true).is_none() {
-                    return self.move_unit(engine, index, unit);
+                if is_all_missing(engine, unit) {
+                    return self.move_unit(engine, unit);
                 }
             }
             CacheOutcome::Part(_) | CacheOutcome::Pages => {}
         }
-        let mut from = unit.start;
-        while let Some(missing) = block.received().find(from..unit.end, false) {
-            from = block.received().find(missing..unit.end, true).unwrap_or(unit.end);
-            self.place(engine, index, missing..from)?;
+        let mut from = pages.start;
+        while let Some(missing) = block.received().find(from..pages.end, false) {
+            from = block.received().find(missing..pages.end, true).unwrap_or(pages.end);
+            self.place(engine, *index, missing..from, Cause::Load)?;
         }
         Ok(())
     }
 
     /// Places what is missing of a unit page by page, up to where that would mean to wait for a disk. Whether it came to the end.
-    pub fn place_rest_cached(&mut self, engine: &Engine, index: usize, unit: &Range<usize>) -> Result<bool> {
-        let block = engine.block(index);
+    pub fn place_rest_cached(&mut self, engine: &Engine, Piece { index, pages }: &Piece) -> Result<bool> {
+        let block = engine.block(*index);
         let most = block.page_of(read_around::MOST_BYTES).max(1);
-        let mut at = unit.start;
-        while let Some(missing) = block.received().find(at..unit.end, false) {
-            let placed = self.place_cached(engine, index, missing..unit.end.min(missing + most))?;
+        let mut at = pages.start;
+        while let Some(missing) = block.received().find(at..pages.end, false) {
+            let placed = self.place_cached(engine, *index, missing..pages.end.min(missing + most))?;
             if placed == 0 && !block.received().get(missing) {
                 return Ok(false);
             }
@@ -297,4 +256,9 @@ impl PageLoader {
         }
         Ok(true)
     }
+}
+
+/// Whether no page of a piece was received yet.
+fn is_all_missing(engine: &Engine, piece: &Piece) -> bool {
+    engine.block(piece.index).received().find(piece.pages.clone(), true).is_none()
 }

@@ -1,12 +1,13 @@
 //! The pages of a working set, unit by unit.
 
-use std::collections::TryReserveError;
-
 use super::unit_map::{Piece, UnitMap};
-use crate::error::{Result, error};
+use crate::error::{Result, error, with_room};
 
 /// Of a unit whose pages belong to the working set by this share (1 / n), all is loaded: it costs less than its parts.
 const WORTH_A_UNIT: usize = 8;
+
+/// What there may be no memory for.
+const SET: &str = "the pages of a working set";
 
 /// Pages of one unit that were touched.
 struct Part {
@@ -18,65 +19,52 @@ struct Part {
 }
 
 /// The same pages unit by unit, in the order of the first touch of each unit: all of it, or the parts that were touched.
-pub(super) fn by_units(map: &UnitMap, touched: impl Iterator<Item = Piece>) -> Result<Box<[Piece]>> {
-    divide(map, touched).map_err(|_| error!(ENOMEM, "no memory for the pages of a working set"))
-}
-
-fn divide(map: &UnitMap, touched: impl Iterator<Item = Piece>) -> Result<Box<[Piece]>, TryReserveError> {
+pub(super) fn by_units(map: &UnitMap, touched: impl Iterator<Item = Piece>) -> Result<Vec<Piece>> {
     let mut parts = Vec::new();
     for Piece { index, pages } in touched {
         let mut at = pages.start;
         while at < pages.end {
             let number = map.number(index, at);
             let end = map.unit(number).pages.end.min(pages.end);
-            let turn = parts.len();
-            try_push(&mut parts, Part { number, turn, piece: Piece { index, pages: at..end } })?;
+            let part = Part { number, turn: parts.len(), piece: Piece { index, pages: at..end } };
+            parts.try_reserve(1).map_err(|_| error!(ENOMEM, "no memory for {SET}"))?;
+            parts.push(part);
             at = end;
         }
     }
     parts.sort_unstable_by_key(|part| (part.number, part.piece.pages.start));
-    let mut pieces = Vec::new();
+    parts.dedup_by(|next, last| last.take_in(next));
     for parts in parts.chunk_by_mut(|one, other| one.number == other.number) {
-        let Some(turn) = parts.iter().map(|part| part.turn).min() else { continue };
+        let touched: usize = parts.iter().map(|part| part.piece.pages.len()).sum();
+        let first = parts.iter().map(|part| part.turn).min().expect("at least one");
         let whole = map.unit(parts[0].number);
-        let merged = merge(parts);
-        let touched: usize = merged.iter().map(|part| part.piece.pages.len()).sum();
-        if touched * WORTH_A_UNIT >= whole.pages.len() {
-            try_push(&mut pieces, (turn, whole))?;
-            continue;
-        }
-        for part in merged {
-            try_push(&mut pieces, (turn, part.piece.clone()))?;
+        let is_whole = touched * WORTH_A_UNIT >= whole.pages.len();
+        for part in parts {
+            part.turn = first;
+            if is_whole {
+                part.piece = whole.clone();
+            }
         }
     }
-    drop(parts);
-    pieces.sort_unstable_by_key(|(turn, piece)| (*turn, piece.pages.start));
-    let mut ordered = Vec::new();
-    ordered.try_reserve_exact(pieces.len())?;
-    ordered.extend(pieces.into_iter().map(|(_, piece)| piece));
-    Ok(ordered.into())
+    parts.sort_unstable_by_key(|part| (part.turn, part.piece.pages.start));
+    // The parts of a whole unit are all the same now.
+    parts.dedup_by(|next, last| next.piece == last.piece);
+    let mut pieces = with_room(parts.len(), SET)?;
+    pieces.extend(parts.into_iter().map(|part| part.piece));
+    Ok(pieces)
 }
 
-/// Parts of one unit, in ascending order, in as few as can be: the first ones of the slice.
-fn merge(parts: &mut [Part]) -> &[Part] {
-    let mut last = 0;
-    for next in 1..parts.len() {
-        let pages = parts[next].piece.pages.clone();
-        let before = &mut parts[last].piece.pages;
-        if pages.start <= before.end {
-            before.end = before.end.max(pages.end);
-        } else {
-            last += 1;
-            parts[last].piece.pages = pages;
+impl Part {
+    /// Takes in a part that starts no earlier, if both are of the same unit and nothing lies in between; whether it did.
+    fn take_in(&mut self, next: &Self) -> bool {
+        let (pages, behind) = (&mut self.piece.pages, &next.piece.pages);
+        let joins = self.number == next.number && behind.start <= pages.end;
+        if joins {
+            pages.end = pages.end.max(behind.end);
+            self.turn = self.turn.min(next.turn);
         }
+        joins
     }
-    &parts[..(last + 1).min(parts.len())]
-}
-
-fn try_push<T>(list: &mut Vec<T>, item: T) -> Result<(), TryReserveError> {
-    list.try_reserve(1)?;
-    list.push(item);
-    Ok(())
 }
 
 #[cfg(test)]
@@ -89,10 +77,9 @@ mod tests {
 
     #[test]
     fn ranges_merge() {
-        let mut parts =
-            [1..3, 2..3, 3..4, 5..6].map(|pages| Part { number: 0, turn: 0, piece: Piece { index: 0, pages } });
-        let merged: Vec<_> = merge(&mut parts).iter().map(|part| part.piece.pages.clone()).collect();
-        assert_eq!(merged, [1..4, 5..6]);
+        let touched = [5..6, 2..3, 1..3, 3..4].map(|pages| Piece { index: 0, pages });
+        let pieces = by_units(&map(&[(1 << 30, 2 << 20, 4096)]), touched.into_iter()).unwrap();
+        assert_eq!(pieces, [1..4, 5..6].map(|pages| Piece { index: 0, pages }));
     }
 
     proptest! {

@@ -6,9 +6,9 @@ use std::sync::{Arc, OnceLock};
 use super::config::LoadConfig;
 use super::matching::match_blocks;
 use super::notes::Notes;
-use super::page_loader::{Pages, room};
+use super::page_loader::Pages;
 use super::pieces::by_units;
-use super::unit_map::{Piece, UnitMap};
+use super::unit_map::{Piece, UNIT, UnitMap};
 use super::units::{Extent, Units};
 use super::working_set::{self, Touched};
 use crate::engine::{Engine, LogLevel};
@@ -16,7 +16,7 @@ use crate::error::{Error, Result, ensure, error};
 use crate::kernel::{Maps, Replacement};
 use crate::memory::{BlockTable, RamBlock};
 use crate::source::image::Image;
-use crate::source::{MappedImage, PageSource};
+use crate::source::{Kind, MappedImage, PageSource, Run};
 use crate::sync::Mutex;
 
 /// What a caller asks for, before the RAM blocks are known. The files are open: the process may go to another directory.
@@ -41,7 +41,7 @@ pub(crate) struct SnapshotLoad {
     replayed: OnceLock<Vec<Touched>>,
     record: Mutex<Option<Replacement>>,
     /// What fault threads that have ended have noted.
-    notes: Mutex<Notes>,
+    pub(super) notes: Mutex<Notes>,
 }
 
 impl LoadRequest {
@@ -66,7 +66,8 @@ impl LoadRequest {
     pub fn prepare(self, table: &BlockTable) -> Result<Arc<SnapshotLoad>> {
         let Self { source, config, replay, record } = self;
         let blocks = match_blocks(source.info(), table)?;
-        let (scans_for_zeros, fetches_ahead, room) = (config.zero_scan, !config.direct_io, room(table));
+        let (scans_for_zeros, fetches_ahead) = (config.zero_scan, !config.direct_io);
+        let room = table.largest_page_size().max(UNIT);
         let extent = match (config.background, &config.working_set_replay) {
             (true, _) => Some(Extent::All),
             (false, Some(_)) => Some(Extent::WorkingSet),
@@ -96,9 +97,12 @@ impl SnapshotLoad {
         !self.config.no_huge_pages
     }
 
-    /// Bytes of the RAM block with this index that are zeros, in ascending order: the long runs.
+    /// Bytes of the RAM block with this index that are zeros, in ascending order: the runs of a unit or more.
     pub fn long_zero_runs(&self, index: usize) -> Vec<Range<usize>> {
-        self.pages.long_zero_runs(index)
+        let length = self.pages.source.info().blocks[self.pages.blocks[index]].length();
+        let is_long_zero = |run: &Run| run.kind == Kind::Zero && run.length >= UNIT as u64;
+        let zeros = self.pages.runs(index, 0..length).filter(|(_, run)| is_long_zero(run));
+        zeros.map(|(at, run)| at as usize..(at + run.length) as usize).collect()
     }
 
     /// The source's image as this process maps it, to be asked for before the list of mappings is read.
@@ -121,15 +125,10 @@ impl SnapshotLoad {
         })
     }
 
-    /// A fault thread has ended, and this is what it has noted.
-    pub(super) fn hand_in(&self, notes: Notes) {
-        self.notes.lock().merge(notes);
-    }
-
     /// Puts the working set of an earlier restore first, if there is one that can be used. Returns once that is done, whichever thread
     /// does it.
     pub(super) fn replay(&self, engine: &Engine) {
-        match by_units(self.units.map(), self.replayed_pieces(engine)) {
+        match by_units(&self.units.map, self.replayed_pieces(engine)) {
             Ok(pieces) => self.units.put_first(pieces),
             Err(error) => ignore_replay(engine, &error),
         }
@@ -165,7 +164,7 @@ impl SnapshotLoad {
         let notes = notes.ok_or_else(|| error!(ENOMEM, "there was no memory to note all pages"))?;
         let noted = notes.into_iter().map(|note| note.piece);
         // Where much of a unit was touched, it is recorded whole: so is it loaded, and the next restore has less to read.
-        let all = by_units(self.units.map(), self.replayed_pieces(engine).chain(noted))?;
+        let all = by_units(&self.units.map, self.replayed_pieces(engine).chain(noted))?;
         let all = all.iter().take(working_set::MOST_RUNS).map(|piece| {
             let block = engine.block(piece.index);
             let bytes = block.offset_of(piece.pages.start) as u64..block.offset_of(piece.pages.end) as u64;

@@ -10,8 +10,10 @@
 //!
 //! The loader comes to every unit once, to those last that fault threads have placed: there it finds hardly anything missing.
 
+use std::vec;
+
 use super::unit_map::{Piece, UnitMap};
-use crate::error::{Result, error};
+use crate::error::{Result, with_room};
 use crate::sync::Mutex;
 
 /// How many units that were faulted in are remembered.
@@ -44,18 +46,17 @@ enum UnitState {
 /// All RAM in units, each handed out once; parts of some come before, if they were all that a working set holds of them.
 #[derive(Debug)]
 pub(crate) struct Units {
-    map: UnitMap,
+    pub map: UnitMap,
     queue: Mutex<Queue>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Queue {
     states: Box<[UnitState]>,
     /// All units before this one are taken.
     next: usize,
-    /// The working set of an earlier restore, and how far it has been handed out.
-    working_set: Option<Box<[Piece]>>,
-    next_of_set: usize,
+    /// What has not been handed out of the working set of an earlier restore.
+    working_set: Option<vec::IntoIter<Piece>>,
     /// Parts of units that were given back.
     returned: Vec<Piece>,
     /// The units that faults were in, the last one first.
@@ -83,32 +84,19 @@ pub(crate) struct UnitClaim<'a> {
 
 impl Units {
     pub fn new(map: UnitMap) -> Result<Self> {
-        let mut states = Vec::new();
-        states.try_reserve_exact(map.len()).map_err(|_| error!(ENOMEM, "no memory for {} units of RAM", map.len()))?;
+        let mut states = with_room(map.len(), format_args!("{} units of RAM", map.len()))?;
         states.resize(map.len(), UnitState::Todo);
-        let queue = Queue {
-            states: states.into(),
-            next: 0,
-            working_set: None,
-            next_of_set: 0,
-            returned: Vec::new(),
-            recent: [None; RECENT],
-        };
-        Ok(Self { map, queue: Mutex::new(queue) })
-    }
-
-    pub fn map(&self) -> &UnitMap {
-        &self.map
+        Ok(Self { map, queue: Mutex::new(Queue { states: states.into(), ..Queue::default() }) })
     }
 
     /// What to load first, unit by unit. Only the first call counts.
-    pub fn put_first(&self, mut working_set: Box<[Piece]>) {
+    pub fn put_first(&self, mut working_set: Vec<Piece>) {
         // Where it is most of the RAM, reading on is faster than jumping.
         let whole = working_set.iter().filter(|piece| self.map.unit_of(piece).is_some()).count();
         if whole > self.map.len() / 2 {
             working_set.sort_unstable_by_key(|piece| (piece.index, piece.pages.start));
         }
-        self.queue.lock().working_set.get_or_insert(working_set);
+        self.queue.lock().working_set.get_or_insert(working_set.into_iter());
     }
 
     /// A thread waits for a page of this unit: it, and what lies behind it, will be needed soon.
@@ -139,7 +127,7 @@ impl Units {
         Some(LoadClaim { units: self, number: self.map.unit_of(&piece), piece, is_loaded: false })
     }
 
-    /// A change of a unit's state, if it is as expected.
+    /// Changes the state of a unit from one of these.
     fn change(&self, number: usize, from: &[UnitState], to: UnitState) {
         let mut queue = self.queue.lock();
         if from.contains(&queue.states[number]) {
@@ -169,8 +157,7 @@ impl Queue {
     /// The next piece of the working set.
     fn take_of_set(&mut self, map: &UnitMap) -> Option<Piece> {
         loop {
-            let piece = self.working_set.as_ref()?.get(self.next_of_set)?.clone();
-            self.next_of_set += 1;
+            let piece = self.working_set.as_mut()?.next()?;
             if map.unit_of(&piece).is_none_or(|number| self.take_todo(number)) {
                 return Some(piece);
             }
@@ -206,28 +193,27 @@ impl LoadClaim<'_> {
     /// What was there without waiting for a disk has been placed. Threads that wait in the unit are to be woken afterwards: they
     /// have been left waiting, and not every page may have come.
     pub fn wait_for_disk(&self) {
-        if let Some(number) = self.number {
-            self.units.change(number, &[UnitState::InFlight], UnitState::Waiting);
-        }
+        self.change(&[UnitState::InFlight], UnitState::Waiting);
     }
 
     /// All of it is to be placed once more, after a failure.
     pub fn begin_again(&self) {
+        self.change(&[UnitState::Waiting], UnitState::InFlight);
+    }
+
+    fn change(&self, from: &[UnitState], to: UnitState) {
         if let Some(number) = self.number {
-            self.units.change(number, &[UnitState::Waiting], UnitState::InFlight);
+            self.units.change(number, from, to);
         }
     }
 }
 
 impl Drop for LoadClaim<'_> {
     fn drop(&mut self) {
-        match self.number {
-            Some(number) => {
-                let state = if self.is_loaded { UnitState::Done } else { UnitState::Todo };
-                self.units.change(number, &[UnitState::InFlight, UnitState::Waiting], state);
-            }
-            None if self.is_loaded => {}
-            None => self.units.queue.lock().returned.push(self.piece.clone()),
+        let state = if self.is_loaded { UnitState::Done } else { UnitState::Todo };
+        self.change(&[UnitState::InFlight, UnitState::Waiting], state);
+        if self.number.is_none() && !self.is_loaded {
+            self.units.queue.lock().returned.push(self.piece.clone());
         }
     }
 }
@@ -256,15 +242,15 @@ mod tests {
 
     fn put_first(units: &Units, pages: impl IntoIterator<Item = Range<usize>>) {
         let touched = pages.into_iter().map(|pages| Piece { index: 0, pages });
-        units.put_first(by_units(units.map(), touched).unwrap());
+        units.put_first(by_units(&units.map, touched).unwrap());
     }
 
     fn faulted(units: &Units, page: usize) {
-        units.faulted(units.map().number(0, page));
+        units.faulted(units.map.number(0, page));
     }
 
     fn claim(units: &Units, page: usize) -> Option<UnitClaim<'_>> {
-        units.claim_for_fault(units.map().number(0, page))
+        units.claim_for_fault(units.map.number(0, page))
     }
 
     fn all(units: &Units) -> Vec<(usize, Range<usize>)> {
@@ -409,7 +395,7 @@ mod tests {
             let units = units(&blocks);
             let number = |block: Index, page: Index| {
                 let index = block.index(blocks.len());
-                units.map().number(index, page.index((blocks[index].1 / blocks[index].2) as usize))
+                units.map.number(index, page.index((blocks[index].1 / blocks[index].2) as usize))
             };
             let (mut kept, mut claimed) = (Vec::<LoadClaim<'_>>::new(), Vec::<UnitClaim<'_>>::new());
             for step in steps {
@@ -427,9 +413,9 @@ mod tests {
             kept.extend(rest(&units));
             drop(claimed);
             kept.extend(rest(&units));
-            let mut numbers: Vec<_> = kept.iter().map(|claim| units.map().unit_of(&claim.piece)).collect();
+            let mut numbers: Vec<_> = kept.iter().map(|claim| units.map.unit_of(&claim.piece)).collect();
             numbers.sort();
-            prop_assert_eq!(numbers, (0..units.map().len()).map(Some).collect::<Vec<_>>());
+            prop_assert_eq!(numbers, (0..units.map.len()).map(Some).collect::<Vec<_>>());
         }
     }
 }

@@ -22,5 +22,5 @@ pub(crate) use direct::DirectSnapshot;
 pub use handler::{Fault, PageHandler};
 pub(crate) use own_files::MappedImage;
 pub use page_source::SnapshotBlock;
-pub(crate) use page_source::{GAP_CACHED, GAP_ON_DISK, Kind, PageSource, Run, SourceInfo};
+pub(crate) use page_source::{GAP_CACHED, GAP_ON_DISK, Kind, PageSource, Run, SourceInfo, runs};
 pub use snapshot::Snapshot;
