@@ -4,7 +4,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use super::callbacks::Callbacks;
-use super::gate::{Ending, Gate, NO_BLOCK, Pass, Seat, Verdict};
+use super::gate::{Ending, Gate, NO_BLOCK, Pass, Seat};
 use super::hooks::{Event, LogLevel};
 use super::shared::SharedFds;
 use super::waits::Waits;
@@ -252,7 +252,7 @@ impl Account {
         Stats::count(&self.stats().source_errors, 1);
         self.log(LogLevel::Error, error.message());
         self.callbacks.event(&Event::SourceError(error.clone()));
-        if self.gate().fail(resumes, error.clone()) == Verdict::Paused {
+        if self.gate().fail(resumes, error.clone()) {
             self.callbacks.event(&Event::Paused(Some(error)));
         }
     }

@@ -70,17 +70,6 @@ pub(crate) struct Pass<'a> {
     resumes: u64,
 }
 
-/// What comes of a failure.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Verdict {
-    /// The caller has resumed since the work began: try again at once.
-    Again,
-    /// This failure began a pause.
-    Paused,
-    /// There was a pause already.
-    PausedBefore,
-}
-
 impl Gate {
     pub fn new() -> Arc<Self> {
         Arc::new(Self {
@@ -108,67 +97,70 @@ impl Gate {
         }
     }
 
-    /// A piece of work has failed, whose pass said that the caller had resumed `resumes` times when it began.
-    pub fn fail(&self, resumes: u64, error: Error) -> Verdict {
-        let mut state = self.state.lock();
-        if self.resumes.load(SeqCst) != resumes || state.ending {
-            return Verdict::Again;
-        }
-        // The first reason is the one to tell; being asked to pause is none.
-        if matches!(state.paused, Some(Pause::Failed(_))) {
-            return Verdict::PausedBefore;
-        }
-        state.paused = Some(Pause::Failed(error));
-        self.publish(&state);
-        Verdict::Paused
+    /// A piece of work has failed, whose pass said that the caller had resumed `resumes` times when it began. True when this
+    /// begins a pause, or gives one its reason. False when the caller has resumed since: then the work is tried again at once.
+    pub fn fail(&self, resumes: u64, error: Error) -> bool {
+        self.change(|state| {
+            // The first reason is the one to tell; being asked to pause is none.
+            let pauses = self.resumes.load(SeqCst) == resumes
+                && !state.ending
+                && !matches!(state.paused, Some(Pause::Failed(_)));
+            if pauses {
+                state.paused = Some(Pause::Failed(error));
+            }
+            pauses
+        })
     }
 
     /// Begins a pause. False when there was one already.
     pub fn pause(&self) -> bool {
-        let mut state = self.state.lock();
-        if state.paused.is_some() || state.ending {
-            return false;
-        }
-        state.paused = Some(Pause::Asked);
-        self.publish(&state);
-        true
+        self.change(|state| {
+            let pauses = state.paused.is_none() && !state.ending;
+            if pauses {
+                state.paused = Some(Pause::Asked);
+            }
+            pauses
+        })
     }
 
     /// Ends a pause, if there is one.
     pub fn resume(&self) {
-        let mut state = self.state.lock();
-        // Under the lock, so that a failure is judged either before or after.
-        self.resumes.fetch_add(1, SeqCst);
-        state.paused = None;
-        self.publish(&state);
+        self.change(|state| {
+            // Under the lock, so that a failure is judged either before or after.
+            self.resumes.fetch_add(1, SeqCst);
+            state.paused = None;
+        });
     }
 
     /// Ends everything: workers return from [`Seat::enter`], waiters from their waits.
     pub fn end(&self) {
-        let mut state = self.state.lock();
-        state.ending = true;
-        state.paused = None;
-        self.publish(&state);
+        self.change(|state| {
+            state.ending = true;
+            state.paused = None;
+        });
     }
 
     /// Nothing is left to load: every page is in place, or why some are not, which may yet change. True when that is news.
     pub fn set_loaded(&self, outcome: Result<()>) -> bool {
-        let mut state = self.state.lock();
-        let news = match &state.loaded {
-            None => true,
-            Some(before) => before.is_err() && outcome.is_ok(),
-        };
-        if news {
-            state.loaded = Some(outcome);
-            self.changed.notify_all();
-        }
-        news
+        self.change(|state| {
+            let news = match &state.loaded {
+                None => true,
+                Some(before) => before.is_err() && outcome.is_ok(),
+            };
+            if news {
+                state.loaded = Some(outcome);
+            }
+            news
+        })
     }
 
-    /// The state has changed: workers and waiters look at it.
-    fn publish(&self, state: &State) {
+    /// Changes the state: workers and waiters look at it.
+    fn change<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
+        let mut state = self.state.lock();
+        let result = change(&mut state);
         self.closed.store(state.paused.is_some() || state.held || state.ending, SeqCst);
         self.changed.notify_all();
+        result
     }
 
     /// Waits until no worker is at work, or the pause is over.
@@ -178,18 +170,13 @@ impl Gate {
 
     /// Waits until no worker is at work, and keeps all from it until [`Gate::let_in`] or [`Gate::end`].
     pub fn keep_out(&self) {
-        let mut state = self.state.lock();
-        state.held = true;
-        self.publish(&state);
-        drop(state);
+        self.change(|state| state.held = true);
         self.watch(State::is_idle);
     }
 
     /// Ends [`Gate::keep_out`]; a pause stays one.
     pub fn let_in(&self) {
-        let mut state = self.state.lock();
-        state.held = false;
-        self.publish(&state);
+        self.change(|state| state.held = false);
     }
 
     /// Waits until no worker is at work on a block.
@@ -204,8 +191,7 @@ impl Gate {
 
     /// Ends all waits of [`Gate::wait_unpaused_until`].
     pub fn skip_urgent_wait(&self) {
-        self.state.lock().skips_urgent_wait = true;
-        self.changed.notify_all();
+        self.change(|state| state.skips_urgent_wait = true);
     }
 
     /// Whether [`Gate::skip_urgent_wait`] was called.
@@ -335,7 +321,7 @@ mod tests {
         let gate = Gate::new();
         let (mut first, mut second) = (gate.add_worker(), gate.add_worker());
         let pass = first.enter(0).unwrap();
-        assert_eq!(gate.fail(pass.give_back(), failure()), Verdict::Paused);
+        assert!(gate.fail(pass.give_back(), failure()));
         assert!(gate.is_paused());
         assert_eq!(gate.wait_complete(None).unwrap_err(), failure());
         thread::scope(|scope| {
@@ -358,11 +344,11 @@ mod tests {
         let mut seat = gate.add_worker();
         let pass = seat.enter(0).unwrap();
         gate.resume();
-        assert_eq!(gate.fail(pass.give_back(), failure()), Verdict::Again);
+        assert!(!gate.fail(pass.give_back(), failure()));
         assert!(!gate.is_paused());
         // A resume before the work began counts no more.
         let pass = seat.enter(0).unwrap();
-        assert_eq!(gate.fail(pass.give_back(), failure()), Verdict::Paused);
+        assert!(gate.fail(pass.give_back(), failure()));
     }
 
     #[test]

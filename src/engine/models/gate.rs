@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::engine::gate::{Gate, Verdict};
+use crate::engine::gate::Gate;
 use crate::error::{Error, error};
 use crate::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use crate::sync::{check, thread};
@@ -114,7 +114,7 @@ fn of_two_failures_one_begins_the_pause() {
         let fails = |resumes: u64| {
             let (gate, began) = (gate.clone(), began.clone());
             Box::new(move || {
-                if gate.fail(resumes, failure()) == Verdict::Paused {
+                if gate.fail(resumes, failure()) {
                     began.fetch_add(1, SeqCst);
                 }
             }) as Box<dyn FnOnce() + Send>
