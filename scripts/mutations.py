@@ -68,8 +68,8 @@ MUTATIONS = [
         "EEXIST is believed where no huge page is left",
         "storage-shared-huge-pool-exhausted",
         "src/engine/presence.rs",
-        "self.registration().has_zeropage(index) ||",
-        "self.registration().has_zeropage(index) || offset < usize::MAX ||",
+        "self.registration().of(index).zeropage ||",
+        "self.registration().of(index).zeropage || offset < usize::MAX ||",
     ),
     Mutation(
         "a clean-up closes over a page that was asked for",
@@ -186,9 +186,9 @@ MUTATIONS = [
     Mutation(
         "all RAM is served by the first fault thread",
         "serve-shared-fault-threads",
-        "src/engine/stripes.rs",
-        "        (stripe % self.uffds, ",
-        "        (stripe % self.uffds.min(1), ",
+        "src/engine/registration.rs",
+        "number: stripe % uffds, ",
+        "number: stripe % uffds.min(1), ",
     ),
     Mutation(
         "however many loader threads are asked for, there is one",

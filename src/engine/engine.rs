@@ -143,7 +143,8 @@ impl Engine {
     /// Unregisters a removed block in which no work is under way any more; threads that wait in it go on.
     pub fn unregister_removed(&self, index: usize) {
         let all = 0..self.block(index).pages();
-        if !self.registration.unregister(index) {
+        self.registration.unregister(index);
+        if self.registration.is_stuck(index) {
             // They fault again, and get the zeros from us.
             self.account.log_failure(self.registration.wake(index, 0..self.block(index).length()));
         }

@@ -5,7 +5,7 @@
 //!
 //! - `hooks`, `callbacks`: what the caller is called back for, and how.
 //! - `gate`: pausing, resuming, ending. `blocktime`, `waits`: which threads wait for which pages.
-//! - `stripes`, `registration`: which userfaultfd serves which range. `shared`: userfaultfds of other processes. `wakers`.
+//! - `registration`: which userfaultfd serves which range. `shared`: userfaultfds of other processes. `wakers`.
 //! - `account`: requested, received, complete.
 //! - `discards`: RAM that the guest gives back.
 //! - `engine`: all of these together.
@@ -35,7 +35,6 @@ mod refusals;
 mod registration;
 mod shared;
 mod spin;
-mod stripes;
 mod waits;
 mod wakers;
 pub(crate) mod worker;

@@ -60,7 +60,7 @@ impl Engine {
     /// error the pages before the one it names are in place.
     pub fn place(&self, index: usize, pages: Range<usize>, filling: Filling) -> Result<()> {
         let block = self.block(index);
-        let unit = self.registration().unit(index);
+        let unit = self.registration().of(index).unit;
         let (start, end) = (block.offset_of(pages.start), block.offset_of(pages.end));
         let (mut at, mut placed_bytes, mut most) = (start, 0, usize::MAX);
         let (mut received, mut counted) = (pages.start, 0);
@@ -88,7 +88,7 @@ impl Engine {
             };
             // Elsewhere zeros are copied, one page after the other: in hugetlbfs, and where only copying tells a page that is
             // present from one that is poisoned, by an earlier set-up maybe: that it heals.
-            let is_zeropage = self.registration().has_zeropage(index) && !occupied;
+            let is_zeropage = self.registration().of(index).zeropage && !occupied;
             let length = if is_zeropage || matches!(filling, Filling::Bytes(_)) { room.min(most) } else { unit };
             let placed = self.place_by(uffd, refusals, to, |uffd| match filling {
                 Filling::Bytes(from) => uffd.copy(to, from.wrapping_add(at - start), length),
@@ -207,13 +207,13 @@ impl Engine {
         let what = format!("placing a page of {block} at offset {offset:#x} (address {:#x})", block.host() + offset);
         let error = match errno {
             Errno::ENOENT => error!(ENOENT, "{what}: {call}: ENOENT: the memory is no longer mapped or registered"),
-            Errno::ENOSPC | Errno::ENOMEM if self.registration().unit(index) > kernel::page_size() => Error::os(
+            Errno::ENOSPC | Errno::ENOMEM if self.registration().of(index).unit > kernel::page_size() => Error::os(
                 errno,
                 format_args!(
                     "{what}: {call}: no huge page of {} bytes is available: all of the pool are taken or reserved \
                      (vm.nr_hugepages, a limit of the hugetlbfs mount or of a hugetlb cgroup, the NUMA policy); free some, \
                      then resume",
-                    self.registration().unit(index)
+                    self.registration().of(index).unit
                 ),
             ),
             Errno::ENOSPC | Errno::ENOMEM => {

@@ -65,7 +65,7 @@ impl Engine {
     /// Poisons what is missing of a page, unless it has come after all.
     fn poison_page(&self, index: usize, page: usize) -> Result<Fate, Errno> {
         let block = self.block(index);
-        let unit = self.registration().unit(index);
+        let unit = self.registration().of(index).unit;
         let (mut anew, mut poisoned, mut refusals) = (false, false, 0);
         let (mut at, end) = (block.offset_of(page), block.offset_of(page + 1));
         while at < end {

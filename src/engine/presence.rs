@@ -11,16 +11,16 @@ use crate::kernel::is_present;
 impl Engine {
     /// Whether the page at an offset of a block is present, of which placing has said EEXIST.
     pub(super) fn is_there(&self, index: usize, offset: usize) -> bool {
-        if self.registration().has_zeropage(index) || is_present(self.block(index).host() + offset) {
+        if self.registration().of(index).zeropage || is_present(self.block(index).host() + offset) {
             return true;
         }
         // Not in this mapping. Another one of the same file may have brought it: then it can be mapped here.
-        self.registration().is_shared(index) && self.map_in(index, offset)
+        self.registration().of(index).shared && self.map_in(index, offset)
     }
 
     /// Maps a page that the file behind a block holds. False when it does not.
     fn map_in(&self, index: usize, offset: usize) -> bool {
-        let unit = self.registration().unit(index);
+        let unit = self.registration().of(index).unit;
         let mut refusals = 0;
         loop {
             let Serving::By { uffd, number, .. } = self.registration().serving(index, offset) else { return true };

@@ -1,6 +1,6 @@
 //! Registration: which userfaultfd serves which range of RAM. The only place that registers and unregisters.
 
-use std::ops;
+use std::ops::Range;
 use std::sync::atomic::{
     AtomicBool, AtomicUsize,
     Ordering::{Relaxed, SeqCst},
@@ -8,17 +8,22 @@ use std::sync::atomic::{
 
 use super::callbacks::Callbacks;
 use super::hooks::LogLevel;
-use super::stripes::Stripes;
 use crate::error::{Errno, Error, Result, ensure, error};
 use crate::kernel::{self, Abilities, Userfaultfd};
 use crate::memory::{BlockTable, RamBlock};
+
+/// How many stripes of a block a fault thread has at most.
+const STRIPES_A_THREAD: usize = 32;
+
+/// The smallest stripe: a page table's worth of pages.
+const SMALLEST_STRIPE: usize = 2 << 20;
 
 /// RAM blocks registered with userfaultfds, striped over them. Dropped, it unregisters all, then closes the
 /// descriptors.
 pub(crate) struct Registration {
     uffds: Box<[Userfaultfd]>,
     table: BlockTable,
-    ranges: Vec<Range>,
+    blocks: Vec<Registered>,
     callbacks: Callbacks,
 }
 
@@ -26,7 +31,7 @@ pub(crate) struct Registration {
 #[derive(Default)]
 pub(crate) struct Treatment {
     /// Offsets that are not registered, in ascending order, in whole huge pages.
-    pub unregistered_zero_runs: Box<[ops::Range<usize>]>,
+    pub unregistered_zero_runs: Box<[Range<usize>]>,
     /// Unreadable pages are to be poisoned.
     pub poison: bool,
     /// All of it is a shared mapping.
@@ -35,32 +40,33 @@ pub(crate) struct Treatment {
     pub moving: bool,
 }
 
-/// How much of each block is registered at once.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Extent {
-    /// In stripes, one fault thread after the other, without the runs of zeros that stay unregistered.
-    Parts,
-    /// All of it, for the first fault thread: that takes the fewest mappings.
-    Whole,
-}
-
 /// How a block is registered.
-struct Range {
-    stripes: Stripes,
-    unregistered_zero_runs: Box<[ops::Range<usize>]>,
-    /// The kernel's page size there.
-    unit: usize,
-    zeropage: bool,
+pub(crate) struct Registered {
+    /// In ascending order.
+    parts: Vec<Part>,
+    /// What is not registered: offsets in ascending order.
+    pub unregistered_zero_runs: Box<[Range<usize>]>,
+    /// The size of the kernel's pages there: what is present or missing as one.
+    pub unit: usize,
+    /// The kernel can place zero pages there.
+    pub zeropage: bool,
     /// All of it is known to be a shared mapping.
-    shared: bool,
+    pub shared: bool,
     /// Pages can be moved there, as far as is known.
     moving: AtomicBool,
     /// Unreadable pages are to be poisoned there, and can be, as far as is known.
     poisoning: AtomicBool,
     /// How many of its parts are registered, counted from the first.
-    registered: AtomicUsize,
+    parts_registered: AtomicUsize,
     /// It could not be unregistered.
     stuck: AtomicBool,
+}
+
+/// A part of a block that one userfaultfd serves.
+struct Part {
+    /// The userfaultfd's.
+    number: usize,
+    offsets: Range<usize>,
 }
 
 /// Who serves a page, and to which offset on.
@@ -79,18 +85,19 @@ impl Registration {
     pub fn new(
         uffds: Box<[Userfaultfd]>,
         table: BlockTable,
-        treatments: Vec<Treatment>,
+        mut treatments: Vec<Treatment>,
         callbacks: Callbacks,
     ) -> Result<Self> {
-        let mut registration = Self { uffds, table, ranges: Vec::new(), callbacks };
-        let in_parts = registration.uffds.len() > 1
-            || treatments.iter().any(|treatment| !treatment.unregistered_zero_runs.is_empty());
-        match registration.register_all(&treatments, Extent::Parts) {
+        let mut registration = Self { uffds, table, blocks: Vec::new(), callbacks };
+        let uffds = registration.uffds.len();
+        let in_parts = uffds > 1 || treatments.iter().any(|treatment| !treatment.unregistered_zero_runs.is_empty());
+        match registration.register_all(&treatments, uffds) {
             // Each part can take a mapping more.
             Err(error) if in_parts && error.errno() == libc::ENOMEM => {
                 registration.unregister_all();
-                registration.ranges.clear();
-                registration.register_all(&treatments, Extent::Whole)?;
+                registration.blocks.clear();
+                treatments.iter_mut().for_each(|treatment| treatment.unregistered_zero_runs = Box::default());
+                registration.register_all(&treatments, 1)?;
                 let message =
                     format!("each RAM block is registered as a whole, and served by one fault thread: {error}");
                 registration.callbacks.log(LogLevel::Warning, &message);
@@ -100,16 +107,12 @@ impl Registration {
         Ok(registration)
     }
 
-    fn register_all(&mut self, treatments: &[Treatment], extent: Extent) -> Result<()> {
-        treatments.iter().enumerate().try_for_each(|(index, treatment)| self.register(index, treatment, extent))
+    fn register_all(&mut self, treatments: &[Treatment], uffds: usize) -> Result<()> {
+        treatments.iter().enumerate().try_for_each(|(index, treatment)| self.register(index, treatment, uffds))
     }
 
-    fn register(&mut self, index: usize, treatment: &Treatment, extent: Extent) -> Result<()> {
-        let &Treatment { ref unregistered_zero_runs, poison, shared, moving } = treatment;
-        let (unregistered_zero_runs, uffds) = match extent {
-            Extent::Parts => (unregistered_zero_runs.clone(), self.uffds.len()),
-            Extent::Whole => (Box::default(), 1),
-        };
+    /// Registers a block with the first so many userfaultfds.
+    fn register(&mut self, index: usize, treatment: &Treatment, uffds: usize) -> Result<()> {
         let block = self.table.block(index);
         // Linux registers what there is of a range, and passes over holes.
         ensure!(
@@ -120,61 +123,52 @@ impl Registration {
         );
         // Entered before the first part is registered, so that dropping undoes those that were: and only those, since
         // the memory may be registered with another userfaultfd.
-        self.ranges.push(Range::new(Stripes::new(block, uffds), unregistered_zero_runs));
-        let range = &mut self.ranges[index];
-        let (mut zeropage, mut moving, mut poisoning) = (true, moving, poison);
-        for (number, start, length) in range.parts(block) {
-            let can: Abilities = self.uffds[number].register(start, length).map_err(|errno| refusal(block, errno))?;
-            zeropage &= can.zeropage;
-            moving &= can.moving;
-            poisoning &= can.poisoning;
-            range.registered.fetch_add(1, SeqCst);
+        self.blocks.push(Registered::new(block, uffds, treatment));
+        let registered = &mut self.blocks[index];
+        for Part { number, offsets } in &registered.parts {
+            let can = self.uffds[*number].register(block.host() + offsets.start, offsets.len());
+            let Abilities { zeropage, moving, poisoning } = can.map_err(|errno| refusal(block, errno))?;
+            registered.zeropage &= zeropage;
+            *registered.moving.get_mut() &= moving;
+            *registered.poisoning.get_mut() &= poisoning;
+            *registered.parts_registered.get_mut() += 1;
         }
-        // Only hugetlbfs knows no zero page, and it registers nothing smaller than a huge page.
-        let registers = |length| self.uffds[0].register(block.host(), length).is_ok();
-        ensure!(
-            zeropage || (registers(block.page_size()) && !registers(block.page_size() / 2)),
-            EINVAL,
-            "{block} is hugetlbfs memory: its page size must be the huge page size, which {} is not",
-            block.page_size()
-        );
-        range.zeropage = zeropage;
-        range.shared = shared;
-        *range.moving.get_mut() = zeropage && moving;
-        *range.poisoning.get_mut() = poisoning;
-        if !zeropage {
-            range.unit = block.page_size();
+        if !registered.zeropage {
+            // Only hugetlbfs knows no zero page, and it registers nothing smaller than a huge page.
+            let registers = |length| self.uffds[0].register(block.host(), length).is_ok();
+            ensure!(
+                registers(block.page_size()) && !registers(block.page_size() / 2),
+                EINVAL,
+                "{block} is hugetlbfs memory: its page size must be the huge page size, which {} is not",
+                block.page_size()
+            );
+            registered.unit = block.page_size();
+            *registered.moving.get_mut() = false;
         }
         Ok(())
     }
 
     fn unregister_all(&self) {
-        for index in 0..self.ranges.len() {
-            self.unregister(index);
-        }
+        (0..self.blocks.len()).for_each(|index| self.unregister(index));
     }
 
-    /// Unregisters a block: threads that wait in it go on, and what is missing reads as zeros. False when a part of it could
-    /// not be unregistered: it stays so until the descriptors are closed.
-    pub fn unregister(&self, index: usize) -> bool {
-        let Some(range) = self.ranges.get(index) else { return true };
-        let mut done = true;
-        let registered = range.registered.swap(0, SeqCst);
-        let block = self.table.block(index);
-        for (number, start, length) in range.parts(block).take(registered) {
-            if let Err(errno) = self.uffds[number].unregister(start, length) {
+    /// Unregisters a block: threads that wait in it go on, and what is missing reads as zeros. It is stuck
+    /// when a part of it could not be unregistered: that stays so until the descriptors are closed.
+    pub fn unregister(&self, index: usize) {
+        let (block, registered) = (self.table.block(index), &self.blocks[index]);
+        for Part { number, offsets } in &registered.parts[..registered.parts_registered.swap(0, SeqCst)] {
+            let (start, length) = (block.host() + offsets.start, offsets.len());
+            if let Err(errno) = self.uffds[*number].unregister(start, length) {
                 let error = Error::os(errno, format_args!("{block}: unregistering {length} bytes at {start:#x}"));
                 self.callbacks.log(LogLevel::Warning, error.message());
-                range.stuck.store(true, SeqCst);
-                done = false;
+                registered.stuck.store(true, SeqCst);
             }
         }
-        done
     }
 
     /// Whether a block, or a part of it, could not be unregistered.
     pub fn is_stuck(&self, index: usize) -> bool {
-        self.ranges[index].stuck.load(SeqCst)
+        self.blocks[index].stuck.load(SeqCst)
     }
 
     /// Wakes all threads that wait in the RAM: they fault again.
@@ -183,7 +177,7 @@ impl Registration {
     }
 
     /// Wakes the threads that wait in a range of addresses, as far as they are RAM: they fault again.
-    pub fn wake_addresses(&self, range: &ops::Range<usize>) {
+    pub fn wake_addresses(&self, range: &Range<usize>) {
         for (index, offsets) in self.table.touched(range) {
             if let Err(error) = self.wake(index, offsets) {
                 self.callbacks.log(LogLevel::Error, error.message());
@@ -192,7 +186,7 @@ impl Registration {
     }
 
     /// Wakes the threads that wait in a part of a block: they fault again.
-    pub fn wake(&self, index: usize, offsets: ops::Range<usize>) -> Result<()> {
+    pub fn wake(&self, index: usize, offsets: Range<usize>) -> Result<()> {
         let (block, mut at) = (self.table.block(index), offsets.start);
         // Unregistered, it has no waiting threads, and its memory may be another userfaultfd's.
         if block.is_removed() && !self.is_stuck(index) {
@@ -219,61 +213,44 @@ impl Registration {
 
     /// Who serves an offset of a block.
     pub fn serving(&self, index: usize, offset: usize) -> Serving<'_> {
-        let range = &self.ranges[index];
-        let (number, end) = range.stripes.at(offset);
-        let uffd = &self.uffds[number];
-        match range.unregistered_from(offset) {
-            Some(zeros) if zeros.start <= offset => Serving::Kernel(zeros.end),
-            Some(zeros) => Serving::By { uffd, number, end: end.min(zeros.start) },
-            None => Serving::By { uffd, number, end },
+        let parts = &self.blocks[index].parts;
+        match parts.get(parts.partition_point(|part| part.offsets.end <= offset)) {
+            Some(&Part { number, ref offsets }) if offsets.start <= offset => {
+                Serving::By { uffd: &self.uffds[number], number, end: offsets.end }
+            }
+            next => Serving::Kernel(next.map_or(self.table.block(index).length(), |part| part.offsets.start)),
         }
     }
 
-    /// What is not registered of a block: offsets in ascending order.
-    pub fn unregistered_zero_runs(&self, index: usize) -> &[ops::Range<usize>] {
-        &self.ranges[index].unregistered_zero_runs
-    }
-
-    /// The size of the kernel's pages in a block: what is present or missing as one.
-    pub fn unit(&self, index: usize) -> usize {
-        self.ranges[index].unit
+    /// How a block is registered.
+    pub fn of(&self, index: usize) -> &Registered {
+        &self.blocks[index]
     }
 
     /// Whether pages can be moved into a block, as far as is known.
     pub fn can_move(&self, index: usize) -> bool {
-        self.ranges[index].moving.load(Relaxed)
+        self.blocks[index].moving.load(Relaxed)
     }
 
     /// Pages cannot be moved into a block: it is not private anonymous memory.
     pub fn cannot_move(&self, index: usize) {
-        self.ranges[index].moving.store(false, Relaxed);
+        self.blocks[index].moving.store(false, Relaxed);
     }
 
     /// Whether unreadable pages of a block are to be poisoned, and can be, as far as is known.
     pub fn can_poison(&self, index: usize) -> bool {
-        self.ranges[index].poisoning.load(Relaxed)
+        self.blocks[index].poisoning.load(Relaxed)
     }
 
     /// The kernel does not poison pages.
     pub fn cannot_poison(&self, index: usize) {
-        self.ranges[index].poisoning.store(false, Relaxed);
+        self.blocks[index].poisoning.store(false, Relaxed);
     }
 
     /// Whether pages of a block that are zeros need not be placed: missing, they read as zeros to every process that maps
     /// the RAM. That is so in shared memory, where a page of zeros takes as much memory as any other, and in hugetlbfs.
     pub fn holes_are_zeros(&self, index: usize) -> bool {
-        let range = &self.ranges[index];
-        range.shared || !range.zeropage
-    }
-
-    /// Whether a block is known to be a shared mapping.
-    pub fn is_shared(&self, index: usize) -> bool {
-        self.ranges[index].shared
-    }
-
-    /// Whether the kernel can place zero pages in a block.
-    pub fn has_zeropage(&self, index: usize) -> bool {
-        self.ranges[index].zeropage
+        self.blocks[index].shared || !self.blocks[index].zeropage
     }
 }
 
@@ -283,43 +260,43 @@ impl Drop for Registration {
     }
 }
 
-impl Range {
+impl Registered {
     /// Of ordinary memory, of which nothing is registered yet.
-    fn new(stripes: Stripes, unregistered_zero_runs: Box<[ops::Range<usize>]>) -> Self {
+    fn new(block: &RamBlock, uffds: usize, treatment: &Treatment) -> Self {
         Self {
-            stripes,
-            unregistered_zero_runs,
+            parts: parts(block, uffds, &treatment.unregistered_zero_runs),
+            unregistered_zero_runs: treatment.unregistered_zero_runs.clone(),
             unit: kernel::page_size(),
             zeropage: true,
-            shared: false,
-            moving: AtomicBool::new(false),
-            poisoning: AtomicBool::new(false),
-            registered: AtomicUsize::new(0),
+            shared: treatment.shared,
+            moving: AtomicBool::new(treatment.moving),
+            poisoning: AtomicBool::new(treatment.poison),
+            parts_registered: AtomicUsize::new(0),
             stuck: AtomicBool::new(false),
         }
     }
+}
 
-    /// The first unregistered run of zeros behind an offset, or at it.
-    fn unregistered_from(&self, offset: usize) -> Option<&ops::Range<usize>> {
-        self.unregistered_zero_runs.get(self.unregistered_zero_runs.partition_point(|range| range.end <= offset))
+/// Divides a block, but for what stays unregistered, among so many userfaultfds: into stripes whose borders are multiples of their
+/// length in memory, so that no huge page lies across one.
+fn parts(block: &RamBlock, uffds: usize, unregistered: &[Range<usize>]) -> Vec<Part> {
+    let end = block.length();
+    let smallest = SMALLEST_STRIPE.max(block.page_size());
+    let length = end.div_ceil(uffds * STRIPES_A_THREAD).next_multiple_of(smallest);
+    // How many bytes of the first stripe lie before the block.
+    let before = block.host() % length;
+    let (mut parts, mut at) = (Vec::new(), 0);
+    for zeros in unregistered.iter().chain([&(end..end)]) {
+        while at < zeros.start {
+            let stripe = (before + at) / length;
+            let border = if uffds == 1 { end } else { (stripe + 1) * length - before };
+            let offsets = at..border.min(zeros.start);
+            at = offsets.end;
+            parts.push(Part { number: stripe % uffds, offsets });
+        }
+        at = zeros.end;
     }
-
-    /// What is registered of a block: number of the descriptor, start, length.
-    fn parts<'a>(&'a self, block: &RamBlock) -> impl Iterator<Item = (usize, usize, usize)> + use<'a> {
-        let (host, length) = (block.host(), block.length());
-        let mut offset = 0;
-        std::iter::from_fn(move || {
-            let mut next = self.unregistered_from(offset);
-            if let Some(zeros) = next.filter(|zeros| zeros.start <= offset) {
-                offset = zeros.end;
-                next = self.unregistered_from(offset);
-            }
-            let start = offset;
-            let (number, end) = self.stripes.at(start);
-            offset = end.min(length).min(next.map_or(length, |zeros| zeros.start));
-            (start < length).then(|| (number, host + start, offset - start))
-        })
-    }
+    parts
 }
 
 /// Why a block could not be registered.
@@ -360,36 +337,32 @@ mod tests {
     const MIB: usize = 1 << 20;
 
     /// What of a block of 64 MiB is registered, in MiB: number of the descriptor, from, to.
-    fn parts(uffds: usize, unregistered_zero_runs: &[ops::Range<usize>]) -> Vec<(usize, usize, usize)> {
+    fn parts_in_mib(uffds: usize, unregistered_zero_runs: &[Range<usize>]) -> Vec<(usize, usize, usize)> {
         let host = 0x4000_0000;
         let spec = RamBlockSpec { idstr: "ram".to_owned(), host, length: 64 << 20, page_size: 4096 };
         let block = RamBlock::new(BlockId(1), spec).unwrap();
-        let zeros = unregistered_zero_runs.iter().map(|range| range.start * MIB..range.end * MIB).collect();
-        let range = Range::new(Stripes::new(&block, uffds), zeros);
-        let parts = range.parts(&block).map(|(number, start, length)| {
-            let from = start - host;
-            (number, from / MIB, (from + length) / MIB)
-        });
-        parts.collect()
+        let zeros: Vec<_> = unregistered_zero_runs.iter().map(|range| range.start * MIB..range.end * MIB).collect();
+        let parts = parts(&block, uffds, &zeros).into_iter();
+        parts.map(|Part { number, offsets }| (number, offsets.start / MIB, offsets.end / MIB)).collect()
     }
 
     #[test]
     fn all_but_runs_of_zeros_is_registered() {
-        assert_eq!(parts(1, &[]), [(0, 0, 64)]);
+        assert_eq!(parts_in_mib(1, &[]), [(0, 0, 64)]);
         let all = 0..64;
-        assert_eq!(parts(1, &[all]), []);
-        assert_eq!(parts(1, &[0..2, 10..12, 60..64]), [(0, 2, 10), (0, 12, 60)]);
-        assert_eq!(parts(1, &[2..6, 8..10]), [(0, 0, 2), (0, 6, 8), (0, 10, 64)]);
+        assert_eq!(parts_in_mib(1, &[all]), []);
+        assert_eq!(parts_in_mib(1, &[0..2, 10..12, 60..64]), [(0, 2, 10), (0, 12, 60)]);
+        assert_eq!(parts_in_mib(1, &[2..6, 8..10]), [(0, 0, 2), (0, 6, 8), (0, 10, 64)]);
     }
 
     #[test]
     fn stripes_go_on_behind_a_run_of_zeros() {
-        let striped = parts(2, &[3..12, 14..62]);
+        let striped = parts_in_mib(2, &[3..12, 14..62]);
         assert_eq!(striped, [(0, 0, 2), (1, 2, 3), (0, 12, 14), (1, 62, 64)]);
     }
 
     /// A block, and runs of zeros in it.
-    fn any_block() -> impl Strategy<Value = (RamBlock, Box<[ops::Range<usize>]>)> {
+    fn any_block() -> impl Strategy<Value = (RamBlock, Box<[Range<usize>]>)> {
         let page_size = prop_oneof![4 => Just(4096_usize), 1 => Just(65536), 1 => Just(2 * MIB), 1 => Just(4 * MIB)];
         let ranges = vec((0..12_usize, 1..12_usize), 0..8);
         (page_size, 0..1024_usize, 1..40_000_usize, ranges).prop_map(|(page_size, at, pages, ranges)| {
@@ -421,11 +394,12 @@ mod tests {
             let (host, length, page_size) = (block.host(), block.length(), block.page_size());
             let mut table = BlockTable::default();
             table.add(block).unwrap();
-            let range = Range::new(Stripes::new(table.block(0), uffds), unregistered_zero_runs.clone());
-            let parts: Vec<_> = range.parts(&table.blocks()[0]).collect();
+            let treatment = Treatment { unregistered_zero_runs, ..Treatment::default() };
+            let registered = Registered::new(table.block(0), uffds, &treatment);
+            let parts: Vec<_> = registered.parts.iter().map(|part| (part.number, part.offsets.clone())).collect();
             let callbacks = Callbacks { hooks: Arc::new(Silent), owner: Owner::new() };
             let uffds = (0..uffds).map(|_| Userfaultfd::open(Opening::UserModeOnly).unwrap()).collect();
-            let registration = Registration { uffds, table, ranges: vec![range], callbacks };
+            let registration = Registration { uffds, table, blocks: vec![registered], callbacks };
 
             let (mut at, mut served, mut alone) = (0, Vec::new(), Vec::new());
             while at < length {
@@ -442,7 +416,7 @@ mod tests {
                 };
                 prop_assert_eq!(inside, (kind, end));
                 match kind {
-                    Some(number) => served.push((number, host + at, end - at)),
+                    Some(number) => served.push((number, at..end)),
                     None => alone.push(at..end),
                 }
                 let border = (host + end) % (2 * MIB).max(page_size);
@@ -450,7 +424,7 @@ mod tests {
                 at = end;
             }
             prop_assert_eq!(served, parts);
-            prop_assert_eq!(alone, unregistered_zero_runs.into_vec());
+            prop_assert_eq!(alone, treatment.unregistered_zero_runs.into_vec());
         }
     }
 }

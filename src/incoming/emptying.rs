@@ -57,7 +57,7 @@ pub(super) fn empty(
 ) -> Result<()> {
     for (index, block) in table.blocks().iter().enumerate() {
         // hugetlbfs is locked by nature, and can be emptied.
-        let locked = registration.has_zeropage(index) && is_locked(block.host(), block.length())?;
+        let locked = registration.of(index).zeropage && is_locked(block.host(), block.length())?;
         ensure!(!locked, EINVAL, "{block} cannot be emptied for a load: it is locked in memory (mlock)");
         ensure!(
             maps.cover(block.host(), block.length()),
@@ -73,7 +73,7 @@ pub(super) fn empty(
             unsafe { empty_memory(part.start, part.len()) }.map_err(|error| error.context(block))?;
         }
         block.forget_pages();
-        for zeros in registration.unregistered_zero_runs(index) {
+        for zeros in &registration.of(index).unregistered_zero_runs {
             block.receive(block.page_of(zeros.start)..block.page_of(zeros.end), |_, _| ());
         }
         Ok(())

@@ -200,7 +200,7 @@ impl Work {
 /// The kernel discards its own pages: where those of a block have another size, one could be discarded in part.
 fn check_trackable(registration: &Registration, table: &BlockTable) -> Result<()> {
     table.blocks().iter().enumerate().try_for_each(|(index, block)| {
-        let (unit, page_size) = (registration.unit(index), block.page_size());
+        let (unit, page_size) = (registration.of(index).unit, block.page_size());
         ensure!(
             page_size == unit,
             EINVAL,
