@@ -93,8 +93,7 @@ impl SharedFds {
     /// [`SharedFd::wait_unused`] before closing it.
     pub fn remove(&self, fd: RawFd) -> Result<Arc<SharedFd>> {
         let mut list = self.list.write();
-        let shared = list.iter().find(|shared| shared.fd == fd).cloned();
-        let shared = shared.ok_or_else(|| error!(ENOENT, "shared descriptor {fd} is not known here"))?;
+        let shared = find(&list, fd)?;
         shared.removed.store(true, SeqCst);
         *list = list.iter().filter(|other| other.fd != fd).cloned().collect();
         self.changed(&list);
@@ -104,9 +103,7 @@ impl SharedFds {
     }
 
     pub fn get(&self, fd: RawFd) -> Result<Arc<SharedFd>> {
-        let list = self.list();
-        let shared = list.iter().find(|shared| shared.fd == fd).cloned();
-        shared.ok_or_else(|| error!(ENOENT, "shared descriptor {fd} is not known here"))
+        find(&self.list.read(), fd)
     }
 
     pub fn list(&self) -> Arc<[Arc<SharedFd>]> {
@@ -145,7 +142,11 @@ impl SharedFds {
     /// Wakes all clients wherever they wait: where the page is still missing, they fault anew.
     pub fn wake_clients(&self) {
         for shared in self.list().iter() {
-            shared.with(|fd| shared.wake_all(fd));
+            // It cannot fail.
+            let _ = shared.with(|fd| {
+                shared.wake_all(fd);
+                Ok(())
+            });
         }
     }
 
@@ -157,6 +158,11 @@ impl SharedFds {
         }
         result
     }
+}
+
+fn find(list: &[Arc<SharedFd>], fd: RawFd) -> Result<Arc<SharedFd>> {
+    let shared = list.iter().find(|shared| shared.fd == fd).cloned();
+    shared.ok_or_else(|| error!(ENOENT, "shared descriptor {fd} is not known here"))
 }
 
 impl SharedFd {
@@ -201,7 +207,7 @@ impl SharedFd {
 
     /// Reads a message, unless one was read before that has not been dealt with, and hands it to the client.
     pub fn serve(&self, callbacks: &Callbacks, pending: &mut Option<SharedMessage>) -> Result<()> {
-        let served = self.with(|fd| {
+        self.with(|fd| {
             if pending.is_none() {
                 match SharedMessage::read(fd) {
                     Ok(message) => {
@@ -219,11 +225,9 @@ impl SharedFd {
             if self.removed.load(SeqCst) {
                 // It could ask for nothing any more, and the message may have been read too late to be forgotten.
                 self.wake_all(fd);
-                return Ok(());
             }
             served.and_then(|result| result)
-        });
-        served.unwrap_or(Ok(())).map_err(|error| error.context(self.name()))
+        })
     }
 
     /// Wakes the client where it waits for a page of a block: at whichever multiple of the kernel's page size it maps the
@@ -232,7 +236,7 @@ impl SharedFd {
         let (page_size, unit) = (block.page_size() as u64, kernel::page_size() as u64);
         let start = client_addr & !(page_size - 1);
         let length = page_size + ((client_addr & !(unit - 1)) - start);
-        let woken = self.with(|fd| {
+        self.with(|fd| {
             // Before it is woken: from then on it may fault again.
             let mut waiting = self.waiting.lock();
             while let Some(address) = waiting.range(start..=start.saturating_add(length - 1)).next().copied() {
@@ -240,10 +244,7 @@ impl SharedFd {
             }
             drop(waiting);
             kernel::wake(fd, start, length)
-        });
-        let woken = woken.unwrap_or(Ok(()));
-        woken.map_err(|errno| {
-            Error::os(errno, format_args!("{}: waking its client at {client_addr:#x} (UFFDIO_WAKE)", self.name()))
+                .map_err(|errno| Error::os(errno, format_args!("waking its client at {client_addr:#x} (UFFDIO_WAKE)")))
         })
     }
 
@@ -257,34 +258,29 @@ impl SharedFd {
     }
 
     fn notify(&self, callbacks: &Callbacks, block: BlockId, offset: u64) -> Result<()> {
-        let told = self.with(|_| {
+        self.with(|_| {
             let told = callbacks.owner.call("the waker of a shared descriptor", || self.client.wake(block, offset));
-            // Removed meanwhile, it could not wake its client any more, and that does not wait.
-            if self.removed.load(SeqCst) { Ok(()) } else { told.and_then(|result| result) }
-        });
-        told.unwrap_or(Ok(())).map_err(|error| error.context(self.name()))
+            told.and_then(|result| result)
+        })
     }
 
     /// Uses the descriptor, unless it has been removed.
-    fn with<T>(&self, f: impl FnOnce(BorrowedFd<'_>) -> T) -> Option<T> {
-        let _user = User::new(self);
+    fn with(&self, f: impl FnOnce(BorrowedFd<'_>) -> Result<()>) -> Result<()> {
+        *self.users.lock() += 1;
+        let _user = User(self);
         if self.removed.load(SeqCst) {
-            return None;
+            return Ok(());
         }
         // SAFETY: its owner keeps it open until its removal has returned, which waits for its users.
-        Some(f(unsafe { BorrowedFd::borrow_raw(self.fd) }))
+        f(unsafe { BorrowedFd::borrow_raw(self.fd) }).or_else(|error| {
+            // Removed meanwhile, it could do nothing for its client any more, and that does not wait.
+            if self.removed.load(SeqCst) { Ok(()) } else { Err(error.context(self.name())) }
+        })
     }
 }
 
 /// Counted among the users of a descriptor until it is dropped.
 struct User<'a>(&'a SharedFd);
-
-impl<'a> User<'a> {
-    fn new(shared: &'a SharedFd) -> Self {
-        *shared.users.lock() += 1;
-        Self(shared)
-    }
-}
 
 impl Drop for User<'_> {
     fn drop(&mut self) {
