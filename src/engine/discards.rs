@@ -15,6 +15,7 @@ use std::collections::VecDeque;
 use std::iter;
 use std::ops::Range;
 use std::os::fd::AsFd;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::thread;
 
 use super::account::Account;
@@ -36,7 +37,6 @@ pub(crate) struct Discards {
     is_over: AtomicBool,
     /// Pages that count as received since a discard, of which clients were not told yet: block, first page, mask.
     pending_notifications: Mutex<Vec<(usize, usize, u64)>>,
-    any_pending: AtomicBool,
     /// Places pages while a thread discards; none where the host gives no descriptor for that.
     bystander: Option<Userfaultfd>,
 }
@@ -60,7 +60,6 @@ impl Discards {
             waker: EventFd::new()?,
             is_over: AtomicBool::new(false),
             pending_notifications: Mutex::default(),
-            any_pending: AtomicBool::new(false),
             // No RAM is registered with it, so that one for user mode will do, which any user may have.
             bystander: Userfaultfd::open(Opening::UserModeOnly)
                 .and_then(|uffd| uffd.handshake(false).map(|()| uffd))
@@ -109,7 +108,7 @@ impl Discards {
             wakers[number].signal();
         }
         removed.iter().for_each(|range| registration.wake_addresses(range));
-        if self.any_pending.load(SeqCst) {
+        if !self.pending_notifications.lock().is_empty() {
             wakers[0].signal();
         }
         Ok(count > 0 || !removed.is_empty())
@@ -137,10 +136,7 @@ impl Discards {
             let pages = block.page_of(offsets.start)..block.page_of(offsets.end);
             account.mark_received(index, pages, |first, mask| newly.push((index, first, mask)));
             // Now that they are counted: `notify` asks whether they were the last.
-            if !newly.is_empty() {
-                self.pending_notifications.lock().append(&mut newly);
-                self.any_pending.store(true, SeqCst);
-            }
+            self.pending_notifications.lock().append(&mut newly);
         }
     }
 
@@ -148,9 +144,6 @@ impl Discards {
     /// the thread that reads of discards calls no callback. `seat` holds each block, also during a pause: its removal waits until no
     /// client is being told of it.
     pub fn notify(&self, account: &Account, seat: &mut Seat) {
-        if !self.any_pending.swap(false, SeqCst) {
-            return;
-        }
         let pending = std::mem::take(&mut *self.pending_notifications.lock());
         for (index, first, mask) in &pending {
             let _held = seat.hold(*index);
@@ -185,19 +178,6 @@ impl Discards {
     }
 }
 
-/// Dropped, it ends the thread of [`drain_events_during`]: also by a panic, which would wait for that thread otherwise.
-struct Done<'a> {
-    is_done: &'a AtomicBool,
-    waker: &'a EventFd,
-}
-
-impl Drop for Done<'_> {
-    fn drop(&mut self) {
-        self.is_done.store(true, SeqCst);
-        self.waker.signal();
-    }
-}
-
 /// Runs what discards RAM by itself while nothing reads yet, and drains the events that the kernel sends of it. Threads that fault
 /// meanwhile have to be woken afterwards.
 pub(crate) fn drain_events_during<T>(uffds: &[Userfaultfd], discarding: impl FnOnce() -> Result<T>) -> Result<T> {
@@ -217,12 +197,13 @@ pub(crate) fn drain_events_during<T>(uffds: &[Userfaultfd], discarding: impl FnO
     };
     thread::scope(|scope| {
         let reader = spawn_scoped("uffd/events", scope, &mut read)?;
-        let end = Done { is_done: &is_done, waker: &done };
-        let result = discarding();
-        drop(end);
+        // A panic would wait for the thread that reads otherwise.
+        let result = catch_unwind(AssertUnwindSafe(discarding));
+        is_done.store(true, SeqCst);
+        done.signal();
         // The scope waits for its body alone: the thread itself would be there for a moment more.
         let _ = reader.join();
-        result
+        result.unwrap_or_else(|panic| resume_unwind(panic))
     })
 }
 
