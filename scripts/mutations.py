@@ -166,7 +166,7 @@ MUTATIONS = [
         "a notification wakes nobody",
         "serve-shared-notify",
         "src/incoming/pages.rs",
-        "        self.with_engine(|engine| {\n            engine.wakers().wake_all();\n",
+        "        self.with_engine(|engine| {\n            engine.wake_fault_threads();\n",
         "        self.with_engine(|_| {\n",
     ),
     Mutation(

@@ -21,7 +21,6 @@ use std::thread;
 use super::account::Account;
 use super::gate::{Ending, Seat};
 use super::registration::Registration;
-use super::wakers::Wakers;
 use crate::error::Result;
 use crate::kernel::{BATCH, EventFd, Message, Opening, Poll, Readiness, Userfaultfd, spawn_scoped};
 use crate::memory::bits;
@@ -84,7 +83,7 @@ impl Discards {
     }
 
     /// The faults that were read for a fault thread, at most as many as there is room; how many.
-    pub fn take_faults(&self, wakers: &Wakers, number: usize, messages: &mut [Message; BATCH]) -> usize {
+    pub fn take_faults(&self, wakers: &[EventFd], number: usize, messages: &mut [Message; BATCH]) -> usize {
         let mut faults = self.lanes[number].faults.lock();
         let count = faults.len().min(BATCH);
         messages.iter_mut().zip(faults.drain(..count)).for_each(|(to, from)| *to = from);
@@ -95,7 +94,13 @@ impl Discards {
     }
 
     /// Reads what a userfaultfd has to say, and does what is due at once. Whether there was anything.
-    pub fn read(&self, account: &Account, registration: &Registration, wakers: &Wakers, number: usize) -> Result<bool> {
+    pub fn read(
+        &self,
+        account: &Account,
+        registration: &Registration,
+        wakers: &[EventFd],
+        number: usize,
+    ) -> Result<bool> {
         let lane = &self.lanes[number];
         let mut messages = [Message::default(); BATCH];
         let mut removed = Vec::new();
@@ -155,7 +160,7 @@ impl Discards {
     }
 
     /// The body of the thread that reads.
-    pub fn run(&self, account: &Account, registration: &Registration, wakers: &Wakers, seat: &mut Seat) {
+    pub fn run(&self, account: &Account, registration: &Registration, wakers: &[EventFd], seat: &mut Seat) {
         let mut poll = Poll::default();
         registration.uffds().iter().for_each(|uffd| poll.add(uffd.as_fd()));
         let waker = registration.uffds().len();

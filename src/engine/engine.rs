@@ -10,9 +10,8 @@ use super::account::Account;
 use super::discards::Discards;
 use super::gate::Seat;
 use super::registration::Registration;
-use super::wakers::Wakers;
 use crate::error::Result;
-use crate::kernel::{BATCH, Message};
+use crate::kernel::{BATCH, EventFd, Message};
 use crate::memory::{RamBlock, TempPages};
 use crate::sync::atomic::{
     AtomicUsize,
@@ -23,7 +22,8 @@ pub(crate) struct Engine {
     account: Account,
     registration: Registration,
     temp_pages: TempPages,
-    wakers: Wakers,
+    /// One for each fault thread, which it wakes.
+    wakers: Box<[EventFd]>,
     /// Where discards are tracked.
     discards: Option<Discards>,
     /// How many loader threads are at work.
@@ -33,17 +33,15 @@ pub(crate) struct Engine {
     cpus: usize,
 }
 
-/// A loader thread is at work until this is dropped.
-pub(crate) struct LoaderAtWork<'a>(&'a AtomicUsize);
-
 impl Engine {
-    /// The longest time that a fault thread spins is 0 at first.
+    /// Its fault threads spin for `longest_spin` at most.
     pub fn new(
         account: Account,
         registration: Registration,
         temp_pages: TempPages,
-        wakers: Wakers,
+        wakers: Box<[EventFd]>,
         discards: Option<Discards>,
+        longest_spin: Duration,
     ) -> Self {
         Self {
             account,
@@ -52,14 +50,9 @@ impl Engine {
             wakers,
             discards,
             loaders: AtomicUsize::new(0),
-            longest_spin: Duration::ZERO,
+            longest_spin,
             cpus: thread::available_parallelism().map_or(1, NonZeroUsize::get),
         }
-    }
-
-    /// The same with fault threads that spin for so long at most.
-    pub fn spinning(self, longest: Duration) -> Self {
-        Self { longest_spin: longest, ..self }
     }
 
     pub fn account(&self) -> &Account {
@@ -74,8 +67,17 @@ impl Engine {
         &self.temp_pages
     }
 
-    pub fn wakers(&self) -> &Wakers {
-        &self.wakers
+    /// Wakes a fault thread, or is drained by it.
+    pub fn waker(&self, thread: usize) -> &EventFd {
+        &self.wakers[thread]
+    }
+
+    pub fn fault_threads(&self) -> usize {
+        self.wakers.len()
+    }
+
+    pub fn wake_fault_threads(&self) {
+        self.wakers.iter().for_each(EventFd::signal);
     }
 
     pub fn discards(&self) -> Option<&Discards> {
@@ -86,10 +88,11 @@ impl Engine {
         self.account.block(index)
     }
 
-    /// A loader thread begins to work.
-    pub fn loader_at_work(&self) -> LoaderAtWork<'_> {
+    /// Runs what a loader thread does.
+    pub fn run_loader(&self, body: impl FnOnce()) {
         self.loaders.fetch_add(1, SeqCst);
-        LoaderAtWork(&self.loaders)
+        body();
+        self.loaders.fetch_sub(1, SeqCst);
     }
 
     /// How long a fault thread may spin for the next fault, where it may.
@@ -153,11 +156,5 @@ impl Engine {
         // A load has nothing to bring there any more.
         self.account.mark_received(index, all, |_, _| ());
         self.account.check_complete();
-    }
-}
-
-impl Drop for LoaderAtWork<'_> {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, SeqCst);
     }
 }

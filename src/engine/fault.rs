@@ -21,7 +21,7 @@ pub(crate) trait FaultServer: Send {
     fn serve(&mut self, engine: &Engine, fault: &PageFault) -> Result<()>;
 
     /// This page will be served after others, while faults come concurrently: other threads may help.
-    fn queued(&mut self, index: usize, page: usize);
+    fn queued(&mut self, _index: usize, _page: usize) {}
 }
 
 /// Has one page served; after a failure again, once resumed.

@@ -45,7 +45,7 @@ const USERFAULTFD: usize = 1;
 impl<'a> FaultThread<'a> {
     pub fn new(engine: &'a Engine, number: usize, server: Box<dyn FaultServer>) -> Self {
         let mut poll = Poll::default();
-        poll.add(engine.wakers()[number].as_fd());
+        poll.add(engine.waker(number).as_fd());
         // Where discards are tracked, another thread reads, and wakes this one.
         if engine.discards().is_none() {
             poll.add(engine.registration().uffds()[number].as_fd());
@@ -110,7 +110,7 @@ impl<'a> FaultThread<'a> {
             return Ok(0);
         }
         if self.poll.readiness(WAKER) != Readiness::Nothing {
-            self.engine.wakers()[self.number].drain();
+            self.engine.waker(self.number).drain();
         }
         // Where discards are tracked, another thread has read them.
         if self.engine.discards().is_none() && self.poll.readiness(USERFAULTFD) == Readiness::Nothing {

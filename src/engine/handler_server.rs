@@ -10,13 +10,7 @@ use crate::error::Result;
 use crate::source::{Fault, PageHandler};
 
 /// Each fault thread has one; the handler is the same.
-pub(crate) struct HandlerServer(Arc<dyn PageHandler>);
-
-impl HandlerServer {
-    pub fn new(handler: Arc<dyn PageHandler>) -> Self {
-        Self(handler)
-    }
-}
+pub(crate) struct HandlerServer(pub Arc<dyn PageHandler>);
 
 impl FaultServer for HandlerServer {
     fn serve(&mut self, engine: &Engine, fault: &PageFault) -> Result<()> {
@@ -35,6 +29,4 @@ impl FaultServer for HandlerServer {
         let asked = engine.account().callbacks().owner.call("the page handler", || self.0.page(&fault));
         asked.and_then(|result| result)
     }
-
-    fn queued(&mut self, _index: usize, _page: usize) {}
 }

@@ -5,7 +5,7 @@
 //!
 //! - `hooks`, `callbacks`: what the caller is called back for, and how.
 //! - `gate`: pausing, resuming, ending. `blocktime`, `waits`: which threads wait for which pages.
-//! - `registration`: which userfaultfd serves which range. `shared`: userfaultfds of other processes. `wakers`.
+//! - `registration`: which userfaultfd serves which range. `shared`: userfaultfds of other processes.
 //! - `account`: requested, received, complete.
 //! - `discards`: RAM that the guest gives back.
 //! - `engine`: all of these together.
@@ -36,7 +36,6 @@ mod registration;
 mod shared;
 mod spin;
 mod waits;
-mod wakers;
 pub(crate) mod worker;
 
 pub(crate) use account::{Account, Record, Removal};
@@ -54,4 +53,3 @@ pub(crate) use placing::Filling;
 pub(crate) use registration::{Registration, Treatment};
 pub use shared::SharedClient;
 pub(crate) use shared::{Asked, SharedFds};
-pub(crate) use wakers::Wakers;

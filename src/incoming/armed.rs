@@ -58,8 +58,7 @@ impl Armed {
     pub fn start_loader_threads(&mut self, loaders: Vec<BackgroundLoader>) -> Result<()> {
         for (number, mut loader) in loaders.into_iter().enumerate() {
             self.start(format!("uffd/load{number}"), move |engine, seat| {
-                let _at_work = engine.loader_at_work();
-                worker::run(engine, seat, |seat| loader.run(engine, seat));
+                engine.run_loader(|| worker::run(engine, seat, |seat| loader.run(engine, seat)));
             })?;
         }
         Ok(())
@@ -167,7 +166,7 @@ impl Drop for Armed {
             join(preempt.thread);
         }
         self.engine.account().gate().end();
-        self.engine.wakers().wake_all();
+        self.engine.wake_fault_threads();
         self.workers.drain(..).for_each(join);
     }
 }

@@ -40,7 +40,7 @@ impl Incoming {
             self.shared.get(fd)?;
             let ram = engine.block(engine.account().table().by_id(block)?);
             self.shared.ask(Asked { block, page: ram.page_at(offset)?, fd, client_addr });
-            engine.wakers()[0].signal();
+            engine.waker(0).signal();
             Ok(())
         })
     }

@@ -92,7 +92,7 @@ impl Incoming {
     /// Wakes the fault threads to look again.
     pub fn notify(&self) -> Result<()> {
         self.with_engine(|engine| {
-            engine.wakers().wake_all();
+            engine.wake_fault_threads();
             Ok(())
         })
     }
@@ -119,7 +119,7 @@ impl Incoming {
         let record = self.record.lock().clone();
         let fault_threads = self.read_engine().as_ref().map_or(0, |engine| {
             engine.account().update_progress();
-            engine.wakers().len() as u32
+            engine.fault_threads() as u32
         });
         Statistics {
             fault_threads,

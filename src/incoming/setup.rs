@@ -10,10 +10,10 @@ use super::config::Config;
 use super::{emptying, moving};
 use crate::engine::{
     Account, Callbacks, Discards, Engine, FaultServer, HandlerServer, Hooks, LogLevel, Record, Registration, SharedFds,
-    Treatment, Wakers, drain_events_during,
+    Treatment, drain_events_during,
 };
 use crate::error::{Result, ensure, error};
-use crate::kernel::{self, Maps, Opening, Userfaultfd};
+use crate::kernel::{self, EventFd, Maps, Opening, Userfaultfd};
 use crate::loading::{BackgroundLoader, FaultLoader, LoadRequest, SnapshotLoad};
 use crate::memory::{BlockTable, TempPages};
 use crate::source::PageHandler;
@@ -63,7 +63,7 @@ pub(super) fn build(site: Site<'_>, plan: Plan, begin: impl FnOnce(Record)) -> R
     let threads = 0..config.fault_threads();
     let (load, servers, loaders): (_, Vec<Box<dyn FaultServer>>, _) = match plan.bringer {
         Bringer::Handler(handler) => {
-            (None, threads.map(|_| Box::new(HandlerServer::new(handler.clone())) as _).collect(), Vec::new())
+            (None, threads.map(|_| Box::new(HandlerServer(handler.clone())) as _).collect(), Vec::new())
         }
         Bringer::Load(request) => {
             let load = request.prepare(table)?;
@@ -76,7 +76,7 @@ pub(super) fn build(site: Site<'_>, plan: Plan, begin: impl FnOnce(Record)) -> R
     let uffds = site.open_userfaultfds()?;
     uffds.iter().try_for_each(|uffd| uffd.handshake(config.track_discards))?;
     let discards = config.track_discards.then(|| Discards::new(uffds.len())).transpose()?;
-    let wakers = Wakers::new(uffds.len())?;
+    let wakers = uffds.iter().map(|_| EventFd::new()).collect::<Result<_>>()?;
     // Before the registration: temporary pages exist before the first fault can be delivered.
     let temp_pages = TempPages::new(plan.channels, table.largest_page_size())?;
     let registration = site.register(load.as_deref(), uffds)?;
@@ -85,8 +85,8 @@ pub(super) fn build(site: Site<'_>, plan: Plan, begin: impl FnOnce(Record)) -> R
     let record = Record::new(vcpus)?;
     begin(record.clone());
     let account = Account::new(site.table, site.callbacks, record, site.shared.clone(), load.is_some());
-    let engine = Engine::new(account, registration, temp_pages, wakers, discards)
-        .spinning(Duration::from_micros(config.spin_us.into()));
+    let longest_spin = Duration::from_micros(config.spin_us.into());
+    let engine = Engine::new(account, registration, temp_pages, wakers, discards, longest_spin);
     if engine.discards().is_some() {
         // Their faults may have been read while the RAM was emptied.
         engine.registration().wake_all();

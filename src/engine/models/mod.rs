@@ -7,6 +7,7 @@ mod pages;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::time::Duration;
 
 use super::account::{Account, Record, Removal};
 use super::callbacks::{Callbacks, Owner};
@@ -17,9 +18,8 @@ pub(crate) use super::gate::Gate;
 use super::hooks::{Event, Hooks, LogLevel};
 use super::registration::{Registration, Treatment};
 use super::shared::SharedFds;
-use super::wakers::Wakers;
 use crate::error::Result;
-use crate::kernel::{Mapping, Opening, Userfaultfd, page_size};
+use crate::kernel::{EventFd, Mapping, Opening, Userfaultfd, page_size};
 use crate::memory::{BlockId, BlockTable, RamBlock, RamBlockSpec, TempPages};
 
 /// Counts what is told.
@@ -88,7 +88,7 @@ impl Ram {
         let registration = Registration::new([uffd].into(), self.table.clone(), treatments, callbacks.clone()).unwrap();
         let account = Account::new(self.table.clone(), callbacks, record, shared, is_load);
         let temp_pages = TempPages::new(1, page_size()).unwrap();
-        Engine::new(account, registration, temp_pages, Wakers::new(1).unwrap(), discards)
+        Engine::new(account, registration, temp_pages, [EventFd::new().unwrap()].into(), discards, Duration::ZERO)
     }
 }
 
@@ -99,8 +99,6 @@ impl<F: FnMut(&Engine, &PageFault) -> Result<()> + Send> FaultServer for Serves<
     fn serve(&mut self, engine: &Engine, fault: &PageFault) -> Result<()> {
         (self.0)(engine, fault)
     }
-
-    fn queued(&mut self, _index: usize, _page: usize) {}
 }
 
 /// Sets out to have pages placed, by the other threads of a model.
