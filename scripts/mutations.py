@@ -67,7 +67,7 @@ MUTATIONS = [
     Mutation(
         "EEXIST is believed where no huge page is left",
         "storage-shared-huge-pool-exhausted",
-        "src/engine/presence.rs",
+        "src/engine/refusals.rs",
         "self.registration().of(index).zeropage ||",
         "self.registration().of(index).zeropage || offset < usize::MAX ||",
     ),

@@ -9,7 +9,7 @@
 //! - `account`: requested, received, complete.
 //! - `discards`: RAM that the guest gives back.
 //! - `engine`: all of these together.
-//! - `refusals`, `presence`, `placing`, `poisoning`: installing pages, and what each errno value of that means.
+//! - `refusals`, `placing`, `poisoning`: installing pages, and what each errno value of that means.
 //! - `fault`, `handler_server`: one fault, from the gate to its page.
 //! - `spin`, `following`, `concurrency`, `fault_thread`, `worker`: the threads.
 
@@ -30,7 +30,6 @@ mod hooks;
 pub(crate) mod models;
 mod placing;
 mod poisoning;
-mod presence;
 mod refusals;
 mod registration;
 mod shared;

@@ -134,7 +134,7 @@ impl Site<'_> {
     /// The mappings of this process, where anything depends on them. Only emptying RAM cannot do without.
     fn read_maps(&self, load: Option<&SnapshotLoad>) -> Result<Option<Maps>> {
         if load.is_none() && !self.config.poison {
-            // Where EEXIST is to be verified: see `presence`. Without the maps a page that only another mapping has counts as missing.
+            // Where EEXIST is to be verified: see `refusals`. Without the maps a page that only another mapping has counts as missing.
             let is_huge = self.table.largest_page_size() > kernel::page_size();
             return Ok(is_huge.then(Maps::read).and_then(Result::ok));
         }
