@@ -7,15 +7,6 @@ use crate::error::{Errno, Error, Result};
 use crate::kernel::is_present;
 use crate::stats::Stats;
 
-/// What becomes of an unreadable page.
-enum Fate {
-    /// Whether it was not poisoned before.
-    Poisoned {
-        anew: bool,
-    },
-    Present,
-}
-
 impl Engine {
     /// Whether pages of a block that are unreadable for this reason are to be poisoned.
     pub fn is_to_poison(&self, index: usize, error: &Error) -> bool {
@@ -31,8 +22,8 @@ impl Engine {
         let (block, mut present) = (self.block(index), Vec::new());
         for &page in pages {
             match self.poison_page(index, page) {
-                Ok(Fate::Present) => present.push(page),
-                Ok(Fate::Poisoned { anew }) => Stats::count(&self.account().stats().pages_poisoned, anew.into()),
+                Ok(true) => {}
+                Ok(false) => present.push(page),
                 Err(errno) => {
                     // Linux before 6.6.
                     if errno == Errno::EINVAL {
@@ -62,27 +53,27 @@ impl Engine {
         Ok(())
     }
 
-    /// Poisons what is missing of a page, unless it has come after all.
-    fn poison_page(&self, index: usize, page: usize) -> Result<Fate, Errno> {
+    /// Poisons what is missing of a page. False when nothing is: it has come after all.
+    fn poison_page(&self, index: usize, page: usize) -> Result<bool, Errno> {
         let block = self.block(index);
         let unit = self.registration().of(index).unit;
-        let (mut anew, mut poisoned, mut refusals) = (false, false, 0);
+        let (mut poisoned, mut refusals) = (false, 0);
         let (mut at, end) = (block.offset_of(page), block.offset_of(page + 1));
         while at < end {
             let Serving::By { uffd, number, .. } = self.registration().serving(index, at) else {
-                return Ok(Fate::Present);
+                return Ok(false);
             };
             let placing = self.discards().map(|discards| discards.placing(number));
             let mut pages = block.poisoned().to_add(block.pages()).map_err(|_| Errno::ENOMEM)?;
             if block.received().get(page) {
-                return Ok(Fate::Present);
+                return Ok(false);
             }
             let result = self.place_by(uffd, refusals, block.host() + at, |uffd| uffd.poison(block.host() + at, unit));
             match result.stopped {
                 // Present, it stays, whatever the source has; or it is poisoned already, by an earlier set-up maybe.
                 Some(Errno::EEXIST) if is_present(block.host() + at) => {}
                 None | Some(Errno::EEXIST) => {
-                    anew |= pages.add(page);
+                    Stats::count(&self.account().stats().pages_poisoned, pages.add(page).into());
                     poisoned = true;
                 }
                 Some(Errno::EAGAIN | Errno::EINTR) => {
@@ -94,6 +85,6 @@ impl Engine {
             }
             at += unit;
         }
-        Ok(if poisoned { Fate::Poisoned { anew } } else { Fate::Present })
+        Ok(poisoned)
     }
 }
