@@ -1,5 +1,6 @@
 //! What C calls are made with: RAM, a client that maps some of it too, a snapshot, and threads that touch pages.
 
+use std::collections::HashMap;
 use std::ffi::{CStr, CString, c_int, c_void};
 use std::fs::File;
 use std::os::fd::{AsFd, AsRawFd};
@@ -41,8 +42,8 @@ pub(super) struct World {
     /// The addresses that are handles of snapshots.
     pub snapshots: Mutex<Vec<usize>>,
     image: File,
-    /// Where the blocks of each handle are; 0: not known.
-    hosts: [AtomicUsize; RB],
+    /// Where the block is that was last added under each handle.
+    hosts: Mutex<HashMap<usize, usize>>,
     /// The mis whose preempt thread was told to quit last.
     pub quits: AtomicUsize,
 }
@@ -75,7 +76,7 @@ impl World {
             record: c_string(&record),
             snapshots: Mutex::default(),
             image,
-            hosts: Default::default(),
+            hosts: Mutex::default(),
             quits: AtomicUsize::new(0),
         };
         world.truncate(false);
@@ -87,7 +88,7 @@ impl World {
         self.truncate(false);
         self.ram.iter().for_each(Ram::empty);
         self.client.open();
-        self.hosts.iter().for_each(|host| host.store(0, SeqCst));
+        self.hosts.lock().unwrap().clear();
         self.quits.store(0, SeqCst);
     }
 
@@ -108,15 +109,12 @@ impl World {
     }
 
     pub fn note_host(&self, rb: *mut RAMBlock, host: usize) {
-        if let Some(known) = (0..RB).find(|number| rb_at(*number) == rb) {
-            self.hosts[known].store(host, SeqCst);
-        }
+        self.hosts.lock().unwrap().insert(rb.addr(), host);
     }
 
     /// Where the block is that was last added under this handle.
     pub fn host_of(&self, rb: *mut RAMBlock) -> Option<usize> {
-        let known = (0..RB).find(|number| rb_at(*number) == rb)?;
-        Some(self.hosts[known].load(SeqCst)).filter(|host| *host != 0)
+        self.hosts.lock().unwrap().get(&rb.addr()).copied()
     }
 }
 
