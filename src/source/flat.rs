@@ -117,15 +117,12 @@ fn check_ranges(lines: &[Line<'_>], image: &Image) -> Result<()> {
     let mut sorted: Vec<_> = lines.iter().collect();
     sorted.sort_by_key(|line| line.range.start);
     for pair in sorted.windows(2) {
-        let [first, second] = [pair[0], pair[1]];
+        let [Line { number: first, idstr: one, range }, Line { number: second, idstr: other, range: next }] =
+            [pair[0], pair[1]];
         ensure!(
-            first.range.end <= second.range.start,
+            range.end <= next.start,
             EINVAL,
-            "lines {} and {}: the blocks '{}' and '{}' overlap in the image",
-            first.number,
-            second.number,
-            first.idstr,
-            second.idstr
+            "lines {first} and {second}: the blocks '{one}' and '{other}' overlap in the image"
         );
     }
     for Line { number, idstr, range } in lines {

@@ -9,14 +9,16 @@ use crate::error::Result;
 use crate::kernel::file::FileId;
 use crate::kernel::{MappedFile, Maps};
 
-/// The files of a source, and which bytes of its image are its own.
+/// The files of a source.
 #[derive(Debug)]
 pub(crate) struct OwnFiles {
-    image: Arc<Image>,
-    bytes: Box<[Range<u64>]>,
-    ids: Box<[FileId]>,
+    pub image: Arc<Image>,
+    /// What is the source's own of the image.
+    pub bytes: Box<[Range<u64>]>,
+    /// The image, and what else the source has read.
+    pub ids: Box<[FileId]>,
     /// For each block: where in the image its first byte is.
-    starts: Box<[u64]>,
+    pub starts: Box<[u64]>,
 }
 
 /// The image among the mappings of this process.
@@ -26,17 +28,6 @@ pub(crate) struct MappedImage<'a> {
 }
 
 impl OwnFiles {
-    /// Of these bytes of an image, whose blocks start there; `others` belong to the source, too.
-    pub(super) fn new(
-        image: Arc<Image>,
-        bytes: Box<[Range<u64>]>,
-        starts: Box<[u64]>,
-        others: impl IntoIterator<Item = FileId>,
-    ) -> Result<Self> {
-        let ids = [image.id()?].into_iter().chain(others).collect();
-        Ok(Self { image, bytes, ids, starts })
-    }
-
     /// Whether a file is one of them.
     pub fn has(&self, file: FileId) -> bool {
         self.ids.contains(&file)

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 use std::ops::Range;
-use std::os::fd::{BorrowedFd, OwnedFd};
+use std::os::fd::BorrowedFd;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -24,7 +24,7 @@ const SAMPLE: usize = 512;
 /// All of its structure is read and checked when it is opened and never changes; pages are read when they are needed.
 #[derive(Debug)]
 pub struct Snapshot {
-    image: Arc<Image>,
+    pub(super) image: Arc<Image>,
     blocks: Vec<FileBlock>,
     /// Its name: its path in quotes, or "descriptor N".
     info: SourceInfo,
@@ -80,8 +80,9 @@ impl Snapshot {
             page_size: block.page_size,
             data_bytes: block.data.count() * block.page_size,
         });
+        let ids = [image.id()?].into_iter().chain(description).collect();
         let (image, starts) = (Arc::new(image), blocks.iter().map(|block| block.pages_offset).collect());
-        let files = OwnFiles::new(image.clone(), own, starts, description)?;
+        let files = OwnFiles { image: image.clone(), bytes: own, ids, starts };
         let info = SourceInfo { name: image.name().to_owned(), blocks: shown.collect(), files: Some(files) };
         Ok(Self { image, blocks, info })
     }
@@ -89,16 +90,6 @@ impl Snapshot {
     /// The RAM blocks, in the file's order.
     pub fn blocks(&self) -> &[SnapshotBlock] {
         &self.info.blocks
-    }
-
-    /// Its file once more, to be read past the page cache.
-    pub(super) fn open_direct(&self) -> Result<OwnedFd> {
-        file::open_direct(self.image.descriptor()).map_err(|error| error.context(&self.info.name))
-    }
-
-    /// Whether the kernel does not tell this process what is in the page cache.
-    pub(super) fn hides_its_cache(&self) -> bool {
-        file::hides_its_cache(self.image.descriptor())
     }
 
     /// Whether all that the file holds of `length` bytes of a block is known to be in the page cache.
@@ -115,15 +106,9 @@ impl Snapshot {
         true
     }
 
-    /// As [`PageSource::read_cached`], with what can be read past the page cache by this descriptor. Nothing, where addresses do
-    /// not suit the disk.
-    pub(super) fn read_direct(&self, direct: BorrowedFd<'_>, block: usize, offset: u64, to: &mut [u8]) -> usize {
-        self.read_prefix(block, offset, to, GAP_ON_DISK, |at, to| file::read_at(direct, at, to).unwrap_or(0))
-    }
-
     /// Fills as much of `to`, from its start, as `read` gives, which is called with offsets in the file; how many bytes. Zeros up
     /// to `gap` are read along.
-    fn read_prefix(
+    pub(super) fn read_prefix(
         &self,
         block: usize,
         offset: u64,
