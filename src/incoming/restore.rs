@@ -29,8 +29,8 @@ pub fn load(incoming: &Arc<Incoming>, snapshot: &Arc<Snapshot>, config: &LoadCon
 pub(crate) fn load_from(incoming: &Incoming, source: Arc<dyn PageSource>, config: &LoadConfig) -> Result<()> {
     let threads = config.loader_threads;
     ensure!(threads <= MOST_THREADS, EINVAL, "{threads} loader threads are more than {MOST_THREADS}");
-    let request = LoadRequest::new(source, config)?;
+    let bringer = Bringer::Load(LoadRequest::new(source, config)?);
     // Blocktime is kept if the configuration asks for it.
-    let plan = Plan { channels: request.channels(), bringer: Bringer::Load(request), preempt: false, blocktime: true };
+    let plan = Plan { channels: config.channels.max(1), bringer, preempt: false, blocktime: true };
     incoming.arm(|_| Ok(plan))
 }

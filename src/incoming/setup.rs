@@ -103,8 +103,8 @@ impl Site<'_> {
         if let (Some(load), Some(image), Some(maps)) = (load, &image, &maps) {
             load.check_apart(image, table, maps)?;
         }
-        let emptying = load.filter(|load| !load.keeps_present());
-        let moves = emptying.is_some_and(SnapshotLoad::makes_huge_pages);
+        let emptying = load.filter(|load| !load.config.keep_present);
+        let moves = emptying.is_some_and(|load| !load.config.no_huge_pages);
         let zero_runs = match (emptying, &maps) {
             (Some(load), Some(maps)) => emptying::unregistered_zero_runs(table, maps, load),
             _ => vec![Box::default(); table.blocks().len()],
@@ -142,7 +142,7 @@ impl Site<'_> {
             Err(error) if error.errno() == libc::EOPNOTSUPP => error,
             maps => return maps.map(Some),
         };
-        if load.is_some_and(|load| !load.keeps_present()) {
+        if load.is_some_and(|load| !load.config.keep_present) {
             return Err(error.context("emptying RAM for a load"));
         }
         if self.config.poison {

@@ -14,7 +14,7 @@ use super::working_set::{self, Touched};
 use crate::engine::{Engine, LogLevel};
 use crate::error::{Error, Result, ensure, error};
 use crate::kernel::{Maps, Replacement};
-use crate::memory::{BlockTable, RamBlock};
+use crate::memory::BlockTable;
 use crate::source::image::Image;
 use crate::source::{Kind, MappedImage, PageSource, Run};
 use crate::sync::Mutex;
@@ -32,7 +32,7 @@ pub(crate) struct LoadRequest {
 pub(crate) struct SnapshotLoad {
     pub(super) pages: Arc<Pages>,
     pub(super) units: Units,
-    pub(super) config: LoadConfig,
+    pub config: LoadConfig,
     /// What to load in the background.
     pub(super) extent: Option<Extent>,
     /// See [`LoadRequest`]; until it is read.
@@ -55,11 +55,6 @@ impl LoadRequest {
         let record = record.map_err(|error| error.context("recording the working set"))?;
         let replay = config.working_set_replay.as_deref().map(Image::open);
         Ok(Self { source, config: config.clone(), replay, record })
-    }
-
-    /// How many temporary pages to allocate.
-    pub fn channels(&self) -> u32 {
-        self.config.channels.max(1)
     }
 
     /// Checks that the RAM fits, before anything is changed.
@@ -87,16 +82,6 @@ impl LoadRequest {
 }
 
 impl SnapshotLoad {
-    /// Whether what is present in RAM stays.
-    pub fn keeps_present(&self) -> bool {
-        self.config.keep_present
-    }
-
-    /// Whether pages may be moved into RAM, which makes huge pages.
-    pub fn makes_huge_pages(&self) -> bool {
-        !self.config.no_huge_pages
-    }
-
     /// Bytes of the RAM block with this index that are zeros, in ascending order: the runs of a unit or more.
     pub fn long_zero_runs(&self, index: usize) -> Vec<Range<usize>> {
         let length = self.pages.source.info().blocks[self.pages.blocks[index]].length();
@@ -112,17 +97,16 @@ impl SnapshotLoad {
 
     /// Refuses RAM that is mapped from where its pages are read: loading it would destroy them.
     pub fn check_apart(&self, image: &MappedImage<'_>, table: &BlockTable, maps: &Maps) -> Result<()> {
-        table.blocks().iter().enumerate().try_for_each(|(index, block)| {
-            let source = self.pages.blocks[index];
-            let is_mapped = image.is_mapped_at(block.host(), block.length(), source, self.keeps_present(), maps);
+        for (block, source) in table.blocks().iter().zip(&self.pages.blocks) {
+            let is_mapped = image.is_mapped_at(block.host(), block.length(), *source, self.config.keep_present, maps);
             ensure!(
                 !is_mapped,
                 EINVAL,
                 "{block} is a mapping of the snapshot {} itself, which loading would destroy: load into other memory",
                 self.pages.source.info().name
             );
-            Ok(())
-        })
+        }
+        Ok(())
     }
 
     /// Puts the working set of an earlier restore first, if there is one that can be used. Returns once that is done, whichever thread
@@ -137,17 +121,16 @@ impl SnapshotLoad {
     /// The working set of an earlier restore, as pages of our RAM blocks.
     fn replayed_pieces<'a>(&'a self, engine: &'a Engine) -> impl Iterator<Item = Piece> {
         let touched = self.replayed.get_or_init(|| {
-            let file = self.replay.lock().take();
-            let read = file.map(|file| file.and_then(|file| working_set::read(&file, &*self.pages.source)));
-            read.transpose().map(Option::unwrap_or_default).unwrap_or_else(|error| {
-                ignore_replay(engine, &error);
-                Vec::new()
-            })
+            let Some(file) = self.replay.lock().take() else { return Vec::new() };
+            let read = file.and_then(|file| working_set::read(&file, &*self.pages.source));
+            read.map_err(|error| ignore_replay(engine, &error)).unwrap_or_default()
         });
         touched.iter().map(|touched| {
             let index = self.pages.blocks.iter().position(|source| *source == touched.block);
             let index = index.expect("both sides have the same blocks");
-            Piece { index, pages: pages_of(engine.block(index), touched) }
+            let block = engine.block(index);
+            let (first, last) = (touched.bytes.start as usize, touched.bytes.end as usize - 1);
+            Piece { index, pages: block.page_of(first)..block.page_of(last) + 1 }
         })
     }
 
@@ -166,9 +149,8 @@ impl SnapshotLoad {
         // Where much of a unit was touched, it is recorded whole: so is it loaded, and the next restore has less to read.
         let all = by_units(&self.units.map, self.replayed_pieces(engine).chain(noted))?;
         let all = all.iter().take(working_set::MOST_RUNS).map(|piece| {
-            let block = engine.block(piece.index);
-            let bytes = block.offset_of(piece.pages.start) as u64..block.offset_of(piece.pages.end) as u64;
-            Touched { block: self.pages.blocks[piece.index], bytes }
+            let Range { start, end } = engine.block(piece.index).offsets_of(&piece.pages);
+            Touched { block: self.pages.blocks[piece.index], bytes: start as u64..end as u64 }
         });
         record.commit(&working_set::encode(self.pages.source.identity()?, all)?)
     }
@@ -177,9 +159,4 @@ impl SnapshotLoad {
 fn ignore_replay(engine: &Engine, error: &Error) {
     let message = format!("the working set cannot be replayed, and is ignored: {error}");
     engine.account().log(LogLevel::Warning, &message);
-}
-
-/// The pages of a block that hold these bytes.
-fn pages_of(block: &RamBlock, touched: &Touched) -> Range<usize> {
-    block.page_of(touched.bytes.start as usize)..block.page_of(touched.bytes.end as usize - 1) + 1
 }
