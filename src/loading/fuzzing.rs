@@ -19,18 +19,9 @@ const PAGE: usize = 4096;
 /// The bytes behind the first one are a working set. If the first one is odd, it is one of this snapshot, and its
 /// checksum is right: no fuzzer finds that by itself.
 pub fn working_set(bytes: &[u8]) {
-    static SNAPSHOT: LazyLock<(File, Snapshot, u64)> = LazyLock::new(|| {
-        let image = file(&[1; 20 * PAGE]);
-        let image_path = path(&image);
-        let text = format!(
-            "uffd-incoming flat 1\nimage {}\nblock 0 0x10000 low\nblock 0x10000 0x4000 high",
-            image_path.display()
-        );
-        let snapshot = Snapshot::open(&path(&file(text.as_bytes()))).expect("a good snapshot");
-        let identity = snapshot.identity().expect("a good snapshot has one");
-        (image, snapshot, identity)
-    });
-    let (_, snapshot, identity) = &*SNAPSHOT;
+    static SNAPSHOT: LazyLock<(File, Snapshot)> = LazyLock::new(|| snapshot(1));
+    let (_, snapshot) = &*SNAPSHOT;
+    let identity = snapshot.identity().expect("a good snapshot has one");
     let Some((first, content)) = bytes.split_first() else { return };
     let mut content = content.to_vec();
     if first % 2 != 0 {
@@ -47,15 +38,11 @@ pub fn working_set(bytes: &[u8]) {
         snapshot.blocks().iter().map(|block| block.length()).sum(),
     );
     assert!(set <= ram, "{set} bytes of {ram}");
-    let encoded = working_set::encode(*identity, runs.iter().cloned()).expect("memory for a few runs");
+    let encoded = working_set::encode(identity, runs.iter().cloned()).expect("memory for a few runs");
     assert_eq!(read_set(&encoded, snapshot).expect("what was read can be written"), runs);
     // As a load does with it.
-    let mut table = BlockTable::default();
-    for (index, block) in snapshot.blocks().iter().enumerate() {
-        let (host, length) = (0x4000_0000 * (index + 1), block.length());
-        let spec = RamBlockSpec { idstr: block.idstr().into(), host, length, page_size: PAGE as u64 };
-        table.add(RamBlock::new(BlockId(index), spec).expect("a good block")).expect("no overlap");
-    }
+    let blocks = (1..).zip(snapshot.blocks()).map(|(number, block)| (number << 30, block.length(), PAGE as u64));
+    let table = table(&blocks.collect::<Vec<_>>());
     let touched = runs.iter().map(|touched| Piece {
         index: touched.block,
         pages: touched.bytes.start as usize / PAGE..touched.bytes.end as usize / PAGE,
@@ -66,6 +53,26 @@ pub fn working_set(bytes: &[u8]) {
     }
 }
 
-fn read_set(bytes: &[u8], snapshot: &Snapshot) -> Result<Vec<Touched>> {
+/// A snapshot of two blocks with 16 and 4 pages, whose pages all have this byte.
+pub(super) fn snapshot(byte: u8) -> (File, Snapshot) {
+    let image = file(&[byte; 20 * PAGE]);
+    let image_path = path(&image);
+    let text =
+        format!("uffd-incoming flat 1\nimage {}\nblock 0 0x10000 low\nblock 0x10000 0x4000 high", image_path.display());
+    let snapshot = Snapshot::open(&path(&file(text.as_bytes()))).expect("a good snapshot");
+    (image, snapshot)
+}
+
+/// RAM blocks, given by host address, length and page size.
+pub(super) fn table(blocks: &[(usize, u64, u64)]) -> BlockTable {
+    let mut table = BlockTable::default();
+    for (id, &(host, length, page_size)) in blocks.iter().enumerate() {
+        let spec = RamBlockSpec { idstr: format!("block{id}"), host, length, page_size };
+        table.add(RamBlock::new(BlockId(id), spec).expect("a good block")).expect("no overlap");
+    }
+    table
+}
+
+pub(super) fn read_set(bytes: &[u8], snapshot: &Snapshot) -> Result<Vec<Touched>> {
     working_set::read(&Image::duplicate(file(bytes).as_fd())?, snapshot)
 }

@@ -2,25 +2,20 @@
 
 use std::sync::Arc;
 
+use super::fuzzing::table;
 use super::pieces::by_units;
 use super::unit_map::{Piece, UnitMap};
 use super::units::{Extent, Units};
-use crate::memory::{BlockId, BlockTable, RamBlock, RamBlockSpec};
 use crate::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use crate::sync::{Mutex, check, thread};
 
-const PAGE: usize = 4096;
+const PAGE: u64 = 4096;
 const UNIT: usize = 512;
 
 /// Two blocks, of three units and of one.
 fn units() -> Arc<Units> {
-    let mut table = BlockTable::default();
-    for (id, units) in [3, 1].into_iter().enumerate() {
-        let (host, length) = ((id + 1) << 30, (units * UNIT * PAGE) as u64);
-        let spec = RamBlockSpec { idstr: format!("block{id}"), host, length, page_size: PAGE as u64 };
-        table.add(RamBlock::new(BlockId(id), spec).unwrap()).unwrap();
-    }
-    Arc::new(Units::new(UnitMap::new(&table)).unwrap())
+    let blocks = [(1, 3), (2, 1)].map(|(gib, units)| (gib << 30, units * (UNIT as u64) * PAGE, PAGE));
+    Arc::new(Units::new(UnitMap::new(&table(&blocks))).unwrap())
 }
 
 #[test]

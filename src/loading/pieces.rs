@@ -69,7 +69,7 @@ impl Part {
 
 #[cfg(test)]
 mod tests {
-    use super::super::unit_map::tests::{blocks, map};
+    use super::super::tests::{blocks, map};
     use super::*;
     use proptest::collection::vec;
     use proptest::prelude::*;

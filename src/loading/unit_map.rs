@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use crate::kernel::HUGE_PAGE;
-use crate::memory::{BlockTable, RamBlock};
+use crate::memory::BlockTable;
 
 /// How many bytes are loaded at once; a host page if that is larger. A pause waits for a unit at most.
 pub(super) const UNIT: usize = HUGE_PAGE;
@@ -35,15 +35,6 @@ struct Division {
 }
 
 impl Division {
-    fn new(first: usize, block: &RamBlock) -> Self {
-        let unit = block.page_of(UNIT).max(1);
-        Self { first, pages: block.pages(), unit, before: block.page_of(block.host()) % unit }
-    }
-
-    fn units(&self) -> usize {
-        (self.before + self.pages).div_ceil(self.unit)
-    }
-
     /// The number of the unit that a page lies in.
     fn number(&self, page: usize) -> usize {
         self.first + (self.before + page) / self.unit
@@ -61,9 +52,10 @@ impl UnitMap {
     pub fn new(table: &BlockTable) -> Self {
         let mut units = 0;
         let blocks = table.blocks().iter().map(|block| {
-            let division = Division::new(units, block);
-            units += division.units();
-            division
+            let (first, pages, unit) = (units, block.pages(), block.page_of(UNIT).max(1));
+            let before = block.page_of(block.host()) % unit;
+            units += (before + pages).div_ceil(unit);
+            Division { first, pages, unit, before }
         });
         let blocks = blocks.collect();
         Self { blocks, units }
@@ -94,38 +86,10 @@ impl UnitMap {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+mod tests {
+    use super::super::tests::{blocks, map};
     use super::*;
-    use proptest::collection::vec;
     use proptest::prelude::*;
-
-    use crate::memory::{BlockId, RamBlockSpec};
-
-    /// The units of blocks, given by host address, length and page size.
-    pub fn map(blocks: &[(usize, u64, u64)]) -> UnitMap {
-        let mut table = BlockTable::default();
-        for (id, (host, length, page_size)) in blocks.iter().enumerate() {
-            let spec =
-                RamBlockSpec { idstr: format!("block{id}"), host: *host, length: *length, page_size: *page_size };
-            table.add(RamBlock::new(BlockId(id), spec).unwrap()).unwrap();
-        }
-        UnitMap::new(&table)
-    }
-
-    /// Blocks behind each other, some of them right behind: page size, pages, pages of 4 KiB in between.
-    pub fn blocks() -> impl Strategy<Value = Vec<(usize, u64, u64)>> {
-        let page_size = prop_oneof![6 => Just(4096_u64), 1 => Just(65536), 1 => Just(2 << 20), 1 => Just(4 << 20)];
-        vec((page_size, 1..2000_u64, 0..700_usize), 1..5).prop_map(|blocks| {
-            let mut at: usize = 1 << 30;
-            let blocks = blocks.into_iter().map(|(page_size, pages, gap)| {
-                let host = (at + gap * 4096).next_multiple_of(page_size as usize);
-                let length = page_size * (1 + pages % (16 << 20 >> page_size.trailing_zeros()));
-                at = host + length as usize;
-                (host, length, page_size)
-            });
-            blocks.collect()
-        })
-    }
 
     #[test]
     fn units_cover_every_page_once() {

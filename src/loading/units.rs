@@ -228,7 +228,7 @@ impl Drop for UnitClaim<'_> {
 #[cfg(test)]
 mod tests {
     use super::super::pieces::by_units;
-    use super::super::unit_map::tests::{blocks, map};
+    use super::super::tests::{blocks, map};
     use super::*;
     use std::ops::Range;
 

@@ -3,26 +3,11 @@
 use proptest::collection::vec;
 use proptest::prelude::*;
 
-use std::fs::File;
-use std::os::fd::AsFd;
-
-use crate::error::Result;
-use crate::loading::working_set::{MOST_RUNS, Touched, encode, read as read_set};
+use crate::loading::fuzzing::{read_set, snapshot};
+use crate::loading::working_set::{MOST_RUNS, Touched, encode};
 use crate::source::checksum::Checksum;
-use crate::source::image::Image;
 use crate::source::tests::{assert_refused, file, path};
 use crate::source::{PageSource, Snapshot};
-
-/// A snapshot of two blocks with 16 and 4 pages, whose pages all have this byte.
-fn snapshot(byte: u8) -> (File, Snapshot) {
-    let image = file(&[byte; 20 * 4096]);
-    let description = format!(
-        "uffd-incoming flat 1\nimage {}\nblock 0 0x10000 low\nblock 0x10000 0x4000 high",
-        path(&image).to_str().unwrap()
-    );
-    let snapshot = Snapshot::open(&path(&file(description.as_bytes()))).unwrap();
-    (image, snapshot)
-}
 
 fn touched() -> Vec<Touched> {
     vec![
@@ -30,10 +15,6 @@ fn touched() -> Vec<Touched> {
         Touched { block: 0, bytes: 0..0x10000 },
         Touched { block: 1, bytes: 0x1000..0x3000 },
     ]
-}
-
-fn read_bytes(bytes: &[u8], snapshot: &Snapshot) -> Result<Vec<Touched>> {
-    read_set(&Image::duplicate(file(bytes).as_fd())?, snapshot)
 }
 
 /// The file with these bytes changed and its checksum made right again.
@@ -50,7 +31,7 @@ fn what_was_written_is_read_again() {
     let (_image, snapshot) = snapshot(1);
     for set in [touched(), Vec::new()] {
         let bytes = encode(snapshot.identity().unwrap(), set.iter().cloned()).unwrap();
-        assert_eq!(read_bytes(&bytes, &snapshot).unwrap(), set);
+        assert_eq!(read_set(&bytes, &snapshot).unwrap(), set);
     }
 }
 
@@ -61,7 +42,7 @@ fn another_snapshot_has_another_identity() {
     let (_other_image, other) = snapshot(2);
     assert_eq!(one.identity().unwrap(), same.identity().unwrap());
     let bytes = encode(one.identity().unwrap(), touched().into_iter()).unwrap();
-    assert_refused(read_bytes(&bytes, &other), libc::ESTALE, "it is the working set of another snapshot than '");
+    assert_refused(read_set(&bytes, &other), libc::ESTALE, "it is the working set of another snapshot than '");
 }
 
 #[test]
@@ -71,7 +52,7 @@ fn every_changed_byte_is_found() {
     for at in 0..bytes.len() {
         let mut damaged = bytes.clone();
         damaged[at] ^= 1;
-        read_bytes(&damaged, &snapshot).expect_err(&format!("byte {at} was changed"));
+        read_set(&damaged, &snapshot).expect_err(&format!("byte {at} was changed"));
     }
 }
 
@@ -80,10 +61,10 @@ fn every_other_length_is_refused() {
     let (_image, snapshot) = snapshot(1);
     let mut bytes = encode(snapshot.identity().unwrap(), touched().into_iter()).unwrap();
     for length in 0..bytes.len() {
-        read_bytes(&bytes[..length], &snapshot).expect_err(&format!("it was cut to {length} bytes"));
+        read_set(&bytes[..length], &snapshot).expect_err(&format!("it was cut to {length} bytes"));
     }
     bytes.push(0);
-    assert_refused(read_bytes(&bytes, &snapshot), libc::EINVAL, "3 runs take");
+    assert_refused(read_set(&bytes, &snapshot), libc::EINVAL, "3 runs take");
 }
 
 #[test]
@@ -91,7 +72,7 @@ fn what_makes_no_sense_is_refused_though_its_checksum_is_right() {
     let (_image, snapshot) = snapshot(1);
     let bytes = encode(snapshot.identity().unwrap(), touched().into_iter()).unwrap();
     let refused = |at: usize, with: &[u8], words: &str| {
-        assert_refused(read_bytes(&changed(bytes.clone(), at, with), &snapshot), libc::EINVAL, words);
+        assert_refused(read_set(&changed(bytes.clone(), at, with), &snapshot), libc::EINVAL, words);
     };
     refused(0, b"x", "it is no working set");
     refused(8, &2_u32.to_be_bytes(), "version is 2");
@@ -114,7 +95,7 @@ fn runs_that_overlap_are_refused() {
     let (_image, snapshot) = snapshot(1);
     let identity = snapshot.identity().unwrap();
     let run = |block, bytes| Touched { block, bytes };
-    let read = |set: &[Touched]| read_bytes(&encode(identity, set.iter().cloned()).unwrap(), &snapshot);
+    let read = |set: &[Touched]| read_set(&encode(identity, set.iter().cloned()).unwrap(), &snapshot);
     for others in
         [[0..0x2000, 0x1000..0x3000], [0x1000..0x3000, 0..0x2000], [0..0x4000, 0..0x4000], [0..0x4000, 0x1000..0x2000]]
     {
@@ -135,7 +116,7 @@ fn a_million_runs_of_all_the_ram_are_refused() {
     let snapshot = Snapshot::open(&path(&file(description.as_bytes()))).unwrap();
     let runs = vec![Touched { block: 0, bytes: 0..LENGTH }; MOST_RUNS];
     let bytes = encode(snapshot.identity().unwrap(), runs.into_iter()).unwrap();
-    assert_refused(read_bytes(&bytes, &snapshot), libc::EINVAL, "of RAM block 0 overlap");
+    assert_refused(read_set(&bytes, &snapshot), libc::EINVAL, "of RAM block 0 overlap");
 }
 
 proptest! {
@@ -151,7 +132,7 @@ proptest! {
         for run in &set {
             (run.bytes.start / 4096..run.bytes.end / 4096).for_each(|page| times[run.block][page as usize] += 1);
         }
-        let read = read_bytes(&encode(snapshot.identity().unwrap(), set.iter().cloned()).unwrap(), &snapshot);
+        let read = read_set(&encode(snapshot.identity().unwrap(), set.iter().cloned()).unwrap(), &snapshot);
         if times.as_flattened().iter().all(|times| *times <= 1) {
             prop_assert_eq!(read.unwrap(), set);
         } else {

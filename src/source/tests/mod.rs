@@ -4,30 +4,17 @@ mod flat;
 mod mapped_ram;
 
 use std::fs::File;
-use std::io::Write;
 use std::os::fd::{AsFd, AsRawFd};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
-use nix::sys::memfd::{MFdFlags, memfd_create};
 use nix::sys::stat::Mode;
 
 use super::{Kind, PageSource, Run, Snapshot};
 use crate::error::Result;
-
-/// A file in memory with these bytes.
-pub(crate) fn file(bytes: &[u8]) -> File {
-    let mut file = File::from(memfd_create("snapshot", MFdFlags::MFD_CLOEXEC).expect("memfd_create"));
-    file.write_all(bytes).expect("writing the memfd");
-    file
-}
-
-/// A path by which the file can be opened.
-pub(crate) fn path(file: &impl AsFd) -> PathBuf {
-    format!("/proc/self/fd/{}", file.as_fd().as_raw_fd()).into()
-}
+pub(crate) use crate::source::fuzzing::{file, path};
 
 /// The bytes of block `index` from `offset` on.
 fn read(snapshot: &Snapshot, index: usize, offset: u64, length: usize) -> Result<Vec<u8>> {
