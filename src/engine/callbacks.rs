@@ -37,11 +37,11 @@ impl Owner {
     }
 
     /// Runs a callback. A panic in it becomes an error.
-    pub fn call<T>(self, what: &str, callback: impl FnOnce() -> T) -> Result<T> {
+    pub fn call<T>(self, what: &str, callback: impl FnOnce() -> Result<T>) -> Result<T> {
         INSIDE.with(|inside| inside.borrow_mut().push(self.0));
         let result = catch_unwind(AssertUnwindSafe(callback));
         INSIDE.with(|inside| inside.borrow_mut().pop());
-        result.map_err(|panic| error!(ENOTRECOVERABLE, "{what} panicked: {}", panic_message(&*panic)))
+        result.unwrap_or_else(|panic| Err(error!(ENOTRECOVERABLE, "{what} panicked: {}", panic_message(&*panic))))
     }
 }
 
@@ -55,12 +55,12 @@ pub(crate) struct Callbacks {
 impl Callbacks {
     /// Calls a hook that can fail.
     pub fn fallible<T>(&self, what: &str, call: impl FnOnce(&dyn Hooks) -> Result<T>) -> Result<T> {
-        self.owner.call(what, || call(&*self.hooks)).and_then(|result| result)
+        self.owner.call(what, || call(&*self.hooks))
     }
 
     /// Calls a hook that cannot fail; a panic in it is reported, and `fallback` stands in for its answer.
     pub fn infallible<T>(&self, what: &str, fallback: T, call: impl FnOnce(&dyn Hooks) -> T) -> T {
-        self.owner.call(what, || call(&*self.hooks)).unwrap_or_else(|error| {
+        self.owner.call(what, || Ok(call(&*self.hooks))).unwrap_or_else(|error| {
             self.log(LogLevel::Error, error.message());
             fallback
         })
@@ -71,7 +71,11 @@ impl Callbacks {
     }
 
     pub fn log(&self, level: LogLevel, message: &str) {
-        if self.owner.call("the log callback", || self.hooks.log(level, message)).is_err() {
+        let logged = self.owner.call("the log callback", || {
+            self.hooks.log(level, message);
+            Ok(())
+        });
+        if logged.is_err() {
             level.to_stderr(message);
         }
     }
@@ -89,7 +93,7 @@ mod tests {
             .call("outer", || {
                 assert_eq!(owner.refuse_inside("waiting").unwrap_err().errno(), libc::EDEADLK);
                 other.refuse_inside("waiting").unwrap();
-                other.call("inner", || owner.refuse_inside("waiting").unwrap_err()).unwrap();
+                other.call("inner", || Ok(owner.refuse_inside("waiting").unwrap_err()))
             })
             .unwrap();
         owner.refuse_inside("waiting").unwrap();
@@ -98,7 +102,7 @@ mod tests {
     #[test]
     fn a_panic_is_an_error_and_leaves_no_trace() {
         let owner = Owner::new();
-        let error = owner.call("the test callback", || panic!("on purpose")).unwrap_err();
+        let error = owner.call::<()>("the test callback", || panic!("on purpose")).unwrap_err();
         assert_eq!(error.errno(), libc::ENOTRECOVERABLE);
         assert!(error.message().contains("the test callback panicked: on purpose"), "{error}");
         owner.refuse_inside("waiting").unwrap();

@@ -189,22 +189,19 @@ impl<'a> FaultThread<'a> {
         let shared = &self.shared[number];
         match self.poll.readiness(self.first_shared + number) {
             Readiness::Nothing => return Ok(()),
-            Readiness::Readable => {}
-            Readiness::Broken => {
-                shared.give_up(account.callbacks(), "its other end is gone");
-                // Not to be waited for again.
-                self.shared_version = u64::MAX;
-                return Ok(());
+            Readiness::Broken => shared.give_up(account.callbacks(), "its other end is gone"),
+            Readiness::Readable => {
+                let mut pending = None;
+                loop {
+                    let pass = seat.enter(NO_BLOCK)?;
+                    match shared.serve(account.callbacks(), &mut pending) {
+                        Ok(()) => break,
+                        Err(error) => account.fail(pass, error),
+                    }
+                }
             }
         }
-        let mut pending = None;
-        loop {
-            let pass = seat.enter(NO_BLOCK)?;
-            match shared.serve(account.callbacks(), &mut pending) {
-                Ok(()) => break,
-                Err(error) => account.fail(pass, error),
-            }
-        }
+        // Not to be waited for again.
         if !shared.is_alive() {
             self.shared_version = u64::MAX;
         }
@@ -215,18 +212,17 @@ impl<'a> FaultThread<'a> {
 /// Notes which threads wait for which pages since now.
 fn begin_waits(engine: &Engine, now: Instant, pages: &[Option<(usize, usize)>], messages: &[Message]) {
     let (waits, callbacks) = (engine.account().waits(), engine.account().callbacks());
-    let now = waits.at(now);
-    let address = |&(index, page): &(usize, usize)| engine.block(index).address_of(page);
-    if !waits.has_vcpus() {
-        return waits.begin(now, pages.iter().flatten().map(|page| (address(page), None)));
-    }
-    // Before the lock is taken: the callback may take its time.
     let mut vcpus = [None; BATCH];
-    for (vcpu, message) in vcpus.iter_mut().zip(messages) {
-        *vcpu = callbacks.infallible("the vcpu_index callback", None, |hooks| hooks.vcpu_index(message.thread_id));
+    if waits.has_vcpus() {
+        // Before the lock is taken: the callback may take its time.
+        for (vcpu, message) in vcpus.iter_mut().zip(messages) {
+            *vcpu = callbacks.infallible("the vcpu_index callback", None, |hooks| hooks.vcpu_index(message.thread_id));
+        }
     }
     let faults = pages.iter().zip(vcpus);
-    waits.begin(now, faults.filter_map(|(page, vcpu)| page.as_ref().map(|page| (address(page), vcpu))));
+    let faults =
+        faults.filter_map(|(page, vcpu)| page.map(|(index, page)| (engine.block(index).address_of(page), vcpu)));
+    waits.begin(waits.at(now), faults);
 }
 
 /// Serves a page that a client of a shared descriptor waits for, as a fault of our own.

@@ -26,7 +26,6 @@ impl FaultServer for HandlerServer {
                 engine.place(index, page..page + 1, filling)
             },
         };
-        let asked = engine.account().callbacks().owner.call("the page handler", || self.0.page(&fault));
-        asked.and_then(|result| result)
+        engine.account().callbacks().owner.call("the page handler", || self.0.page(&fault))
     }
 }

@@ -1,6 +1,7 @@
 //! Shared descriptors: userfaultfds of other processes (vhost-user back ends) that map the same RAM and fault in it, too.
 
 use std::collections::{BTreeSet, VecDeque};
+use std::fmt::Display;
 use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
 use std::sync::Arc;
 
@@ -65,18 +66,8 @@ pub(crate) struct SharedFd {
 
 impl SharedFds {
     pub fn add(&self, fd: BorrowedFd<'_>, client: Arc<dyn SharedClient>) -> Result<()> {
-        let number = fd.as_raw_fd();
-        kernel::set_nonblocking(fd)
-            .map_err(|errno| Error::os(errno, format_args!("shared descriptor {number} ({})", client.name())))?;
-        let mut list = self.list.write();
-        ensure!(
-            list.iter().all(|shared| shared.fd != number),
-            EEXIST,
-            "shared descriptor {number} ({}) is known already",
-            client.name()
-        );
         let shared = SharedFd {
-            fd: number,
+            fd: fd.as_raw_fd(),
             client,
             removed: AtomicBool::new(false),
             broken: AtomicBool::new(false),
@@ -84,6 +75,10 @@ impl SharedFds {
             unused: Condvar::new(),
             waiting: Mutex::default(),
         };
+        kernel::set_nonblocking(fd).map_err(|errno| Error::os(errno, shared.name()))?;
+        let mut list = self.list.write();
+        let is_new = list.iter().all(|other| other.fd != shared.fd);
+        ensure!(is_new, EEXIST, "{} is known already", shared.name());
         *list = list.iter().cloned().chain([Arc::new(shared)]).collect();
         self.changed(&list);
         Ok(())
@@ -199,7 +194,7 @@ impl SharedFd {
     }
 
     /// It failed: says so, once, and is not waited for any more. What its client asks for in other ways still works.
-    pub fn give_up(&self, callbacks: &Callbacks, why: &str) {
+    pub fn give_up(&self, callbacks: &Callbacks, why: impl Display) {
         if self.is_alive() && !self.broken.swap(true, SeqCst) {
             callbacks.log(LogLevel::Error, &format!("{}: {why}; it is no longer served", self.name()));
         }
@@ -214,10 +209,7 @@ impl SharedFd {
                         message.and_then(|message| message.address()).into_iter().for_each(|at| self.note_waiting(at));
                         *pending = message;
                     }
-                    Err(errno) => {
-                        let error = Error::os(errno, "reading a message");
-                        self.give_up(callbacks, error.message());
-                    }
+                    Err(errno) => self.give_up(callbacks, Error::os(errno, "reading a message")),
                 }
             }
             let Some(message) = &*pending else { return Ok(()) };
@@ -226,7 +218,7 @@ impl SharedFd {
                 // It could ask for nothing any more, and the message may have been read too late to be forgotten.
                 self.wake_all(fd);
             }
-            served.and_then(|result| result)
+            served
         })
     }
 
@@ -258,10 +250,7 @@ impl SharedFd {
     }
 
     fn notify(&self, callbacks: &Callbacks, block: BlockId, offset: u64) -> Result<()> {
-        self.with(|_| {
-            let told = callbacks.owner.call("the waker of a shared descriptor", || self.client.wake(block, offset));
-            told.and_then(|result| result)
-        })
+        self.with(|_| callbacks.owner.call("the waker of a shared descriptor", || self.client.wake(block, offset)))
     }
 
     /// Uses the descriptor, unless it has been removed.
