@@ -47,8 +47,8 @@ MUTATIONS = [
         "a page is marked received before it is placed",
         "serve-shared-place-unreadable-source",
         "src/engine/placing.rs",
-        "        while at < end {\n            let (uffd, number, stripe_end)",
-        "        self.account().receive(index, pages.clone());\n        while at < end {\n            let (uffd, number, stripe_end)",
+        "        while at < end && result.is_ok() {\n            let (uffd, number, stripe_end)",
+        "        self.account().receive(index, pages.clone());\n        while at < end && result.is_ok() {\n            let (uffd, number, stripe_end)",
     ),
     Mutation(
         "the userfaultfd is closed while pages are missing",
@@ -82,8 +82,8 @@ MUTATIONS = [
         "a fault of a removed block is filled",
         "serve-shared-removed-block-armed-elsewhere",
         "src/engine/placing.rs",
-        "if !self.registration().is_stuck(index) {",
-        "if !self.registration().is_stuck(index) && index == usize::MAX {",
+        "if self.registration().is_stuck(index) {",
+        "if self.registration().is_stuck(index) || index < usize::MAX {",
     ),
     Mutation(
         "discards keep pages from being placed",

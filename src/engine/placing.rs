@@ -68,7 +68,7 @@ impl Engine {
         let mut occupied = false;
         let mut refusals = 0;
         let mut result = Ok(());
-        while at < end {
+        while at < end && result.is_ok() {
             let (uffd, number, stripe_end) = match self.registration().serving(index, at) {
                 Serving::By { uffd, number, end } => (uffd, number, end),
                 // It is received, and so it stays as it is.
@@ -123,9 +123,6 @@ impl Engine {
             let whole = block.page_of(at);
             self.account().receive(index, received..whole);
             received = whole;
-            if result.is_err() {
-                break;
-            }
         }
         result
     }
@@ -145,16 +142,12 @@ impl Engine {
     pub fn place_moving(&self, index: usize, pages: Range<usize>, from: &mut [u8]) -> Result<()> {
         let block = self.block(index);
         let (start, end) = (block.offset_of(pages.start), block.offset_of(pages.end));
-        let (uffd, number) = match self.registration().serving(index, start) {
-            Serving::By { uffd, number, end: stripe_end }
-                if end <= stripe_end && self.registration().can_move(index) =>
-            {
-                (uffd, number)
-            }
-            Serving::By { .. } | Serving::Kernel(_) => return self.place(index, pages, Filling::Bytes(from.as_ptr())),
+        let Serving::By { uffd, number, end: stripe_end } = self.registration().serving(index, start) else {
+            return self.place(index, pages, Filling::Bytes(from.as_ptr()));
         };
         let placing = self.discards().map(|discards| discards.placing(number));
-        if placing.is_some() && block.received().find(pages.clone(), true).is_some() {
+        let is_received = placing.is_some() && block.received().find(pages.clone(), true).is_some();
+        if is_received || end > stripe_end || !self.registration().can_move(index) {
             drop(placing);
             return self.place(index, pages, Filling::Bytes(from.as_ptr()));
         }
@@ -188,46 +181,43 @@ impl Engine {
     /// kernel gives it zeros. Nothing must be placed there: another userfaultfd may serve that memory by now, and Linux asks
     /// only whether a range is registered, not with whom. Only where unregistering has failed is it still ours to fill.
     pub fn fill_removed(&self, index: usize, page: usize) -> Result<()> {
-        if !self.registration().is_stuck(index) {
-            self.account().forget_waits(index, page..page + 1);
-            return Ok(());
-        }
-        match self.fill_discarded(index, page) {
-            // Unregistered, or gone, since the fault was read; and what began to wait then was not seen by the removal.
-            Err(error) if error.errno() == libc::ENOENT => {
-                self.account().forget_waits(index, page..page + 1);
-                Ok(())
+        if self.registration().is_stuck(index) {
+            match self.fill_discarded(index, page) {
+                // Unregistered, or gone, since the fault was read; and what began to wait then was not seen by the removal.
+                Err(error) if error.errno() == libc::ENOENT => {}
+                filled => return filled,
             }
-            filled => filled,
         }
+        self.account().forget_waits(index, page..page + 1);
+        Ok(())
     }
 
     fn explain(&self, index: usize, offset: usize, call: &str, errno: Errno) -> Error {
-        let block = self.block(index);
-        let what = format!("placing a page of {block} at offset {offset:#x} (address {:#x})", block.host() + offset);
+        let (block, unit) = (self.block(index), self.registration().of(index).unit);
+        let address = block.host() + offset;
+        let what = format!("placing a page of {block} at offset {offset:#x} (address {address:#x}): {call}");
         let error = match errno {
-            Errno::ENOENT => error!(ENOENT, "{what}: {call}: ENOENT: the memory is no longer mapped or registered"),
-            Errno::ENOSPC | Errno::ENOMEM if self.registration().of(index).unit > kernel::page_size() => Error::os(
+            Errno::ENOENT => error!(ENOENT, "{what}: ENOENT: the memory is no longer mapped or registered"),
+            Errno::ENOSPC | Errno::ENOMEM if unit > kernel::page_size() => Error::os(
                 errno,
                 format_args!(
-                    "{what}: {call}: no huge page of {} bytes is available: all of the pool are taken or reserved \
+                    "{what}: no huge page of {unit} bytes is available: all of the pool are taken or reserved \
                      (vm.nr_hugepages, a limit of the hugetlbfs mount or of a hugetlb cgroup, the NUMA policy); free some, \
-                     then resume",
-                    self.registration().of(index).unit
+                     then resume"
                 ),
             ),
             Errno::ENOSPC | Errno::ENOMEM => {
-                Error::os(errno, format_args!("{what}: {call}: the host has no memory for it; free some, then resume"))
+                Error::os(errno, format_args!("{what}: the host has no memory for it; free some, then resume"))
             }
-            Errno::ESRCH => error!(ESRCH, "{what}: {call}: ESRCH: the process whose memory it is has ended"),
-            Errno::EFAULT => error!(
-                EFAULT,
-                "{what}: {call}: EFAULT: the bytes to place cannot be read, or the file behind the memory was truncated"
-            ),
-            errno => Error::os(errno, format_args!("{what}: {call}")),
+            Errno::ESRCH => error!(ESRCH, "{what}: ESRCH: the process whose memory it is has ended"),
+            // A source may have given an address that is none.
+            Errno::EFAULT => {
+                let why = "EFAULT: the bytes to place cannot be read, or the file behind the memory was truncated";
+                return error!(EFAULT, "{what}: {why}");
+            }
+            errno => Error::os(errno, what),
         };
-        // A source may have given an address that is none.
-        if errno == Errno::EFAULT { error } else { error.of_host() }
+        error.of_host()
     }
 }
 
