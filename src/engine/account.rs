@@ -56,12 +56,12 @@ impl Record {
 impl Account {
     pub fn new(table: BlockTable, callbacks: Callbacks, record: Record, shared: Arc<SharedFds>, is_load: bool) -> Self {
         if is_load {
-            for block in table.blocks() {
-                Stats::count(&record.stats.bytes_total, block.length() as u64);
-                Stats::count(&record.stats.bytes_loaded, (block.received_pages() * block.page_size()) as u64);
-            }
+            let total: usize = table.blocks().iter().map(|block| block.length()).sum();
+            Stats::count(&record.stats.bytes_total, total as u64);
         }
-        Self { table, callbacks, record, shared, outstanding: AtomicUsize::new(0), is_load }
+        let account = Self { table, callbacks, record, shared, outstanding: AtomicUsize::new(0), is_load };
+        account.update_progress();
+        account
     }
 
     pub fn table(&self) -> &BlockTable {
@@ -216,14 +216,13 @@ impl Account {
 
     /// Why a load is not complete though nothing is left to be read.
     fn poisoned_pages(&self) -> Option<Error> {
-        let poisoned = self.table.blocks().iter().filter(|block| block.poisoned().any()).filter_map(|block| {
+        let (mut count, mut first) = (0, None);
+        for block in self.table.blocks().iter().filter(|block| block.poisoned().any()) {
             let pages = block.poisoned().pages();
-            pages.first().map(|first| (block, first, pages.count()))
-        });
-        let poisoned: Vec<_> = poisoned.collect();
-        let (block, page, _) = poisoned.first()?;
-        let count: usize = poisoned.iter().map(|(.., count)| count).sum();
-        let offset = block.offset_of(*page);
+            count += pages.count();
+            first = first.or_else(|| pages.first().map(|page| (block, block.offset_of(page))));
+        }
+        let (block, offset) = first?;
         Some(error!(
             EIO,
             "{count} pages of RAM could not be read and are poisoned, the first of {block} at offset {offset:#x}: a thread that \

@@ -8,7 +8,8 @@ pub(super) struct Blocktime {
     /// Since when all vCPUs wait.
     all_since: u64,
     total_ns: u64,
-    others: Waited,
+    /// Of threads that are no vCPUs.
+    pub others: Waited,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -33,7 +34,8 @@ impl Waited {
         self.blocked_ns.checked_div(self.faults).unwrap_or(0)
     }
 
-    fn add(&mut self, ns: u64) {
+    /// A page that was waited for has been placed.
+    pub(super) fn add(&mut self, ns: u64) {
         self.blocked_ns = self.blocked_ns.saturating_add(ns);
         self.faults += 1;
     }
@@ -94,11 +96,6 @@ impl Blocktime {
         }
     }
 
-    /// A page that another thread waited for has been placed.
-    pub fn other(&mut self, waited_ns: u64) {
-        self.others.add(waited_ns);
-    }
-
     pub fn report(&self) -> BlocktimeReport {
         BlocktimeReport {
             total_ns: self.total_ns,
@@ -121,7 +118,7 @@ mod tests {
         blocktime.end(1, 200);
         blocktime.begin(0, 300);
         blocktime.end(0, 310);
-        blocktime.other(5);
+        blocktime.others.add(5);
         let report = blocktime.report();
         assert_eq!(report.total_ns, 40);
         assert_eq!(report.vcpus, [Waited { blocked_ns: 80, faults: 2 }, Waited { blocked_ns: 70, faults: 1 }]);

@@ -143,10 +143,7 @@ impl Gate {
     /// Nothing is left to load: every page is in place, or why some are not, which may yet change. True when that is news.
     pub fn set_loaded(&self, outcome: Result<()>) -> bool {
         self.change(|state| {
-            let news = match &state.loaded {
-                None => true,
-                Some(before) => before.is_err() && outcome.is_ok(),
-            };
+            let news = state.loaded.as_ref().is_none_or(|before| before.is_err() && outcome.is_ok());
             if news {
                 state.loaded = Some(outcome);
             }

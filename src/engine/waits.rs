@@ -139,7 +139,7 @@ impl State {
         stats.latency(waited);
         match (&mut self.blocktime, wait.vcpu) {
             (Some(blocktime), Some(vcpu)) => blocktime.end(vcpu, now),
-            (Some(blocktime), None) => blocktime.other(waited),
+            (Some(blocktime), None) => blocktime.others.add(waited),
             (None, _) => {}
         }
     }
