@@ -24,22 +24,23 @@ pub(super) struct Notes {
 impl Notes {
     /// These pages of the block with this index were placed for a fault.
     pub fn add(&mut self, at: u64, index: usize, pages: &Range<usize>) {
-        if self.list.len() == MOST_RUNS {
-            return;
+        if self.list.len() < MOST_RUNS && self.has_room(1) {
+            self.list.push(Note { at, piece: Piece { index, pages: pages.clone() } });
         }
-        if self.list.try_reserve(1).is_err() {
-            self.is_incomplete = true;
-            return;
-        }
-        self.list.push(Note { at, piece: Piece { index, pages: pages.clone() } });
     }
 
     /// Adds those of another thread.
     pub fn merge(&mut self, mut other: Self) {
-        self.is_incomplete |= other.is_incomplete || self.list.try_reserve(other.list.len()).is_err();
-        if !self.is_incomplete {
+        self.is_incomplete |= other.is_incomplete;
+        if self.has_room(other.list.len()) {
             self.list.append(&mut other.list);
         }
+    }
+
+    /// Whether there is room for so many more, and was for all before.
+    fn has_room(&mut self, count: usize) -> bool {
+        self.is_incomplete |= self.list.try_reserve(count).is_err();
+        !self.is_incomplete
     }
 
     /// All in the order in which they were made. None, if there was no memory for some.

@@ -38,10 +38,6 @@ impl OwnFiles {
         let image = MappedFile::new(self.image.descriptor()).map_err(|error| error.context(self.image.name()))?;
         Ok(MappedImage { files: self, image })
     }
-
-    fn owns(&self, bytes: &Range<u64>) -> bool {
-        self.bytes.iter().any(|own| own.start < bytes.end && bytes.start < own.end)
-    }
 }
 
 impl MappedImage<'_> {
@@ -50,8 +46,9 @@ impl MappedImage<'_> {
     pub fn is_mapped_at(&self, host: usize, length: usize, block: usize, keep_present: bool, maps: &Maps) -> bool {
         let start = self.files.starts[block];
         maps.files(host, length).any(|part| {
-            let in_place = keep_present && part.bytes.start == start + (part.address - host as u64);
-            self.image.is(part.file, maps) && self.files.owns(&part.bytes) && !in_place
+            let is_in_place = keep_present && part.bytes.start == start + (part.address - host as u64);
+            let is_own = |own: &Range<u64>| own.start < part.bytes.end && part.bytes.start < own.end;
+            self.image.is(part.file, maps) && self.files.bytes.iter().any(is_own) && !is_in_place
         })
     }
 }
