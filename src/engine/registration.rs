@@ -123,7 +123,7 @@ impl Registration {
         );
         // Entered before the first part is registered, so that dropping undoes those that were: and only those, since
         // the memory may be registered with another userfaultfd.
-        self.blocks.push(Registered::new(block, uffds, treatment));
+        self.blocks.push(Registered::new(block, uffds, treatment)?);
         let registered = &mut self.blocks[index];
         for Part { number, offsets } in &registered.parts {
             let can = self.uffds[*number].register(block.host() + offsets.start, offsets.len());
@@ -262,9 +262,9 @@ impl Drop for Registration {
 
 impl Registered {
     /// Of ordinary memory, of which nothing is registered yet.
-    fn new(block: &RamBlock, uffds: usize, treatment: &Treatment) -> Self {
-        Self {
-            parts: parts(block, uffds, &treatment.unregistered_zero_runs),
+    fn new(block: &RamBlock, uffds: usize, treatment: &Treatment) -> Result<Self> {
+        Ok(Self {
+            parts: parts(block, uffds, &treatment.unregistered_zero_runs)?,
             unregistered_zero_runs: treatment.unregistered_zero_runs.clone(),
             unit: kernel::page_size(),
             zeropage: true,
@@ -273,13 +273,13 @@ impl Registered {
             poisoning: AtomicBool::new(treatment.poison),
             parts_registered: AtomicUsize::new(0),
             stuck: AtomicBool::new(false),
-        }
+        })
     }
 }
 
 /// Divides a block, but for what stays unregistered, among so many userfaultfds: into stripes whose borders are multiples of their
 /// length in memory, so that no huge page lies across one.
-fn parts(block: &RamBlock, uffds: usize, unregistered: &[Range<usize>]) -> Vec<Part> {
+fn parts(block: &RamBlock, uffds: usize, unregistered: &[Range<usize>]) -> Result<Vec<Part>> {
     let end = block.length();
     let smallest = SMALLEST_STRIPE.max(block.page_size());
     let length = end.div_ceil(uffds * STRIPES_A_THREAD).next_multiple_of(smallest);
@@ -292,11 +292,12 @@ fn parts(block: &RamBlock, uffds: usize, unregistered: &[Range<usize>]) -> Vec<P
             let border = if uffds == 1 { end } else { (stripe + 1) * length - before };
             let offsets = at..border.min(zeros.start);
             at = offsets.end;
+            parts.try_reserve(1).map_err(|_| error!(ENOMEM, "no memory for the parts of {block}"))?;
             parts.push(Part { number: stripe % uffds, offsets });
         }
         at = zeros.end;
     }
-    parts
+    Ok(parts)
 }
 
 /// Why a block could not be registered.
@@ -342,7 +343,7 @@ mod tests {
         let spec = RamBlockSpec { idstr: "ram".to_owned(), host, length: 64 << 20, page_size: 4096 };
         let block = RamBlock::new(BlockId(1), spec).unwrap();
         let zeros: Vec<_> = unregistered_zero_runs.iter().map(|range| range.start * MIB..range.end * MIB).collect();
-        let parts = parts(&block, uffds, &zeros).into_iter();
+        let parts = parts(&block, uffds, &zeros).unwrap().into_iter();
         parts.map(|Part { number, offsets }| (number, offsets.start / MIB, offsets.end / MIB)).collect()
     }
 
@@ -395,7 +396,7 @@ mod tests {
             let mut table = BlockTable::default();
             table.add(block).unwrap();
             let treatment = Treatment { unregistered_zero_runs, ..Treatment::default() };
-            let registered = Registered::new(table.block(0), uffds, &treatment);
+            let registered = Registered::new(table.block(0), uffds, &treatment).unwrap();
             let parts: Vec<_> = registered.parts.iter().map(|part| (part.number, part.offsets.clone())).collect();
             let callbacks = Callbacks { hooks: Arc::new(Silent), owner: Owner::new() };
             let uffds = (0..uffds).map(|_| Userfaultfd::open(Opening::UserModeOnly).unwrap()).collect();
