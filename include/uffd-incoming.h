@@ -383,6 +383,18 @@ typedef struct UffdIncomingConfig {
      * Must be 0.
      */
     uint32_t reserved;
+    /**
+     * Reports each fault of this process, for tracing and statistics, before its page is requested or placed.
+     * `offset` is the page's in the block, `address` the host page that was touched, and `thread_id` the
+     * kernel's thread id. It should be quick, since the thread that faulted waits. Faults of clients are
+     * reported by `handler` of UffdSharedFd instead. A caller built for a version without this field passes a
+     * smaller size.
+     */
+    void (*fault)(struct MigrationIncomingState *mis,
+                  struct RAMBlock *rb,
+                  ram_addr_t offset,
+                  void *address,
+                  uint32_t thread_id);
 } UffdIncomingConfig;
 
 /**

@@ -113,6 +113,17 @@ impl Hooks for CHooks {
         u32::try_from(index).ok()
     }
 
+    fn wants_faults(&self) -> bool {
+        self.config.fault.is_some()
+    }
+
+    fn fault(&self, block: BlockId, offset: u64, address: usize, thread_id: u32) {
+        // Blocks are no longer than the address space.
+        let (Some(fault), Ok(offset)) = (self.config.fault, ram_addr_t::try_from(offset)) else { return };
+        // SAFETY: see above.
+        unsafe { fault(self.mis.0, rb(block), offset, with_exposed_provenance_mut(address), thread_id) }
+    }
+
     fn open_userfaultfd(&self) -> Option<Result<OwnedFd>> {
         // SAFETY: see above.
         let fd = self.config.open_userfaultfd.map(|open| unsafe { open(self.mis.0) })?;

@@ -19,14 +19,14 @@ pub(super) unsafe trait Versioned: Copy {
 }
 
 macro_rules! sized {
-    ($($type:ident: $size:expr),+ $(,)?) => { $(
+    ($($type:ident: $first:expr $(; since: $added:expr)?),+ $(,)?) => { $(
         // SAFETY: repr(C) with `size` first, and then only integers, raw pointers and nullable function pointers;
         // the assertion proves that the fields leave no padding.
         unsafe impl Versioned for $type {
             const NAME: &'static str = stringify!($type);
-            const VERSION_1: usize = $size;
+            const VERSION_1: usize = $first;
         }
-        const _: () = assert!(size_of::<$type>() == $size);
+        const _: () = assert!(size_of::<$type>() == $first $(+ $added)?);
     )+ };
 }
 
@@ -36,7 +36,7 @@ const LARGEST: usize = 4096;
 const WORD: usize = size_of::<usize>();
 
 sized! {
-    UffdIncomingConfig: WORD + 8 + 11 * WORD + 16,
+    UffdIncomingConfig: WORD + 8 + 11 * WORD + 16; since: WORD,
     UffdRamBlock: 3 * WORD + 16,
     UffdIncomingStats: WORD + 9 * 8 + 24 * 8 + 16,
     UffdIncomingBlocktime: WORD + 5 * 8 + 8 + 3 * WORD,

@@ -204,6 +204,20 @@ pub struct UffdIncomingConfig {
     pub spin_us: u32,
     /// Must be 0.
     pub reserved: u32,
+    /// Reports each fault of this process, for tracing and statistics, before its page is requested or placed.
+    /// `offset` is the page's in the block, `address` the host page that was touched, and `thread_id` the
+    /// kernel's thread id. It should be quick, since the thread that faulted waits. Faults of clients are
+    /// reported by `handler` of UffdSharedFd instead. A caller built for a version without this field passes a
+    /// smaller size.
+    pub fault: Option<
+        unsafe extern "C" fn(
+            mis: *mut MigrationIncomingState,
+            rb: *mut RAMBlock,
+            offset: ram_addr_t,
+            address: *mut c_void,
+            thread_id: u32,
+        ),
+    >,
 }
 
 /// A RAM block, for uffd_incoming_add_ram_block(). The struct is copied.

@@ -31,6 +31,7 @@ pub(crate) struct FaultThread<'a> {
     spin: Spin,
     following: Following,
     concurrency: Concurrency,
+    tells_faults: bool,
     /// The waker, the userfaultfd if this thread reads it, and then the shared descriptors.
     poll: Poll,
     first_shared: usize,
@@ -61,6 +62,7 @@ impl<'a> FaultThread<'a> {
             spin: Spin::new(engine.longest_spin()),
             following: Following::default(),
             concurrency: Concurrency::default(),
+            tells_faults: engine.account().callbacks().hooks.wants_faults(),
             first_shared: poll.len(),
             poll,
             shared: Arc::default(),
@@ -162,6 +164,9 @@ impl<'a> FaultThread<'a> {
             *page = engine.account().table().locate(message.address);
         }
         begin_waits(engine, now, pages, messages);
+        if self.tells_faults {
+            tell_faults(engine, pages, messages);
+        }
         let idle = now.saturating_duration_since(self.idle_since);
         if self.has_slept {
             self.spin.slept(idle);
@@ -223,6 +228,16 @@ fn begin_waits(engine: &Engine, now: Instant, pages: &[Option<(usize, usize)>], 
     let faults =
         faults.filter_map(|(page, vcpu)| page.map(|(index, page)| (engine.block(index).address_of(page), vcpu)));
     waits.begin(waits.at(now), faults);
+}
+
+fn tell_faults(engine: &Engine, pages: &[Option<(usize, usize)>], messages: &[Message]) {
+    for (place, message) in pages.iter().zip(messages) {
+        let Some((index, page)) = *place else { continue };
+        let block = engine.block(index);
+        engine.account().callbacks().infallible("the fault callback", (), |hooks| {
+            hooks.fault(block.id(), block.offset_of(page) as u64, message.address, message.thread_id);
+        });
+    }
 }
 
 /// Serves a page that a client of a shared descriptor waits for, as a fault of our own.

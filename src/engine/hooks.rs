@@ -59,6 +59,17 @@ pub trait Hooks: Send + Sync {
         None
     }
 
+    /// Whether [`Hooks::fault`] is to be called.
+    fn wants_faults(&self) -> bool {
+        false
+    }
+
+    /// A thread of this process waits for the page at `offset` of a block: called for each fault before it is served, for
+    /// tracing and statistics. `thread_id` is the kernel's thread id.
+    fn fault(&self, block: BlockId, offset: u64, address: usize, thread_id: u32) {
+        let _ = (block, offset, address, thread_id);
+    }
+
     /// A fresh userfaultfd of this process from a privileged helper, once for each fault thread of each set-up, on the
     /// caller's thread. `None`: the library opens its own.
     fn open_userfaultfd(&self) -> Option<Result<OwnedFd>> {

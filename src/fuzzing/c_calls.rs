@@ -218,6 +218,7 @@ impl Calls<'_> {
             fault_threads: self.pick(&[0, 1, 2, 3, 1, 1, 2, 65]),
             spin_us: self.pick(&[0, 0, 0, 20, 20, 1000, 1001, 0]),
             reserved: self.pick(&[0, 0, 0, 0, 0, 0, 0, 1]),
+            fault: if bits & 4 != 0 { Some(fault) } else { None },
         };
         self.tailed(value, |config, size| config.size = size)
     }
@@ -509,6 +510,10 @@ unsafe extern "C" fn thread_start(_mis: Mis, name: *const c_char) {
 unsafe extern "C" fn thread_stop(_mis: Mis, name: *const c_char) {
     assert!(!name.is_null());
     THREADS.fetch_sub(1, SeqCst);
+}
+
+unsafe extern "C" fn fault(_mis: Mis, _rb: *mut RAMBlock, _offset: ram_addr_t, _address: *mut c_void, thread_id: u32) {
+    assert_ne!(thread_id, 0);
 }
 
 unsafe extern "C" fn vcpu_index(_mis: Mis, thread_id: u32) -> c_int {
