@@ -6,7 +6,8 @@
  * It comes through the VMM's page handler (postcopy), or from a snapshot file.
  *
  * Valid C11 and C++17. A program that declares MigrationIncomingState, RAMBlock or PostcopyPageHandler itself may include this
- * file after its own declarations. If it declares ram_addr_t, it defines UFFD_INCOMING_HAVE_RAM_ADDR_T first.
+ * file after its own declarations. If it declares ram_addr_t, it defines UFFD_INCOMING_HAVE_RAM_ADDR_T first; if it has a
+ * postcopy_ram_incoming_setup() of its own, UFFD_INCOMING_NO_POSTCOPY_SETUP.
  *
  * Generated from the documented Rust sources by cbindgen. Do not edit: run `make header`.
  *
@@ -784,7 +785,16 @@ int uffd_setup_incoming(struct MigrationIncomingState *mis,
  * are two channels, and the preempt thread starts last. Fails as uffd_setup_incoming() does, and leaves
  * nothing behind.
  */
+int uffd_incoming_postcopy_setup(struct MigrationIncomingState *mis);
+
+#if !defined(UFFD_INCOMING_NO_POSTCOPY_SETUP)
+/**
+ * uffd_incoming_postcopy_setup() under QEMU's name. A program that has a function of this name itself, with other
+ * parameters perhaps, defines UFFD_INCOMING_NO_POSTCOPY_SETUP before it includes this file: then it is not
+ * declared. The program's own function is used wherever it is linked: in the static library this one is weak.
+ */
 int postcopy_ram_incoming_setup(struct MigrationIncomingState *mis);
+#endif
 
 /**
  * Undoes a setup. Ends a pause, ends and joins the threads, unregisters the RAM, and closes every descriptor.

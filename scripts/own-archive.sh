@@ -18,5 +18,7 @@ ld -r --gc-sections --force-group-allocation $(sed 's/^/-u /' "$scratch/function
 objcopy --keep-global-symbols="$scratch/functions" --strip-debug --remove-section=.llvmbc --remove-section=.llvmcmd "$object"
 # What was not needed left names behind that other libraries may know as weak ones.
 objcopy --strip-unneeded "$object"
+# A QEMU may have its own function of this name.
+objcopy --weaken-symbol=postcopy_ram_incoming_setup "$object"
 rm -f "$own"
 ar crs "$own" "$object"

@@ -151,8 +151,18 @@ pub unsafe extern "C" fn uffd_setup_incoming(
 /// are two channels, and the preempt thread starts last. Fails as uffd_setup_incoming() does, and leaves
 /// nothing behind.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn postcopy_ram_incoming_setup(mis: *mut MigrationIncomingState) -> c_int {
+pub unsafe extern "C" fn uffd_incoming_postcopy_setup(mis: *mut MigrationIncomingState) -> c_int {
     status(|| incoming(mis)?.postcopy_setup())
+}
+
+/// uffd_incoming_postcopy_setup() under QEMU's name. A program that has a function of this name itself, with other
+/// parameters perhaps, defines UFFD_INCOMING_NO_POSTCOPY_SETUP before it includes this file: then it is not
+/// declared. The program's own function is used wherever it is linked: in the static library this one is weak.
+#[cfg(not(uffd_incoming_no_postcopy_setup))]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn postcopy_ram_incoming_setup(mis: *mut MigrationIncomingState) -> c_int {
+    // SAFETY: as for this function.
+    unsafe { uffd_incoming_postcopy_setup(mis) }
 }
 
 /// Undoes a setup. Ends a pause, ends and joins the threads, unregisters the RAM, and closes every descriptor.
