@@ -88,7 +88,7 @@ help:
 	@echo 'make install    install libraries, header and pkg-config file; DESTDIR=path for a staged install'
 	@echo 'make check-sanitizers   the C tests and the demo under AddressSanitizer, UndefinedBehaviorSanitizer and'
 	@echo '                (where there is a nightly Rust) ThreadSanitizer'
-	@echo 'make qemu-check QEMU_SRC=path QEMU_BUILD=path   QEMU 10.0 on the library, and its own migration tests;'
+	@echo 'make qemu-check QEMU_SRC=path QEMU_BUILD=path   QEMU 10.0 or 10.2 on the library, and its own migration tests;'
 	@echo '                QEMU_PLAIN=path of an unmodified build to run them on, too; QEMU_STATIC=1 links the archive;'
 	@echo '                QEMU_GUEST=directory of contrib/qemu/check/make-guest: real guests, too'
 	@echo 'make clean      remove all that was built'

@@ -11,8 +11,6 @@
 #include "qemu/main-loop.h"
 #include "qemu/rcu.h"
 #include "qemu/thread.h"
-#include "exec/memory.h"
-#include "exec/ramblock.h"
 #include "exec/target_page.h"
 #include "hw/boards.h"
 #include "hw/core/cpu.h"
@@ -31,6 +29,17 @@
 #include "threadinfo.h"
 #include "trace.h"
 #include "uffd-incoming-glue.h"
+
+/* 10.0 is 1000, 10.2 is 1002. `apply` knows which versions this file works with. */
+#define QEMU_IS (QEMU_VERSION_MAJOR * 100 + QEMU_VERSION_MINOR)
+
+#if QEMU_IS >= 1002
+#include "system/memory.h"
+#include "system/ramblock.h"
+#else
+#include "exec/memory.h"
+#include "exec/ramblock.h"
+#endif
 
 /* The library's header repeats declarations of postcopy-ram.h. */
 #pragma GCC diagnostic push
@@ -82,6 +91,107 @@ static void report(const char *what)
     error_report("%s: %s", what, uffd_incoming_error());
 }
 
+/* ------------------------------------------------------------ trace events of a postcopy */
+
+/*
+ * For the trace events of blocktime, which the library measures: which vCPUs wait for a page, by its host address, -1 for other
+ * threads. Protected by page_request_mutex.
+ */
+static GHashTable *waits;
+
+static int vcpu_index(MigrationIncomingState *mis, uint32_t thread_id)
+{
+    CPUState *cpu;
+    int index = -1;
+
+    CPU_FOREACH(cpu) {
+        if (cpu->thread_id == thread_id) {
+            index = cpu->cpu_index;
+            break;
+        }
+    }
+#if QEMU_IS < 1002
+    trace_get_mem_fault_cpu_index(index, thread_id);
+#endif
+    return index;
+}
+
+static void trace_blocktime_setup(void)
+{
+    if (!waits) {
+        waits = g_hash_table_new_full(NULL, NULL, NULL, (GDestroyNotify)g_array_unref);
+    }
+    g_hash_table_remove_all(waits);
+#if QEMU_IS >= 1002
+    CPUState *cpu;
+
+    CPU_FOREACH(cpu) {
+        trace_postcopy_blocktime_tid_cpu_map(cpu->cpu_index, cpu->thread_id);
+    }
+#endif
+}
+
+static void trace_wait_begins(MigrationIncomingState *mis, RAMBlock *rb, ram_addr_t offset, uint32_t thread_id)
+{
+    char *host = (char *)qemu_ram_get_host_addr(rb) + offset;
+    int cpu = vcpu_index(mis, thread_id);
+    GArray *cpus;
+    bool first;
+
+    QEMU_LOCK_GUARD(&mis->page_request_mutex);
+    if (ramblock_recv_bitmap_test_byte_offset(rb, offset)) {
+        return;
+    }
+    cpus = g_hash_table_lookup(waits, host);
+    first = !cpus;
+    if (first) {
+        cpus = g_array_new(false, false, sizeof(cpu));
+        g_hash_table_insert(waits, host, cpus);
+    }
+    g_array_append_val(cpus, cpu);
+#if QEMU_IS >= 1002
+    trace_postcopy_blocktime_begin((uintptr_t)host, qemu_clock_get_ns(QEMU_CLOCK_REALTIME), cpu, !first);
+#else
+    if (cpu >= 0) {
+        trace_mark_postcopy_blocktime_begin((uintptr_t)host, NULL, qemu_clock_get_ms(QEMU_CLOCK_REALTIME), cpu, false);
+    }
+#endif
+}
+
+/* With page_request_mutex. */
+static void trace_wait_ends(void *host)
+{
+    GArray *cpus = waits ? g_hash_table_lookup(waits, host) : NULL;
+    int affected = 0;
+
+    if (!cpus) {
+        return;
+    }
+    for (guint i = 0; i < cpus->len; i++) {
+        int cpu = g_array_index(cpus, int, i);
+
+        affected += cpu >= 0;
+#if QEMU_IS >= 1002
+        trace_postcopy_blocktime_end_one(cpu, 0);
+#endif
+    }
+#if QEMU_IS >= 1002
+    trace_postcopy_blocktime_end((uintptr_t)host, qemu_clock_get_ns(QEMU_CLOCK_REALTIME), affected, cpus->len - affected);
+#else
+    trace_mark_postcopy_blocktime_end((uintptr_t)host, NULL, qemu_clock_get_ms(QEMU_CLOCK_REALTIME), affected);
+#endif
+    g_hash_table_remove(waits, host);
+}
+
+/* Called for each fault before it is served, by a postcopy or by a load. */
+static void fault(MigrationIncomingState *mis, RAMBlock *rb, ram_addr_t offset, void *address, uint32_t thread_id)
+{
+    trace_postcopy_ram_fault_thread_request((uintptr_t)address, qemu_ram_get_idstr(rb), offset, thread_id);
+    if (!load.loading && migrate_postcopy_blocktime()) {
+        trace_wait_begins(mis, rb, offset, thread_id);
+    }
+}
+
 /* ------------------------------------------------------------ callbacks */
 
 /* Adds a RAM block, and marks the pages received that precopy has brought. */
@@ -122,8 +232,12 @@ static int ram_blocks(MigrationIncomingState *mis)
 /* Makes QEMU receive pages into the library's temporary pages. */
 static int setup_done(MigrationIncomingState *mis)
 {
+    trace_postcopy_ram_enable_notify();
     if (load.loading) {
         return 0;
+    }
+    if (migrate_postcopy_blocktime()) {
+        trace_blocktime_setup();
     }
     mis->postcopy_channels = migrate_postcopy_preempt() ? RAM_CHANNEL_MAX : 1;
     mis->postcopy_tmp_pages = g_new0(PostcopyTmpPage, mis->postcopy_channels);
@@ -139,14 +253,26 @@ static int setup_done(MigrationIncomingState *mis)
     return 0;
 }
 
-/* The page handler: requests the page from the source. */
+/* Requests a page from the source, if it has not arrived, and keeps QEMU's account of requested pages. */
+static int send_request(MigrationIncomingState *mis, RAMBlock *rb, ram_addr_t offset)
+{
+    uint64_t host = (uintptr_t)qemu_ram_get_host_addr(rb) + offset;
+
+#if QEMU_IS >= 1002
+    return migrate_send_rp_req_pages(mis, rb, offset, host, 0);
+#else
+    return migrate_send_rp_req_pages(mis, rb, offset, host);
+#endif
+}
+
+/* The page handler. */
 static int request_page(MigrationIncomingState *mis, RAMBlock *rb, ram_addr_t offset, void *fault_address)
 {
     /* The source never migrates pages that a RamDiscardManager has discarded. */
     if (ramblock_page_is_discarded(rb, offset)) {
         return postcopy_place_page_zero(mis, qemu_ram_get_host_addr(rb) + offset, rb);
     }
-    return migrate_send_rp_message_req_pages(mis, rb, offset);
+    return send_request(mis, rb, offset);
 }
 
 static void preempt_run(MigrationIncomingState *mis)
@@ -177,26 +303,28 @@ void uffd_glue_before_channel_closes(void)
     qemu_event_wait(&preempt_reads);
 }
 
+static bool is_fault_thread(const char *name)
+{
+    return g_str_has_prefix(name, "uffd/fault");
+}
+
 static void thread_start(MigrationIncomingState *mis, const char *name)
 {
+    if (is_fault_thread(name)) {
+        trace_postcopy_ram_fault_thread_entry();
+        /* The descriptors are the library's. */
+        trace_postcopy_ram_fault_thread_fds_core(-1, -1);
+    }
     rcu_register_thread();
 }
 
 static void thread_stop(MigrationIncomingState *mis, const char *name)
 {
     rcu_unregister_thread();
-}
-
-static int vcpu_index(MigrationIncomingState *mis, uint32_t thread_id)
-{
-    CPUState *cpu;
-
-    CPU_FOREACH(cpu) {
-        if (cpu->thread_id == thread_id) {
-            return cpu->cpu_index;
-        }
+    if (is_fault_thread(name)) {
+        trace_postcopy_ram_fault_thread_quit();
+        trace_postcopy_ram_fault_thread_exit();
     }
-    return -1;
 }
 
 static void log_message(MigrationIncomingState *mis, int level, const char *message)
@@ -271,6 +399,7 @@ int uffd_glue_configure(MigrationIncomingState *mis)
         .vcpu_index = vcpu_index,
         .event = on_event,
         .log = log_message,
+        .fault = fault,
         .vcpus = MACHINE(qdev_get_machine())->smp.cpus,
     };
     int ret = uffd_incoming_configure(mis, &config);
@@ -288,8 +417,18 @@ void uffd_glue_report_setup(void)
 
 static int allow_huge_pages(RAMBlock *rb, void *opaque)
 {
-    qemu_madvise(qemu_ram_get_host_addr(rb), rb->postcopy_length, QEMU_MADV_HUGEPAGE);
+    void *host = qemu_ram_get_host_addr(rb);
+
+    trace_postcopy_cleanup_range(qemu_ram_get_idstr(rb), host, qemu_ram_get_offset(rb), rb->postcopy_length);
+    qemu_madvise(host, rb->postcopy_length, QEMU_MADV_HUGEPAGE);
     return 0;
+}
+
+static uint64_t total_blocktime_ns(MigrationIncomingState *mis)
+{
+    UffdIncomingBlocktime blocktime = { .size = sizeof(blocktime) };
+
+    return migrate_postcopy_blocktime() && !uffd_incoming_get_blocktime(mis, &blocktime) ? blocktime.total_ns : 0;
 }
 
 /* Makes devices remove their shared descriptors. This works while the descriptors are served. */
@@ -317,6 +456,7 @@ int postcopy_ram_incoming_cleanup(MigrationIncomingState *mis)
     bool armed = is_armed(mis);
     int ret;
 
+    trace_postcopy_ram_incoming_cleanup_entry();
     if (mis->preempt_thread_status == PREEMPT_THREAD_CREATED) {
         /*
          * This must be set before the last urgent pages arrive: an error after them must not make the thread wait for a
@@ -327,6 +467,9 @@ int postcopy_ram_incoming_cleanup(MigrationIncomingState *mis)
     if (armed && (load.advised || !load.loading)) {
         load.advised = false;
         end_shared();
+    }
+    if (armed) {
+        trace_postcopy_ram_incoming_cleanup_join();
     }
     /* After a failure the guest never runs, so it does not matter which pages are missing. */
     ret = mis->state == MIGRATION_STATUS_FAILED ? uffd_incoming_abort(mis) : uffd_incoming_cleanup(mis);
@@ -344,6 +487,7 @@ int postcopy_ram_incoming_cleanup(MigrationIncomingState *mis)
     mis->postcopy_tmp_pages = NULL;
     if (armed) {
         foreach_not_ignored_block(allow_huge_pages, NULL);
+        trace_postcopy_ram_incoming_cleanup_closeuf();
         uffd_incoming_get_stats(mis, &stats);
         info_report("uffd-incoming %s: %" PRIu64 " faults, %" PRIu64 " pages requested, %" PRIu64 " placed, %" PRIu64
                     " zero", uffd_incoming_version(), stats.faults, stats.pages_requested, stats.pages_placed,
@@ -353,51 +497,120 @@ int postcopy_ram_incoming_cleanup(MigrationIncomingState *mis)
         /* The VM's state is also valid without the lock. */
         error_report("mlock: %s", strerror(errno));
     }
+#if QEMU_IS >= 1002
+    trace_postcopy_ram_incoming_cleanup_blocktime(total_blocktime_ns(mis));
+#else
+    trace_postcopy_ram_incoming_cleanup_blocktime(total_blocktime_ns(mis) / SCALE_MS);
+#endif
+    trace_postcopy_ram_incoming_cleanup_exit();
     return 0;
 }
+
+#if QEMU_IS >= 1002
+/* Called by migrate_send_rp_req_pages(). The library has counted this fault already. */
+void mark_postcopy_blocktime_begin(uintptr_t addr, uint32_t ptid, RAMBlock *rb)
+{
+}
+
+/* QEMU's first bucket covers all below 2 us, which are two buckets of the library. */
+static uint64List *latency_distribution(const UffdIncomingStats *stats)
+{
+    const uint64_t *ours = stats->fault_latency_buckets;
+    size_t n = ARRAY_SIZE(stats->fault_latency_buckets);
+    uint64List *list = NULL;
+
+    QAPI_LIST_PREPEND(list, 0);
+    for (size_t i = n; --i > 1; ) {
+        QAPI_LIST_PREPEND(list, ours[i]);
+    }
+    QAPI_LIST_PREPEND(list, ours[0] + ours[1]);
+    return list;
+}
+
+static void fill_latencies(MigrationInfo *info, const UffdIncomingBlocktime *blocktime, uint32_t vcpus)
+{
+    UffdIncomingStats stats = { .size = sizeof(stats) };
+    uint64_t faults = blocktime->faults_vcpu + blocktime->faults_other;
+    uint64List *list = NULL;
+
+    for (uint32_t i = vcpus; i-- > 0; ) {
+        QAPI_LIST_PREPEND(list, blocktime->vcpu_latency_ns[i]);
+    }
+    info->has_postcopy_vcpu_latency = true;
+    info->postcopy_vcpu_latency = list;
+    info->has_postcopy_non_vcpu_latency = true;
+    info->postcopy_non_vcpu_latency = blocktime->latency_ns_other;
+    info->has_postcopy_latency = true;
+    info->postcopy_latency = faults ? (blocktime->latency_ns_vcpu * blocktime->faults_vcpu +
+                                       blocktime->latency_ns_other * blocktime->faults_other) / faults : 0;
+    if (!uffd_incoming_get_stats(migration_incoming_get_current(), &stats)) {
+        info->has_postcopy_latency_dist = true;
+        info->postcopy_latency_dist = latency_distribution(&stats);
+    }
+}
+#endif
 
 void fill_destination_postcopy_migration_info(MigrationInfo *info)
 {
     MigrationIncomingState *mis = migration_incoming_get_current();
     uint32_t vcpus = MACHINE(qdev_get_machine())->smp.cpus;
     g_autofree uint64_t *vcpu_ns = g_new0(uint64_t, vcpus);
-    UffdIncomingBlocktime blocktime = { .size = sizeof(blocktime), .vcpus = vcpus, .vcpu_ns = vcpu_ns };
+    g_autofree uint64_t *vcpu_latency_ns = g_new0(uint64_t, vcpus);
+    UffdIncomingBlocktime blocktime = {
+        .size = sizeof(blocktime),
+        .vcpus = vcpus,
+        .vcpu_ns = vcpu_ns,
+        .vcpu_latency_ns = vcpu_latency_ns,
+    };
     uint32List *list = NULL;
 
     if (!migrate_postcopy_blocktime() || uffd_incoming_get_blocktime(mis, &blocktime)) {
         return;
     }
-    for (uint32_t i = MIN(vcpus, blocktime.vcpus); i-- > 0; ) {
-        QAPI_LIST_PREPEND(list, vcpu_ns[i] / 1000000);
+    vcpus = MIN(vcpus, blocktime.vcpus);
+    for (uint32_t i = vcpus; i-- > 0; ) {
+        QAPI_LIST_PREPEND(list, vcpu_ns[i] / SCALE_MS);
     }
     info->has_postcopy_blocktime = true;
-    info->postcopy_blocktime = blocktime.total_ns / 1000000;
+    info->postcopy_blocktime = blocktime.total_ns / SCALE_MS;
     info->has_postcopy_vcpu_blocktime = true;
     info->postcopy_vcpu_blocktime = list;
+#if QEMU_IS >= 1002
+    fill_latencies(info, &blocktime, vcpus);
+#endif
 }
 
 /* ------------------------------------------------------------ pages */
 
-static int placed(RAMBlock *rb, void *host, int ret)
+/* The page is there: it has been received, and is no longer requested. */
+static int placed(MigrationIncomingState *mis, RAMBlock *rb, void *host, int ret)
 {
     if (ret) {
         report("placing a page");
         return ret;
     }
-    ramblock_recv_bitmap_set_range(rb, host, qemu_ram_pagesize(rb) / qemu_target_page_size());
+    WITH_QEMU_LOCK_GUARD(&mis->page_request_mutex) {
+        ramblock_recv_bitmap_set_range(rb, host, qemu_ram_pagesize(rb) / qemu_target_page_size());
+        if (g_tree_remove(mis->page_requested, host)) {
+            int left = qatomic_dec_fetch(&mis->page_requested_count);
+
+            trace_postcopy_page_req_del(host, left);
+        }
+        trace_wait_ends(host);
+    }
     return 0;
 }
 
 int postcopy_place_page(MigrationIncomingState *mis, void *host, void *from, RAMBlock *rb)
 {
     trace_postcopy_place_page(host);
-    return placed(rb, host, uffd_incoming_place_page(mis, rb, host, from));
+    return placed(mis, rb, host, uffd_incoming_place_page(mis, rb, host, from));
 }
 
 int postcopy_place_page_zero(MigrationIncomingState *mis, void *host, RAMBlock *rb)
 {
     trace_postcopy_place_page_zero(host);
-    return placed(rb, host, uffd_incoming_place_zero_page(mis, rb, host));
+    return placed(mis, rb, host, uffd_incoming_place_zero_page(mis, rb, host));
 }
 
 /* ------------------------------------------------------------ recovery */
@@ -406,22 +619,6 @@ int postcopy_place_page_zero(MigrationIncomingState *mis, void *host, RAMBlock *
 void postcopy_fault_thread_notify(MigrationIncomingState *mis)
 {
     if (uffd_incoming_pause(mis)) {
-        report(__func__);
-    }
-}
-
-static int request_again(MigrationIncomingState *mis, RAMBlock *rb, ram_addr_t offset, void *opaque)
-{
-    if (migrate_send_rp_message_req_pages(mis, rb, offset)) {
-        /* The thread that waits for the page faults again, or the source sends the page unasked. */
-        error_report("requesting a page of %s at 0x" RAM_ADDR_FMT " again failed", qemu_ram_get_idstr(rb), offset);
-    }
-    return 0;
-}
-
-void uffd_glue_request_again(MigrationIncomingState *mis)
-{
-    if (uffd_incoming_foreach_requested(mis, request_again, NULL)) {
         report(__func__);
     }
 }
@@ -465,15 +662,24 @@ int postcopy_wake_shared(struct PostCopyFD *pcfd, uint64_t client_addr, RAMBlock
 
 int postcopy_request_shared_page(struct PostCopyFD *pcfd, RAMBlock *rb, uint64_t client_addr, uint64_t offset)
 {
+    MigrationIncomingState *mis = migration_incoming_get_current();
+    ram_addr_t page = ROUND_DOWN(offset, qemu_ram_pagesize(rb));
+
     trace_postcopy_request_shared_page(pcfd->idstr, qemu_ram_get_idstr(rb), offset);
-    return uffd_incoming_request_shared_page(migration_incoming_get_current(), pcfd->fd, rb, client_addr, offset);
+    if (uffd_incoming_page_received(mis, rb, page) == 1) {
+        trace_postcopy_request_shared_page_present(pcfd->idstr, qemu_ram_get_idstr(rb), offset);
+    }
+    return uffd_incoming_request_shared_page(mis, pcfd->fd, rb, client_addr, offset);
 }
 
 /* ------------------------------------------------------------ fast snapshot load */
 
 bool uffd_glue_is_lazy(void)
 {
-    return migrate_mapped_ram() && migrate_postcopy_ram();
+    MigrationIncomingState *mis = migration_incoming_get_current();
+
+    /* Not for loadvm and the like, which load with the same capabilities set. */
+    return migrate_mapped_ram() && migrate_postcopy_ram() && mis->state == MIGRATION_STATUS_ACTIVE;
 }
 
 void uffd_glue_stream_starts_at(uint64_t offset)
@@ -645,6 +851,7 @@ int uffd_glue_load_ram(MigrationIncomingState *mis)
     /* QEMU may be told to quit during the load. The load still needs this object then. */
     object_ref(OBJECT(migrate_get_current()));
     load.began_ms = qemu_clock_get_ms(QEMU_CLOCK_REALTIME);
+    trace_uffd_load_begin(uffd_incoming_version());
     ret = tell_back_ends(POSTCOPY_NOTIFY_INBOUND_ADVISE);
     if (!ret) {
         ret = uffd_incoming_load_snapshot(mis, snapshot, &config);
@@ -659,14 +866,20 @@ int uffd_glue_load_ram(MigrationIncomingState *mis)
     return ret;
 }
 
-int uffd_glue_state_loaded(MigrationIncomingState *mis, int ret)
+int uffd_glue_state_loaded(MigrationIncomingState *mis, int ret, Error **errp)
 {
     int failed = 0;
 
     if (ret >= 0 && load.loading) {
         failed = qatomic_cmpxchg(&load.decision, UNDECIDED, GUEST_WILL_RUN);
     }
-    return failed ? failed : ret;
+    if (!failed) {
+        return ret;
+    }
+    if (errp) {
+        error_setg(errp, "fast snapshot load: a page of RAM cannot be read");
+    }
+    return failed;
 }
 
 /*
@@ -683,6 +896,7 @@ static void show_pause(MigrationIncomingState *mis)
 void uffd_glue_before_start(MigrationIncomingState *mis)
 {
     if (load.loading) {
+        trace_uffd_load_guest_runs(qemu_clock_get_ms(QEMU_CLOCK_REALTIME) - load.began_ms);
         /* As during a postcopy, this inhibits balloons, and lets RAM blocks grow. */
         postcopy_state_set(POSTCOPY_INCOMING_RUNNING);
         migrate_set_state(&mis->state, MIGRATION_STATUS_ACTIVE, MIGRATION_STATUS_POSTCOPY_ACTIVE);
@@ -694,10 +908,14 @@ void uffd_glue_before_start(MigrationIncomingState *mis)
 /* Called once the guest runs and every page is in place. */
 static void finish_load(MigrationIncomingState *mis)
 {
+    UffdIncomingStats stats = { .size = sizeof(stats) };
+
     if (postcopy_ram_incoming_cleanup(mis)) {
         return;
     }
     end_load();
+    uffd_incoming_get_stats(mis, &stats);
+    trace_uffd_load_complete(load.ended_ms - load.began_ms, stats.faults, stats.pages_placed, stats.zero_pages_placed);
     /* The state may still be paused, if another thread has read the unreadable page meanwhile. */
     clear_error();
     migrate_set_state(&mis->state, MIGRATION_STATUS_POSTCOPY_PAUSED, MIGRATION_STATUS_POSTCOPY_ACTIVE);
@@ -770,6 +988,7 @@ static void pause_load(MigrationIncomingState *mis)
 {
     QemuThread thread;
 
+    trace_uffd_load_paused();
     qatomic_set_mb(&load.paused, true);
     if (!qatomic_xchg(&load.watched, true)) {
         qemu_thread_create(&thread, "uffd/quit", quit_watch, NULL, QEMU_THREAD_DETACHED);
@@ -785,6 +1004,11 @@ static void on_event(MigrationIncomingState *mis, int what, int error)
 
     if (!load.loading) {
         /* QEMU pauses and resumes a postcopy itself. */
+        if (what == UFFD_INCOMING_EVENT_PAUSED) {
+            trace_postcopy_pause_fault_thread();
+        } else if (what == UFFD_INCOMING_EVENT_RESUMED) {
+            trace_postcopy_pause_fault_thread_continued();
+        }
         return;
     }
     if (what == UFFD_INCOMING_EVENT_COMPLETE) {
@@ -815,6 +1039,7 @@ bool uffd_glue_recover(MigrationIncomingState *mis)
     if (!load.loading) {
         return false;
     }
+    trace_uffd_load_resumed();
     clear_error();
     qatomic_set_mb(&load.paused, false);
     migrate_set_state(&mis->state, MIGRATION_STATUS_POSTCOPY_PAUSED, MIGRATION_STATUS_POSTCOPY_ACTIVE);

@@ -20,8 +20,7 @@ int uffd_glue_load_urgent(QEMUFile *file, int channel);
 /* Waits until the preempt thread reads from its channel, which a pause is about to close. The thread may start late. */
 void uffd_glue_before_channel_closes(void);
 
-/* Postcopy recovery: requests the outstanding pages again, then resumes the fault thread. */
-void uffd_glue_request_again(MigrationIncomingState *mis);
+/* Postcopy recovery: resumes the fault thread, after QEMU has requested the outstanding pages again. */
 void uffd_glue_resume(MigrationIncomingState *mis);
 
 /*
@@ -38,8 +37,8 @@ void uffd_glue_stream_starts_at(uint64_t offset);
 /* Called once the RAM blocks are known. Returns 0 or a negative errno value. */
 int uffd_glue_load_ram(MigrationIncomingState *mis);
 
-/* Called once device state is loaded, with the result of that. Returns it, or the failure of RAM. */
-int uffd_glue_state_loaded(MigrationIncomingState *mis, int ret);
+/* Called once device state is loaded, with the result of that. Returns it, or the failure of RAM, described in *errp. */
+int uffd_glue_state_loaded(MigrationIncomingState *mis, int ret, Error **errp);
 
 /* Called before the guest runs. */
 void uffd_glue_before_start(MigrationIncomingState *mis);
