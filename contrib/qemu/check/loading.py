@@ -41,7 +41,7 @@ class SlowFile:
     """A file as slow-file.c shows it. For `with`."""
 
     def __init__(self, work_dir, path):
-        self._program = build(work_dir, "slow-file", "-pthread", f"-I{TESTS}/common", f"-I{TESTS}/storage")
+        self._program = build(work_dir, "slow-file", "-pthread", f"-I{TESTS}/lib")
         self._original = path
         self.path = os.path.join(work_dir, "slow")
 

@@ -52,7 +52,7 @@ def machine_arguments(guest_dir, memory, backend, append):
 class Vm:
     """Start with `with`: it does not outlive the block."""
 
-    def __init__(self, binary, arguments, serial_head=""):
+    def __init__(self, binary, arguments, serial_head="", pass_fds=()):
         self._serial, serial = socket.socketpair()
         self._qmp, qmp = socket.socketpair()
         self._stderr = tempfile.TemporaryFile()
@@ -71,7 +71,7 @@ class Vm:
             [binary, *arguments,
              "-chardev", f"socket,id=serial,fd={serial.fileno()}", "-serial", "chardev:serial",
              "-chardev", f"socket,id=qmp,fd={qmp.fileno()}", "-mon", "chardev=qmp,mode=control"],
-            pass_fds=[serial.fileno(), qmp.fileno()], stdin=subprocess.DEVNULL, stderr=self._stderr)
+            pass_fds=[serial.fileno(), qmp.fileno(), *pass_fds], stdin=subprocess.DEVNULL, stderr=self._stderr)
         serial.close()
         qmp.close()
 
