@@ -6,15 +6,16 @@
  * It comes through the VMM's page handler (postcopy), or from a snapshot file.
  *
  * Valid C11 and C++17. A program that declares MigrationIncomingState, RAMBlock or PostcopyPageHandler itself may include this
- * file after its own declarations. If it declares ram_addr_t, it defines UFFD_INCOMING_HAVE_RAM_ADDR_T first; if it has a
- * postcopy_ram_incoming_setup() of its own, UFFD_INCOMING_NO_POSTCOPY_SETUP.
+ * file after its own declarations. If it declares ram_addr_t, it defines UFFD_INCOMING_HAVE_RAM_ADDR_T first. If it
+ * defines postcopy_ram_incoming_setup(), it defines UFFD_INCOMING_NO_POSTCOPY_SETUP first.
  *
  * Generated from the documented Rust sources by cbindgen. Do not edit: run `make header`.
  *
  * Terms:
  *  - A mis is the caller's handle for one incoming VM (MigrationIncomingState). uffd_incoming_attach() makes it known.
  *  - A setup arms a mis: the RAM is registered with userfaultfd, and faults are served. uffd_setup_incoming(),
- *    postcopy_ram_incoming_setup() and uffd_incoming_load_snapshot() are setups. Cleanup and abort undo a setup.
+ *    uffd_incoming_postcopy_setup(), also named postcopy_ram_incoming_setup(), and uffd_incoming_load_snapshot() are
+ *    setups. Cleanup and abort undo a setup.
  *  - A page of armed RAM is missing until it is placed. A thread that touches a missing page waits for it.
  *  - A page is present if its mapping has content for it, however the content came there. Placing skips present pages.
  *  - A page is received once it has been placed, or marked received. It is not requested or loaded again.
@@ -27,7 +28,7 @@
  *    uffd_incoming_error() then describes what failed, where, and what to do. Outputs are written only on success.
  *    Lengths and offsets are in bytes.
  *  - A function may be called from any thread, and from every callback. The following wait for callbacks, so they fail with
- *    -EDEADLK within a callback of the same mis: uffd_setup_incoming(), postcopy_ram_incoming_setup(),
+ *    -EDEADLK within a callback of the same mis: uffd_setup_incoming(), uffd_incoming_postcopy_setup(),
  *    uffd_incoming_load_snapshot(), uffd_incoming_cleanup(), uffd_incoming_abort(), uffd_incoming_detach(),
  *    uffd_incoming_pause(), uffd_incoming_wait(), and, while armed, uffd_incoming_remove_ram_block() and
  *    uffd_incoming_drop_ram_block().
@@ -316,8 +317,8 @@ typedef struct UffdIncomingConfig {
      */
     int (*ram_blocks)(struct MigrationIncomingState *mis);
     /**
-     * The last step of every setup, on the caller's thread: everything exists and faults are served, but the
-     * preempt thread has not started. Any value but 0 undoes the setup, which then fails as with `ram_blocks`.
+     * Called by every setup on the caller's thread, once everything exists and faults are served. The preempt
+     * thread starts after it. Any value but 0 undoes the setup, which then fails as with `ram_blocks`.
      */
     int (*setup_done)(struct MigrationIncomingState *mis);
     /**
@@ -386,10 +387,9 @@ typedef struct UffdIncomingConfig {
     uint32_t reserved;
     /**
      * Reports each fault of this process, for tracing and statistics, before its page is requested or placed.
-     * `offset` is the page's in the block, `address` the host page that was touched, and `thread_id` the
-     * kernel's thread id. It should be quick, since the thread that faulted waits. Faults of clients are
-     * reported by `handler` of UffdSharedFd instead. A caller built for a version without this field passes a
-     * smaller size.
+     * A fault thread calls it. `offset` is the page's offset in `rb`, `address` the fault's address, rounded
+     * down to the kernel's page size, and `thread_id` the kernel's id of the thread that waits. Faults of
+     * clients go to `handler` of UffdSharedFd instead. `size` may exclude this field: it was added later.
      */
     void (*fault)(struct MigrationIncomingState *mis,
                   struct RAMBlock *rb,
@@ -789,9 +789,9 @@ int uffd_incoming_postcopy_setup(struct MigrationIncomingState *mis);
 
 #if !defined(UFFD_INCOMING_NO_POSTCOPY_SETUP)
 /**
- * uffd_incoming_postcopy_setup() under QEMU's name. A program that has a function of this name itself, with other
- * parameters perhaps, defines UFFD_INCOMING_NO_POSTCOPY_SETUP before it includes this file: then it is not
- * declared. The program's own function is used wherever it is linked: in the static library this one is weak.
+ * uffd_incoming_postcopy_setup() under QEMU's name. A program that defines a function of this name itself must
+ * define UFFD_INCOMING_NO_POSTCOPY_SETUP before it includes this file. Its own function then takes precedence,
+ * with the shared and with the static library.
  */
 int postcopy_ram_incoming_setup(struct MigrationIncomingState *mis);
 #endif

@@ -155,9 +155,9 @@ pub unsafe extern "C" fn uffd_incoming_postcopy_setup(mis: *mut MigrationIncomin
     status(|| incoming(mis)?.postcopy_setup())
 }
 
-/// uffd_incoming_postcopy_setup() under QEMU's name. A program that has a function of this name itself, with other
-/// parameters perhaps, defines UFFD_INCOMING_NO_POSTCOPY_SETUP before it includes this file: then it is not
-/// declared. The program's own function is used wherever it is linked: in the static library this one is weak.
+/// uffd_incoming_postcopy_setup() under QEMU's name. A program that defines a function of this name itself must
+/// define UFFD_INCOMING_NO_POSTCOPY_SETUP before it includes this file. Its own function then takes precedence,
+/// with the shared and with the static library.
 #[cfg(not(uffd_incoming_no_postcopy_setup))]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn postcopy_ram_incoming_setup(mis: *mut MigrationIncomingState) -> c_int {

@@ -161,8 +161,8 @@ pub struct UffdIncomingConfig {
     /// forgets them. If the callback returns a negative errno value, the setup fails with that value; any other
     /// value but 0 makes it fail with -EIO. NULL: the setup uses the blocks that were added before.
     pub ram_blocks: Option<unsafe extern "C" fn(mis: *mut MigrationIncomingState) -> c_int>,
-    /// The last step of every setup, on the caller's thread: everything exists and faults are served, but the
-    /// preempt thread has not started. Any value but 0 undoes the setup, which then fails as with `ram_blocks`.
+    /// Called by every setup on the caller's thread, once everything exists and faults are served. The preempt
+    /// thread starts after it. Any value but 0 undoes the setup, which then fails as with `ram_blocks`.
     pub setup_done: Option<unsafe extern "C" fn(mis: *mut MigrationIncomingState) -> c_int>,
     /// The body of the preempt thread. It returns when its work is done, or when `preempt_quit` asks it to.
     /// Required with UFFD_INCOMING_PREEMPT.
@@ -205,10 +205,9 @@ pub struct UffdIncomingConfig {
     /// Must be 0.
     pub reserved: u32,
     /// Reports each fault of this process, for tracing and statistics, before its page is requested or placed.
-    /// `offset` is the page's in the block, `address` the host page that was touched, and `thread_id` the
-    /// kernel's thread id. It should be quick, since the thread that faulted waits. Faults of clients are
-    /// reported by `handler` of UffdSharedFd instead. A caller built for a version without this field passes a
-    /// smaller size.
+    /// A fault thread calls it. `offset` is the page's offset in `rb`, `address` the fault's address, rounded
+    /// down to the kernel's page size, and `thread_id` the kernel's id of the thread that waits. Faults of
+    /// clients go to `handler` of UffdSharedFd instead. `size` may exclude this field: it was added later.
     pub fault: Option<
         unsafe extern "C" fn(
             mis: *mut MigrationIncomingState,
