@@ -57,15 +57,15 @@ QEMU_BUILD_BUG_ON(offsetof(struct PostCopyFD, waker) != offsetof(UffdSharedFd, w
 QEMU_BUILD_BUG_ON(offsetof(struct PostCopyFD, idstr) != offsetof(UffdSharedFd, idstr));
 
 /*
- * What an unreadable page does: it fails the migration until all device state is loaded, and pauses the load after
- * that. Either the unreadable page or the end of the device state decides this, whichever comes first.
+ * An unreadable page fails the migration if device state is still being loaded. Once device state is loaded, it pauses
+ * the load. `load.decision` records which came first.
  */
 enum { UNDECIDED = 0, GUEST_WILL_RUN = 1 /* negative: RAM failed, with this errno value */ };
 
 /*
- * The state of a fast snapshot load. The main thread uses it, unless a comment says otherwise. Fields for any thread
- * are those that are needed while the main thread waits for an unreadable page: to report the pause, and for commands
- * that the monitor's thread runs (migrate-recover, query-migrate).
+ * The state of a fast snapshot load. Only the main thread writes these fields, unless they are marked "any thread". Any
+ * thread may read `loading`, `began_ms` and `ended_ms`. Other threads need them while the main thread waits for an
+ * unreadable page: to report the pause, and for the monitor's commands (migrate-recover, query-migrate).
  */
 static struct {
     uint64_t stream_offset;
@@ -83,7 +83,7 @@ static struct {
     int64_t began_ms, ended_ms; /* QEMU_CLOCK_REALTIME; 0: not yet */
 } load;
 
-/* Set once the preempt thread has its channel and holds the channel's lock, which it releases when it pauses. */
+/* Set when the preempt thread begins to read. It holds the channel's lock from then until it pauses. Set without a channel, too. */
 static QemuEvent preempt_reads;
 
 static void report(const char *what)
@@ -94,8 +94,8 @@ static void report(const char *what)
 /* ------------------------------------------------------------ trace events of a postcopy */
 
 /*
- * For the trace events of blocktime, which the library measures: which vCPUs wait for a page, by its host address, -1 for other
- * threads. Protected by page_request_mutex.
+ * For the trace events of blocktime, which the library measures. Maps a page's host address to the vCPUs that wait for
+ * it; -1 stands for any other thread. Protected by page_request_mutex.
  */
 static GHashTable *waits;
 
@@ -582,7 +582,7 @@ void fill_destination_postcopy_migration_info(MigrationInfo *info)
 
 /* ------------------------------------------------------------ pages */
 
-/* The page is there: it has been received, and is no longer requested. */
+/* Marks a placed page as received and no longer requested. If placing failed, only reports that. */
 static int placed(MigrationIncomingState *mis, RAMBlock *rb, void *host, int ret)
 {
     if (ret) {
@@ -730,7 +730,7 @@ void uffd_glue_capability_differs(int capability, bool saved_with)
 bool uffd_glue_refuses(const char *what, Error **errp)
 {
     if (load.loading) {
-        error_setg(errp, "%s: not while RAM is loaded from a snapshot (until query-migrate says completed)", what);
+        error_setg(errp, "%s: not while RAM is being loaded from a snapshot (until query-migrate says completed)", what);
     } else if (migration_in_incoming_postcopy()) {
         error_setg(errp, "%s: not during an incoming postcopy", what);
     } else {
@@ -766,7 +766,7 @@ static int check_load(MigrationIncomingState *mis, Object *ioc)
     Error *err = NULL;
 
     if (!object_dynamic_cast(ioc, TYPE_QIO_CHANNEL_FILE)) {
-        return fail_load("only from a file", -EINVAL);
+        return fail_load("the source of the migration must be a file", -EINVAL);
     }
     if (ram_block_discard_is_disabled()) {
         /* The device would go on using the present pages, while the guest gets others. */
@@ -883,8 +883,8 @@ int uffd_glue_state_loaded(MigrationIncomingState *mis, int ret, Error **errp)
 }
 
 /*
- * Shows a pause in the migration's state. Any thread, after a barrier. It is called after `paused` is set and after
- * `active` is set: the later of the two calls sees both.
+ * Shows a pause in the migration's state. Any thread may call it. A caller sets `paused` or `active` with a barrier, and
+ * then calls this: the second caller sees both.
  */
 static void show_pause(MigrationIncomingState *mis)
 {

@@ -24,8 +24,9 @@ void uffd_glue_before_channel_closes(void);
 void uffd_glue_resume(MigrationIncomingState *mis);
 
 /*
- * Fast snapshot load: mapped-ram and postcopy-ram together on the incoming side. An incoming migration calls these
- * functions in this order.
+ * Fast snapshot load: mapped-ram and postcopy-ram together on the incoming side. An incoming migration calls
+ * uffd_glue_stream_starts_at(), _load_ram(), _state_loaded(), _before_start(), _completes() and _forget() in this order;
+ * the others may be called at any time.
  */
 
 /* Whether the capabilities ask for a fast snapshot load. */
@@ -37,7 +38,7 @@ void uffd_glue_stream_starts_at(uint64_t offset);
 /* Called once the RAM blocks are known. Returns 0 or a negative errno value. */
 int uffd_glue_load_ram(MigrationIncomingState *mis);
 
-/* Called once device state is loaded, with the result of that. Returns it, or the failure of RAM, described in *errp. */
+/* Called after device state was loaded, with result `ret`. Returns `ret`, or a negative errno value and *errp if RAM is unreadable. */
 int uffd_glue_state_loaded(MigrationIncomingState *mis, int ret, Error **errp);
 
 /* Called before the guest runs. */
@@ -49,7 +50,7 @@ bool uffd_glue_completes(MigrationIncomingState *mis);
 /* True from uffd_glue_load_ram() until the load has completed or failed. */
 bool uffd_glue_is_loading(void);
 
-/* For migrate-recover, on any thread. True: this was for a snapshot load. */
+/* For migrate-recover, on any thread. Returns true if a load was resumed: then the caller returns. */
 bool uffd_glue_recover(MigrationIncomingState *mis);
 
 /* Called after the incoming migration has ended, with or without success. */
@@ -58,14 +59,16 @@ void uffd_glue_forget(MigrationIncomingState *mis);
 /* Reports that the snapshot was saved with another setting of a capability that must be the same. */
 void uffd_glue_capability_differs(int capability, bool saved_with);
 
-/* Refuses an action while RAM arrives, by a load or by a postcopy. True if so; then it sets the error. */
+/* Returns true and sets *errp if an action is refused, because RAM arrives by a load or by a postcopy. */
 bool uffd_glue_refuses(const char *what, Error **errp);
 
-/* Called on the monitor's thread when a command has been queued for the main thread, which may never run it. */
+/* Called on the monitor's thread before it queues a command for the main thread, which may be blocked. */
 void uffd_glue_command_queued(const char *command);
 
-/* For query-migrate: the progress of a load, and everything that is known without the big lock. */
+/* Adds the progress of a load to the answer to query-migrate. */
 void uffd_glue_fill_info(MigrationInfo *info);
+
+/* Answers query-migrate without the big QEMU lock. */
 MigrationInfo *uffd_glue_query(void);
 
 #endif

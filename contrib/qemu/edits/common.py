@@ -7,11 +7,8 @@ class Edits:
 
     # Functions of migration/postcopy-ram.c that the glue or the library replaces, beside those of every version.
     replaced_functions = []
-    # Where postcopy_ram_incoming_setup() is called, and what the preempt thread says once it runs.
-    caller_of_setup = ("", "")
+    # The line with which postcopy_preempt_thread() tells that it has started. The library starts it, so the line goes.
     preempt_thread_runs = ""
-    # How process_incoming_migration_co() loads the device state.
-    load_state = ""
 
     def files(self):
         return {
@@ -46,7 +43,7 @@ class Edits:
         ]
         for name in replaced + self.replaced_functions:
             source.remove_function(name)
-        # A fork may have taken up the series that splits the set-up.
+        # A fork may have merged the series that splits postcopy_ram_incoming_setup().
         if source.has_function("uffd_setup_incoming"):
             source.remove_function("uffd_setup_incoming")
         source.before_line("postcopy_ram_prepare_discard", "postcopy_state_set(POSTCOPY_INCOMING_DISCARD);",
@@ -62,7 +59,7 @@ class Edits:
         raise NotImplementedError
 
     def postcopy_ram_header(self, source):
-        """The library's header declares these, in a fork that has them."""
+        """Removes a fork's own declarations of what the library's header declares."""
         for first, last in [("typedef int (*PostcopyPageHandler)(", ");"), ("int uffd_setup_incoming(", ");")]:
             if first in source.text:
                 source.remove_block(first, last, comment=False)
@@ -104,7 +101,7 @@ class Edits:
                        "info = g_malloc0(sizeof(*info));")
 
     def state_loaded(self):
-        """The call that loads the device state, and what comes after it."""
+        """Returns the call that loads the device state, and the lines to insert behind it."""
         raise NotImplementedError
 
     def ram(self, source):
@@ -149,8 +146,8 @@ class Edits:
                            "    if (!u->postcopy_fd.handler) {\n        return 0;\n    }\n\n")
 
     def libvhost_user(self, source):
-        # Without these fixes no postcopy works, with plain QEMU, too, and so no load does. A back end must answer with its
-        # own addresses, not with those that QEMU sent.
+        # Without these fixes, a back end takes part in no postcopy, not even with plain QEMU. It must answer with its own
+        # addresses, not with those that QEMU sent.
         source.before_line("vu_add_mem_reg", 'DPRINT("Successfully added new region in postcopy\\n");',
                            "        vmsg->payload.memreg.region = m;\n")
         source.before_line("vu_set_mem_table_exec", "if (!vu_send_reply(dev, dev->sock, vmsg)) {",

@@ -27,7 +27,7 @@ class Source:
         return "uffd_glue_" in self.text or INCLUDE in self.text or "uffd-incoming" in self.text
 
     def nearest(self, anchor, start, end):
-        """The line that is most like the anchor, for whoever has to find out what has become of it."""
+        """Returns the line most like the anchor, for the error message."""
         lines = self.text[start:end].splitlines()
         like = difflib.get_close_matches(anchor.strip(), [line.strip() for line in lines], 1, 0.5)
         if not like:
@@ -37,7 +37,7 @@ class Source:
         return f"line {number}: {like[0]}"
 
     def find(self, anchor, start=0, end=None, where=""):
-        """Where the anchor is, once and only once."""
+        """Returns the offset of the anchor, which must occur exactly once."""
         end = len(self.text) if end is None else end
         at = self.text.find(anchor, start, end)
         if at < 0:
@@ -53,7 +53,7 @@ class Source:
         return re.search(rf"^(?:[A-Za-z_][\w \t*]*[ *\n])?{name}\([^;{{]*\)[\n ]\{{\n", self.text, re.MULTILINE)
 
     def function(self, name):
-        """The span of a function's definition, the first where there are several."""
+        """Returns the span of a function's definition, of the first one if there are several."""
         head = self.head_of(name)
         if not head:
             names = re.findall(r"^(?:[A-Za-z_][\w \t*]*[ *])?(\w+)\([^;{]*\)[\n ]\{\n", self.text, re.MULTILINE)
@@ -80,7 +80,7 @@ class Source:
         return self.text.index("\n", at) + 1
 
     def with_comment(self, start):
-        """Where the comment begins that ends on the line before, else `start`."""
+        """Returns where the comment right above `start` begins, or `start` if there is none."""
         if not self.text.endswith("*/\n", 0, start):
             return start
         return self.line_of(self.text.rindex("/*", 0, start))
@@ -88,7 +88,7 @@ class Source:
     # The edits.
 
     def at_start(self, function, lines):
-        """Behind the declarations of a function, which an empty line ends."""
+        """Inserts lines after the declarations of a function, which an empty line ends."""
         start, end = self.function(function)
         at = self.text.find("\n\n", start, end)
         if at < 0:
@@ -96,7 +96,7 @@ class Source:
         self.put(at + 2, lines)
 
     def remove_function(self, name):
-        """With the comment right before it."""
+        """Removes a function and the comment right above it."""
         start, end = self.function(name)
         start = self.with_comment(start)
         if self.text.endswith("\n\n", 0, start) and self.text.startswith("\n", end):
@@ -104,7 +104,7 @@ class Source:
         self.cut(start, end)
 
     def remove_block(self, start_anchor, end_anchor, comment=True):
-        """From the line of one anchor to the next line that has the other; with the comment right before, if it is to go, too."""
+        """Removes the lines from one anchor to the next occurrence of the other, and the comment right above if wanted."""
         start = self.line_of(self.find(start_anchor))
         end = self.text.find(end_anchor, start)
         if end < 0:
@@ -112,7 +112,7 @@ class Source:
         self.cut(self.with_comment(start) if comment else start, self.next_line(end))
 
     def remove_if(self, function, condition):
-        """An `if` statement with braces."""
+        """Removes a braced `if` statement."""
         start = self.line_of(self.inside(function, condition))
         indent = re.match(r" *", self.text[start:]).group()
         end = self.text.find(f"\n{indent}}}\n", start)
