@@ -29,13 +29,9 @@ sed -i "s|^prefix=.*|prefix=$stage$prefix|" "$pc"
 export PKG_CONFIG_PATH=${pc%/*} LD_LIBRARY_PATH=${pc%/pkgconfig/*}
 
 apply=$here/contrib/qemu/apply
-# The edits can be taken back, and those that are there are as this version makes them.
+# The edits that are there are as this version makes them.
 ! [ -e "$src/migration/.uffd-incoming" ] || "$apply" --undo "$src"
-cp -a "$src/migration" "$logs/migration-before"
-"$apply" ${QEMU_STATIC:+--static} "$src"
-"$apply" --undo "$src"
-diff -r "$logs/migration-before" "$src/migration"
-rm -r "$logs/migration-before"
+"$here/contrib/qemu/check/edits" "$src"
 "$apply" ${QEMU_STATIC:+--static} "$src"
 
 mkdir -p "$QEMU_BUILD"

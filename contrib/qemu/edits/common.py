@@ -44,8 +44,9 @@ class Edits:
         for name in replaced + self.replaced_functions:
             source.remove_function(name)
         # A fork may have merged the series that splits postcopy_ram_incoming_setup().
-        if source.has_function("uffd_setup_incoming"):
+        while source.has_function("uffd_setup_incoming"):
             source.remove_function("uffd_setup_incoming")
+        source.lacks(r"\bPostcopyPageHandler\b")
         source.before_line("postcopy_ram_prepare_discard", "postcopy_state_set(POSTCOPY_INCOMING_DISCARD);",
                            "    if (uffd_glue_configure(mis)) {\n        return -1;\n    }\n\n")
         # The library starts this thread and registers it with RCU. The thread reads pending pages even if it starts late.
@@ -60,9 +61,9 @@ class Edits:
 
     def postcopy_ram_header(self, source):
         """Removes a fork's own declarations of what the library's header declares."""
-        for first, last in [("typedef int (*PostcopyPageHandler)(", ");"), ("int uffd_setup_incoming(", ");")]:
-            if first in source.text:
-                source.remove_block(first, last, comment=False)
+        source.remove_declaration(r"typedef int \(?\*?PostcopyPageHandler\b")
+        source.remove_declaration(r"(?:extern |static )?int uffd_setup_incoming\(")
+        source.lacks(r"\b(?:PostcopyPageHandler|uffd_setup_incoming)\b")
 
     def savevm(self, source):
         source.include("postcopy-ram.h")
@@ -146,6 +147,7 @@ class Edits:
                            "    if (!u->postcopy_fd.handler) {\n        return 0;\n    }\n\n")
 
     def libvhost_user(self, source):
+        source.lacks(r"vmsg->payload\.memory = m;")
         # Without these fixes, a back end takes part in no postcopy, not even with plain QEMU. It must answer with its own
         # addresses, not with those that QEMU sent.
         source.before_line("vu_add_mem_reg", 'DPRINT("Successfully added new region in postcopy\\n");',
@@ -154,10 +156,12 @@ class Edits:
                            "        vmsg->payload.memory = m;\n")
         # QEMU acknowledges the addresses of memory slots with a message that has neither a descriptor nor a region. It must
         # not be rejected as malformed.
-        start, end = source.function("vu_add_mem_reg")
-        start = source.line_of(source.find("* If we are in postcopy mode and we receive a u64 payload", start, end))
-        start = source.text.rindex("    /*\n", 0, start)
-        end = source.text.index("\n    }\n\n", start) + len("\n    }\n\n")
+        first, last = source.function("vu_add_mem_reg")
+        at = source.line_of(source.find("* If we are in postcopy mode and we receive a u64 payload", first, last))
+        start = at - len("    /*\n")
+        end = source.text.find("\n    }\n\n", at, last) + len("\n    }\n\n")
+        if source.text[start:at] != "    /*\n" or end < at:
+            source.fail("the check for a u64 payload in vu_add_mem_reg() is not understood")
         check = source.text[start:end]
         source.cut(start, end)
         source.at_start("vu_add_mem_reg", check)

@@ -15,7 +15,9 @@ class Qemu102(Edits):
         source.remove_block("#define  BLOCKTIME_LATENCY_BUCKET_N", "#define  BLOCKTIME_LATENCY_BUCKET_N")
         for name in ["BlocktimeVCPUEntry", "BlockTimeVCPUIter"]:
             end = source.find(f"}} {name};\n")
-            start = source.text.rindex("typedef struct {\n", 0, end)
+            start = source.text.rfind("typedef struct {\n", 0, end)
+            if start < 0 or "}" in source.text[start:end - 1]:
+                source.fail(f"the type {name} is not understood")
             source.cut(start, source.next_line(end))
 
     def postcopy_ram(self, source):

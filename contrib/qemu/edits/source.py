@@ -16,9 +16,18 @@ class Source:
         self.name = name
         self.path = tree / name
         try:
-            self.before = self.text = self.path.read_text()
+            self.raw = self.path.read_bytes()
         except OSError as error:
             raise NotUnderstood(f"{name}: {error.strerror}") from error
+        # Any bytes come back as they were.
+        self.before = self.text = self.raw.decode("utf-8", "surrogateescape")
+        if "\r" in self.text:
+            self.fail("it has carriage returns: the edits are for lines that end with line feeds only")
+        if not self.text.endswith("\n"):
+            self.fail("its last line has no end")
+
+    def contents(self):
+        return self.text.encode("utf-8", "surrogateescape")
 
     def fail(self, what, nearest=""):
         raise NotUnderstood(f"{self.name}: {what}{f' (nearest: {nearest})' if nearest else ''}")
@@ -83,7 +92,9 @@ class Source:
         """Returns where the comment right above `start` begins, or `start` if there is none."""
         if not self.text.endswith("*/\n", 0, start):
             return start
-        return self.line_of(self.text.rindex("/*", 0, start))
+        at = self.text.rfind("/*", 0, start)
+        # A comment behind code belongs to that.
+        return at if at >= 0 and self.line_of(at) == at else start
 
     # The edits.
 
@@ -103,13 +114,24 @@ class Source:
             end += 1
         self.cut(start, end)
 
-    def remove_block(self, start_anchor, end_anchor, comment=True):
-        """Removes the lines from one anchor to the next occurrence of the other, and the comment right above if wanted."""
+    def remove_block(self, start_anchor, end_anchor):
+        """Removes the lines from one anchor to the next occurrence of the other, and the comment right above."""
         start = self.line_of(self.find(start_anchor))
         end = self.text.find(end_anchor, start)
         if end < 0:
             self.fail(f"'{end_anchor}' is not there behind '{start_anchor}'")
-        self.cut(self.with_comment(start) if comment else start, self.next_line(end))
+        self.cut(self.with_comment(start), self.next_line(end))
+
+    def remove_declaration(self, start):
+        """Removes a declaration that begins like this, if there is one, and the comment right above it."""
+        if found := re.search(rf"^{start}[^;]*;[^\n]*\n", self.text, re.MULTILINE):
+            self.cut(self.with_comment(found.start()), found.end())
+
+    def lacks(self, pattern):
+        """Refuses a file that has something in its code which the edits do not know."""
+        code = re.sub(r"/\*.*?\*/", lambda comment: re.sub(r"[^\n]", " ", comment[0]), self.text, flags=re.DOTALL)
+        if found := re.search(pattern, code):
+            self.fail(f"line {code.count(chr(10), 0, found.start()) + 1} has {found[0]}, which the edits do not expect")
 
     def remove_if(self, function, condition):
         """Removes a braced `if` statement."""
@@ -138,7 +160,7 @@ class Source:
         """Changes the condition of the `if` right before a statement."""
         at = self.find(statement)
         start = self.text.rfind("if (", 0, at)
-        end = self.text.index("{", start)
+        end = self.text.find("{", start)
         condition = self.text[start:end]
         if old not in condition:
             self.fail(f"the condition of '{statement}' is not understood")
