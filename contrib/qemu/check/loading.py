@@ -119,6 +119,9 @@ class Restored:
     def __exit__(self, *what):
         if what[1] and self.vm.stderr():
             what[1].add_note(self.vm.stderr())
+        # A thread that waits for the storage would keep QEMU from ending.
+        with contextlib.suppress(OSError, VmError):
+            self.storage.well()
         return self._stack.__exit__(*what)
 
     def load(self):
