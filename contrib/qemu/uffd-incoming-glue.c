@@ -99,17 +99,22 @@ static void report(const char *what)
  */
 static GHashTable *waits;
 
-static int vcpu_index(MigrationIncomingState *mis, uint32_t thread_id)
+static int cpu_of(uint32_t thread_id)
 {
     CPUState *cpu;
-    int index = -1;
 
     CPU_FOREACH(cpu) {
         if (cpu->thread_id == thread_id) {
-            index = cpu->cpu_index;
-            break;
+            return cpu->cpu_index;
         }
     }
+    return -1;
+}
+
+static int vcpu_index(MigrationIncomingState *mis, uint32_t thread_id)
+{
+    int index = cpu_of(thread_id);
+
 #if QEMU_IS < 1002
     trace_get_mem_fault_cpu_index(index, thread_id);
 #endif
@@ -134,7 +139,7 @@ static void trace_blocktime_setup(void)
 static void trace_wait_begins(MigrationIncomingState *mis, RAMBlock *rb, ram_addr_t offset, uint32_t thread_id)
 {
     char *host = (char *)qemu_ram_get_host_addr(rb) + offset;
-    int cpu = vcpu_index(mis, thread_id);
+    int cpu = cpu_of(thread_id);
     GArray *cpus;
     bool first;
 
