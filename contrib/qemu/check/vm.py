@@ -31,6 +31,10 @@ class VmEnded(VmError):
     pass
 
 
+class VmTimeout(VmError):
+    pass
+
+
 def machine_arguments(guest_dir, memory, backend, append):
     # A backend named pc.ram makes the RAM block that -m alone makes: any backend can load any snapshot.
     backends = {
@@ -212,7 +216,7 @@ class Vm:
             good += self._good_check(happening)
             if until(happening, good):
                 return good
-        raise VmError(f"what was awaited has not come within {timeout} s")
+        raise VmTimeout(f"what was awaited has not come within {timeout} s")
 
     def watch(self, seconds):
         """Takes what comes for a while; every check has to be good. How many there were."""
