@@ -5,13 +5,9 @@
 #ifndef THREAD_H
 #define THREAD_H
 
-#include <stdint.h>
 #include <sys/types.h>
 
 /* How often it has gone to sleep. */
 long thread_sleeps(pid_t tid);
-
-/* How long it has had a CPU. */
-uint64_t thread_cpu_ns(pid_t tid);
 
 #endif
