@@ -7,19 +7,22 @@ cargo=$1 source_dir=$2 target_dir=$3 sanitizer=$4 depfile=$5 link=$6 shared=$7 a
 
 unset CARGO_BUILD_TARGET # the libraries would land elsewhere
 built=$target_dir/release
-set -- --release
-if [ "$sanitizer" != none ]; then
-    # The profile `dev` checks overflows, and what the standard library asserts of unsafe code. With a target named, the flags
-    # are for the library alone, and not for build scripts. The standard library's own machine code is as it comes.
+set --
+# Under a sanitizer the profile `dev`, which checks overflows, and what the standard library asserts of unsafe code. The standard
+# library's own machine code is as it comes.
+case $sanitizer in
+none) set -- --release ;;
+address)
+    built=$target_dir/debug
+    export RUSTC_WORKSPACE_WRAPPER="$source_dir/scripts/rustc-address.sh"
+    ;;
+thread) # in a nightly Rust, and in all crates: with a target named, the flags are not for build scripts
     target=$(rustc -vV | sed -n 's/^host: //p')
-    set -- --target "$target"
     built=$target_dir/$target/debug
-    export RUSTFLAGS="-Cforce-frame-pointers=yes -Copt-level=1"
-    case $sanitizer in
-    address) export RUSTC_WORKSPACE_WRAPPER="$source_dir/scripts/rustc-address.sh" ;;
-    thread) RUSTFLAGS="$RUSTFLAGS -Zsanitizer=thread -Cunsafe-allow-abi-mismatch=sanitizer" ;; # in a nightly Rust
-    esac
-fi
+    set -- --target "$target"
+    export RUSTFLAGS="-Zsanitizer=thread -Cunsafe-allow-abi-mismatch=sanitizer -Cforce-frame-pointers=yes -Copt-level=1"
+    ;;
+esac
 
 # From within the source directory, where a vendored or offline set-up has its .cargo/config.toml.
 # --frozen: a build never reaches for the network.

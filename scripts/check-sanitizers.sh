@@ -11,11 +11,12 @@ what=${1-all}
 export UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1
 export ASAN_OPTIONS=detect_leaks=1:detect_stack_use_after_return=1:abort_on_error=0
 export TSAN_OPTIONS=suppressions=$PWD/c-tests/tsan-suppressions.txt:second_deadlock_stack=1
-quick='setup-static-thread-callbacks setup-static-failing-steps setup-static-ram-block-validation
-       serve-static-fault-threads serve-static-preempt-cleanup serve-static-remove-block-while-armed
-       snapshot-static-load-anon snapshot-static-open-errors snapshot-static-flat-errors
-       snapshot-static-truncated-resume snapshot-static-working-set-useless snapshot-static-working-set-replay
-       clients-static-client-killed clients-static-remove-from-callbacks'
+quick='setup-two-threads-thread-callbacks setup-two-threads-failing-steps setup-static-ram-block-validation
+       serve-two-threads-fault-threads serve-two-threads-preempt-cleanup serve-two-threads-remove-block-while-armed
+       snapshot-two-threads-load-anon snapshot-static-open-errors snapshot-static-flat-errors
+       snapshot-two-threads-truncated-resume snapshot-direct-io-working-set-useless snapshot-two-threads-working-set-replay
+       clients-two-threads-client-killed clients-two-threads-remove-from-callbacks'
+quick_programs=$(echo "$quick" | sed -E 's/-(two-threads|direct-io)-/-static-/')
 
 build() { # DIRECTORY OPTIONS...
     directory=$1
@@ -34,14 +35,14 @@ run() { # DIRECTORY TESTS...
 }
 
 build build-asan -Db_sanitize=address,undefined -Dlibrary_sanitizer=address
-# What cargo has built for the unit tests need not be built again: build scripts and what they use.
+# The crates that it uses are those that cargo has built for the unit tests.
 mkdir -p "${CARGO_TARGET_DIR:-target}"
 [ -e build-asan/cargo-target ] || ln -s "$(realpath "${CARGO_TARGET_DIR:-target}")" build-asan/cargo-target
 echo "Checked: the C code and the library, but not the machine code of Rust's standard library, nor of other crates."
 case $what in
 build-quick)
     # shellcheck disable=SC2086 # one word a test
-    meson compile -C build-asan $quick snapshot-image
+    meson compile -C build-asan $quick_programs snapshot-image
     exit
     ;;
 quick)

@@ -36,7 +36,4 @@ if [ -n "$missing" ]; then
     apt-get install -q -y --no-install-recommends $missing
 fi
 
-host=$(rustc -vV | sed -n 's/^host: //p')
-cargo fetch --locked --target "$host"
-# What the models need beside it.
-RUSTFLAGS="${RUSTFLAGS-} --cfg shuttle" cargo fetch --locked --target "$host"
+cargo fetch --locked --target "$(rustc -vV | sed -n 's/^host: //p')"

@@ -1,7 +1,9 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT OR Apache-2.0
-# Checks the Rust sources: formatting, then clippy with warnings as errors.
+# Checks the Rust sources: formatting, then clippy with warnings as errors. The tests are built by that: run them with the same
+# RUSTC_WORKSPACE_WRAPPER.
 set -eu
+cd "$(dirname "$0")/.."
 
 for component in fmt clippy; do
     cargo "$component" --version >/dev/null || {
@@ -12,6 +14,7 @@ for component in fmt clippy; do
 done
 
 cargo fmt --check
+export RUSTC_WORKSPACE_WRAPPER="$PWD/scripts/rustc-clippy.sh"
 # The tests with what fails system calls, and the library without.
-cargo clippy --all-targets --locked --features fault-injection -- -D warnings
-cargo clippy --locked -- -D warnings
+cargo test --locked --no-run --features fault-injection
+cargo build --locked --lib

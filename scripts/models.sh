@@ -6,11 +6,5 @@
 set -eu
 cd "$(dirname "$0")/.."
 
-# With a target named, the flags are not for build scripts: those of the unit tests serve here, too. Only the scheduler is optimized.
-export RUSTFLAGS="${RUSTFLAGS-} --cfg shuttle"
-model=${1-models::}
-set -- --target "$(rustc -vV | sed -n 's/^host: //p')"
-for crate in bitvec corosensei shuttle shuttle-engine shuttle-schedulers shuttle-std; do
-    set -- "$@" --config "profile.dev.package.$crate.opt-level=1"
-done
-exec cargo test --locked --lib "$@" -- "$model"
+export RUSTC_WORKSPACE_WRAPPER="$PWD/scripts/rustc-shuttle.sh"
+exec cargo test --locked --lib -- "${1-models::}"

@@ -9,6 +9,7 @@ ended. What a stage prints goes to BUILD_DIR/logs, and to the terminal if the st
 import glob
 import os
 import re
+import shlex
 import subprocess
 import sys
 import threading
@@ -19,6 +20,10 @@ from typing import NamedTuple
 ROOT = Path(__file__).resolve().parent.parent
 # C tests wait a lot: three of them for two CPUs.
 MANY_TESTS = f"MESON_TESTTHREADS={(os.cpu_count() or 1) * 3 // 2 or 1}"
+
+# The tests that were built to be linted; the feature adds what fails system calls, and changes nothing else.
+LINTED = f"RUSTC_WORKSPACE_WRAPPER={shlex.quote(str(ROOT))}/scripts/rustc-clippy.sh"
+ALL_FEATURES = "--locked --features fault-injection"
 
 
 class Stage(NamedTuple):
@@ -37,9 +42,8 @@ class Result(NamedTuple):
 def stages_of_test(build: str) -> list[list[list[Stage]]]:
     lint = Stage("formatting, lints", ["scripts/lint.sh"])
     checks = Stage("checks of the sources", checks_of_sources())
-    # One build for both: the feature adds what fails system calls, and changes nothing else.
-    unit = Stage("unit tests", ["cargo test --locked --features fault-injection --lib --test header --test incoming"])
-    sweep = Stage("failing system calls", ["cargo test --locked --features fault-injection --test sweep"])
+    unit = Stage("unit tests", [f"{LINTED} cargo test {ALL_FEATURES} --lib --test header --test incoming"])
+    sweep = Stage("failing system calls", [f"{LINTED} cargo test {ALL_FEATURES} --test sweep"])
     models = Stage("models", ["scripts/models.sh"])
     compile_c = Stage("release build, C build", [f"make --no-print-directory all BUILD={build}"])
     asan = Stage("build with sanitizers", ["scripts/check-sanitizers.sh build-quick"])
@@ -53,7 +57,7 @@ def stages_of_test(build: str) -> list[list[list[Stage]]]:
 def stages_of_check(build: str) -> list[list[list[Stage]]]:
     lint = Stage("formatting, lints", ["scripts/lint.sh"])
     checks = Stage("checks of the sources", checks_of_sources())
-    unit = Stage("unit tests", ["cargo test --locked"])
+    unit = Stage("unit tests", [f"{LINTED} cargo test {ALL_FEATURES} --lib --test header --test incoming"])
     doc = Stage("documentation", ["RUSTDOCFLAGS='-D warnings' cargo doc --locked --no-deps --document-private-items"])
     compile_c = Stage("release build, C build", [f"make --no-print-directory all BUILD={build}"])
     suites = Stage(
