@@ -11,7 +11,7 @@
 
 #define PAGES (SANITIZED ? 2048 : 8192)
 #define SECONDS_PER_LOAD 30
-#define ROUNDS 4
+#define ROUNDS 2
 #define DISCARDERS 3
 #define TOUCHERS 2
 

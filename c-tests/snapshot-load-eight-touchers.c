@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * Eight threads touch 256 MiB in random orders while two fault threads serve them and the background loader
+ * Eight threads touch 128 MiB in random orders while two fault threads serve them and the background loader
  * works. Every byte is right when it is first seen, and at the end. UFFD_TEST_ROUNDS=10 repeats that ten times.
  * Under a sanitizer, or where the snapshot is on a disk, the RAM has 64 MiB.
  */
@@ -17,7 +17,7 @@
 int main(void)
 {
     const char *rounds = getenv("UFFD_TEST_ROUNDS");
-    const size_t mib = SANITIZED || getenv("UFFD_TEST_DIRECT_IO") != NULL ? 64 : 256;
+    const size_t mib = SANITIZED || getenv("UFFD_TEST_DIRECT_IO") != NULL ? 64 : 128;
     MigrationIncomingState *vm = vm_new();
 
     vm->config.fault_threads = 2;

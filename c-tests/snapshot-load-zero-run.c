@@ -11,8 +11,8 @@
 #include "snapshot-file.h"
 #include "snapshot-load.h"
 
-#define PAGES 8192
-#define DATA_PAGES 2048
+#define PAGES 4096
+#define DATA_PAGES 1024
 /* The run need not begin at a huge page. */
 #define FIRST_LEFT_ALONE (DATA_PAGES + 512)
 
