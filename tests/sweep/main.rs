@@ -4,7 +4,8 @@
 //!
 //! `UFFD_SWEEP='load-anonymous Copy ENOMEM 3'` makes one run of a scenario, in which the third UFFDIO_COPY fails with
 //! ENOMEM. `short` for the errno: it does less. Behind the number, `until-mended`: those that follow fail, too, until the
-//! scenario has seen enough of it; or `for-ever`. The name of a scenario alone sweeps that one.
+//! scenario has seen enough of it; or `for-ever`. The name of a scenario alone sweeps that one. `UFFD_SWEEP=all` lets each of
+//! the first calls fail with each errno, and not with one of them.
 
 mod left_behind;
 mod loading;
@@ -67,12 +68,13 @@ fn main() -> ExitCode {
     let start = Instant::now();
     let snapshots = Snapshots::new();
     let wanted = std::env::var("UFFD_SWEEP").unwrap_or_default();
-    let words: Vec<_> = wanted.split_whitespace().collect();
+    let thorough = wanted == "all";
+    let words: Vec<_> = wanted.split_whitespace().filter(|_| !thorough).collect();
     let mut sweep = Sweep::default();
     for scenario in SCENARIOS.iter().filter(|scenario| words.first().is_none_or(|name| *name == scenario.name)) {
         match words.get(1..).filter(|plan| !plan.is_empty()) {
             Some(plan) => sweep.run(scenario, &snapshots, Some(Plan::parse(plan))),
-            None => sweep.sweep(scenario, &snapshots),
+            None => sweep.sweep(scenario, &snapshots, thorough),
         }
     }
     sweep.report(start);
@@ -81,13 +83,13 @@ fn main() -> ExitCode {
 
 impl Sweep {
     /// Runs a scenario with each failure there is.
-    fn sweep(&mut self, scenario: &Scenario, snapshots: &Snapshots) {
+    fn sweep(&mut self, scenario: &Scenario, snapshots: &Snapshots, thorough: bool) {
         // What is only ever allocated once is allocated in the first run.
         self.run(scenario, snapshots, None);
         self.run(scenario, snapshots, None);
         let counted = injection::counters();
         for call in Call::ALL.iter().copied().filter(|call| counted.calls(*call) > 0) {
-            Plan::all(call, counted.calls(call)).for_each(|plan| self.run(scenario, snapshots, Some(plan)));
+            Plan::all(call, counted.calls(call), thorough).for_each(|plan| self.run(scenario, snapshots, Some(plan)));
         }
     }
 

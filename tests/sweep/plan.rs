@@ -23,19 +23,18 @@ pub enum Until {
     ForEver,
 }
 
-/// How many calls of a kind fail at most, each in runs of its own: the first ones, the last one, and some in between.
+/// How many calls of a kind fail at most in one way, each in a run of its own: the first ones, the last one, and some in between.
 const FIRST: usize = 8;
 const BETWEEN: usize = 2;
 
 impl Plan {
-    /// All plans for a kind of call that came by `count` times.
-    pub fn all(call: Call, count: usize) -> impl Iterator<Item = Self> {
+    /// The plans for a kind of call that came by `count` times: which of the calls fails matters with one errno, and with each
+    /// errno matters that it comes at all. Thorough: which of them, with each errno.
+    pub fn all(call: Call, count: usize, thorough: bool) -> impl Iterator<Item = Self> {
+        let main = failures(call).find(|failure| can_last(call, *failure));
         failures(call).flat_map(move |failure| {
             let plan = move |number, until| Self { call, failure, number, until };
-            let between = (1..=BETWEEN).map(move |part| FIRST + (count.saturating_sub(FIRST)) * part / (BETWEEN + 1));
-            let mut numbers: Vec<_> = (1..=count.min(FIRST)).chain(between).chain([count]).collect();
-            numbers.dedup();
-            numbers.retain(|number| *number <= count);
+            let numbers = if thorough || Some(failure) == main { many(count) } else { few(count) };
             let once = numbers.into_iter().map(move |number| plan(number, Until::Once));
             let middle = count / 2 + 1;
             let lasting = [plan(1, Until::ForEver), plan(1, Until::Mended), plan(middle, Until::Mended)];
@@ -73,6 +72,20 @@ impl fmt::Display for Plan {
         };
         write!(f, "{:?} {} {}{until}", self.call, name(self.failure), self.number)
     }
+}
+
+fn many(count: usize) -> Vec<usize> {
+    let between = (1..=BETWEEN).map(|part| FIRST + count.saturating_sub(FIRST) * part / (BETWEEN + 1));
+    let mut numbers: Vec<_> = (1..=count.min(FIRST)).chain(between).chain([count]).collect();
+    numbers.dedup();
+    numbers.retain(|number| *number <= count);
+    numbers
+}
+
+fn few(count: usize) -> Vec<usize> {
+    let mut numbers = vec![1, count / 2 + 1, count];
+    numbers.dedup();
+    numbers
 }
 
 /// How a call can fail.
