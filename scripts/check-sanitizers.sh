@@ -16,7 +16,7 @@ quick='setup-two-threads-thread-callbacks setup-two-threads-failing-steps setup-
        snapshot-two-threads-load-anon snapshot-static-open-errors snapshot-static-flat-errors
        snapshot-two-threads-truncated-resume snapshot-direct-io-working-set-useless snapshot-two-threads-working-set-replay
        clients-two-threads-client-killed clients-two-threads-remove-from-callbacks'
-quick_programs=$(echo "$quick" | sed -E 's/-(two-threads|direct-io)-/-static-/')
+quick_programs=$(echo "$quick" | sed -E 's/-(two-threads|direct-io)-/-static-/g')
 
 build() { # DIRECTORY OPTIONS...
     directory=$1
