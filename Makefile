@@ -45,7 +45,7 @@ demo: deps $(BUILD)/build.ninja
 	scripts/demo.sh $(BUILD)
 
 header:
-	scripts/header.sh
+	scripts/check-header.py --write
 
 index:
 	scripts/check-index.py --write

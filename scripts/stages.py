@@ -42,7 +42,7 @@ class Result(NamedTuple):
 def stages_of_test(build: str) -> list[list[list[Stage]]]:
     lint = Stage("formatting, lints", ["scripts/lint.sh"])
     checks = Stage("checks of the sources", checks_of_sources())
-    unit = Stage("unit tests", [f"{LINTED} cargo test {ALL_FEATURES} --lib --test header --test incoming"])
+    unit = Stage("unit tests", [f"{LINTED} cargo test {ALL_FEATURES} --lib --test incoming"])
     sweep = Stage("failing system calls", [f"{LINTED} cargo test {ALL_FEATURES} --test sweep"])
     models = Stage("models", ["scripts/models.sh"])
     compile_c = Stage("release build, C build", [f"make --no-print-directory all BUILD={build}"])
@@ -51,13 +51,13 @@ def stages_of_test(build: str) -> list[list[list[Stage]]]:
     suites = Stage("C suites", [f"{MANY_TESTS} scripts/with-huge-pages.sh 64 scripts/meson-test.sh {build}"])
     sanitizers = Stage("sanitizers, a choice", ["scripts/check-sanitizers.sh quick"])
     mutations = Stage("mutations", [f"scripts/mutations.py {build}"])
-    return [[[checks, lint, unit, models, asan], [compile_c, sweep]], [[suites]], [[mutations], [sanitizers]]]
+    return [[[checks, lint, unit, models], [compile_c, asan]], [[suites]], [[mutations], [sanitizers, sweep]]]
 
 
 def stages_of_check(build: str) -> list[list[list[Stage]]]:
     lint = Stage("formatting, lints", ["scripts/lint.sh"])
     checks = Stage("checks of the sources", checks_of_sources())
-    unit = Stage("unit tests", [f"{LINTED} cargo test {ALL_FEATURES} --lib --test header --test incoming"])
+    unit = Stage("unit tests", [f"{LINTED} cargo test {ALL_FEATURES} --lib --test incoming"])
     doc = Stage("documentation", ["RUSTDOCFLAGS='-D warnings' cargo doc --locked --no-deps --document-private-items"])
     compile_c = Stage("release build, C build", [f"make --no-print-directory all BUILD={build}"])
     suites = Stage(
