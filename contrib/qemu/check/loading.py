@@ -128,10 +128,12 @@ class Restored:
         """Starts the load; does not wait for the guest."""
         self.vm.command("migrate-incoming", uri=f"file:{self.storage.path}", exit_on_error=False)
 
-    def run(self, slow_us=4000):
-        """The guest runs, its RAM comes slowly."""
+    def run(self, slow_us=4000, stopped=False):
+        """The guest runs, its RAM comes slowly. It was saved while it ran, or was stopped."""
         self.load()
-        self.vm.follow(resumed, 60)
+        self.vm.follow(migration_is("postcopy-active") if stopped else resumed, 60)
+        if stopped:
+            self.vm.command("cont")
         self.storage.slow(slow_us)
         self.expect("postcopy-active")
 
