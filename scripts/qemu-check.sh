@@ -36,7 +36,7 @@ apply=$here/contrib/qemu/apply
 
 mkdir -p "$QEMU_BUILD"
 if ! [ -f "$QEMU_BUILD/build.ninja" ]; then
-    (cd "$QEMU_BUILD" && "$src/configure" --target-list=x86_64-softmmu --without-default-features --enable-tcg --enable-system \
+    (cd "$QEMU_BUILD" && "$src/configure" --target-list=x86_64-softmmu --without-default-features --enable-tcg --enable-kvm --enable-system \
         --enable-vhost-user --enable-tools --disable-docs --disable-werror --disable-install-blobs --disable-debug-info)
 else
     # It keeps the path that it was configured with.

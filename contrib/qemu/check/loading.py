@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 
-from vm import Event, Line, Vm, VmError, machine_arguments, migration_is
+from vm import Event, Line, Vm, VmError, VmSkipped, machine_arguments, migration_is
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 TESTS = os.path.join(HERE, "../../../c-tests")
@@ -190,6 +190,8 @@ def run_cases(cases, names, bench):
         outcome = "ok"
         try:
             cases[name](bench)
+        except VmSkipped as reason:
+            outcome = f"skipped: {reason}"
         except (VmError, OSError, KeyError, subprocess.SubprocessError) as error:
             failed, outcome = True, "FAILED"
             print(f"{name}: {type(error).__name__}: {error}", *getattr(error, "__notes__", []), sep="\n    ", file=sys.stderr)

@@ -19,12 +19,19 @@ signal.signal(signal.SIGTERM, lambda *_: sys.exit("terminated"))
 # What the guest prints after READY.
 CHECK = re.compile(r"(check|copy) (\d+) (ok|BAD.*)")
 
+# QEMU_ACCEL=kvm runs all guests under KVM.
+ACCEL = os.environ.get("QEMU_ACCEL", "tcg,thread=multi")
+
 Line = collections.namedtuple("Line", "time text")
 Event = collections.namedtuple("Event", "time name data")
 
 
 class VmError(Exception):
     pass
+
+
+class VmSkipped(Exception):
+    """The check needs what is not there."""
 
 
 class VmEnded(VmError):
@@ -44,7 +51,7 @@ def machine_arguments(guest_dir, memory, backend, append):
     }
     return [
         "-nodefaults", "-no-user-config", "-display", "none",
-        "-accel", "tcg,thread=multi", "-smp", "2", "-m", memory,
+        "-accel", ACCEL, "-smp", "2", "-m", memory,
         "-object", f"{backends[backend]},id=pc.ram,size={memory}",
         "-machine", "q35,memory-backend=pc.ram",
         "-kernel", os.path.join(guest_dir, "vmlinuz"),
