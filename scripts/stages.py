@@ -51,7 +51,8 @@ def stages_of_test(build: str) -> list[list[list[Stage]]]:
     suites = Stage("C suites", [f"{MANY_TESTS} scripts/with-huge-pages.sh 64 scripts/meson-test.sh {build}"])
     sanitizers = Stage("sanitizers, a choice", ["scripts/check-sanitizers.sh quick"])
     mutations = Stage("mutations", [f"scripts/mutations.py {build}"])
-    return [[[checks, lint, unit, models], [compile_c, asan]], [[suites]], [[mutations], [sanitizers, sweep]]]
+    # What builds in the same target directory comes one after the other: cargo would wait.
+    return [[[checks, lint, unit, models, asan], [compile_c]], [[suites]], [[mutations], [sanitizers, sweep]]]
 
 
 def stages_of_check(build: str) -> list[list[list[Stage]]]:
