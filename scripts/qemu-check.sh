@@ -122,7 +122,7 @@ printf '\npostcopy/plain: %s\n' "$(sed 's/^info: //' "$logs/counters")"
 
 if [ -n "${QEMU_GUEST-}" ]; then
     echo
-    "$here/contrib/qemu/check/while-loading" "$QEMU_BUILD/qemu-system-x86_64" "$QEMU_GUEST"
+    "$here/scripts/with-huge-pages.sh" 128 "$here/contrib/qemu/check/while-loading" "$QEMU_BUILD/qemu-system-x86_64" "$QEMU_GUEST"
     if [ -n "$back_end" ]; then
         echo
         "$here/contrib/qemu/check/vhost-user" "$QEMU_BUILD/qemu-system-x86_64" "$QEMU_GUEST" "$QEMU_BUILD/$back_end"
