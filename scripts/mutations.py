@@ -232,9 +232,9 @@ def copy_sources(copy: Path) -> None:
     """Not with their times: cargo shall not take what it made of broken sources for up to date."""
     shutil.rmtree(copy, ignore_errors=True)
     copy.mkdir(parents=True)
-    for name in ["Cargo.toml", "Cargo.lock", "cbindgen.toml", "README.md"]:
+    for name in ["Cargo.toml", "Cargo.lock", "README.md"]:
         shutil.copy(ROOT / name, copy)
-    for name in ["src", "include", "tests"]:
+    for name in ["src", "tests"]:
         shutil.copytree(ROOT / name, copy / name, copy_function=shutil.copy)
     # What is built of it shall be in nobody's way.
     manifest = copy / "Cargo.toml"

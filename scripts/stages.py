@@ -40,32 +40,37 @@ class Result(NamedTuple):
 
 
 def stages_of_test(build: str) -> list[list[list[Stage]]]:
-    lint = Stage("formatting, lints", ["scripts/lint.sh"])
-    checks = Stage("checks of the sources", checks_of_sources())
-    unit = Stage("unit tests", [f"{LINTED} cargo test {ALL_FEATURES} --lib --test incoming"])
     sweep = Stage("failing system calls", [f"{LINTED} cargo test {ALL_FEATURES} --test sweep"])
     models = Stage("models", ["scripts/models.sh"])
-    compile_c = Stage("release build, C build", [f"make --no-print-directory all BUILD={build}"])
     asan = Stage("build with sanitizers", ["scripts/check-sanitizers.sh build-quick"])
     # The tests of the C suites look at times: nothing else runs then.
     suites = Stage("C suites", [f"{MANY_TESTS} scripts/with-huge-pages.sh 64 scripts/meson-test.sh {build}"])
     sanitizers = Stage("sanitizers, a choice", ["scripts/check-sanitizers.sh quick"])
     mutations = Stage("mutations", [f"scripts/mutations.py {build}"])
     # What builds in the same target directory comes one after the other: cargo would wait.
-    return [[[checks, lint, unit, models, asan], [compile_c]], [[suites]], [[mutations], [sanitizers, sweep]]]
+    building = [[*stages_of_sources(), models, asan], [compile_c(build)]]
+    return [building, [[suites]], [[mutations], [sanitizers, sweep]]]
 
 
 def stages_of_check(build: str) -> list[list[list[Stage]]]:
-    lint = Stage("formatting, lints", ["scripts/lint.sh"])
-    checks = Stage("checks of the sources", checks_of_sources())
-    unit = Stage("unit tests", [f"{LINTED} cargo test {ALL_FEATURES} --lib --test incoming"])
     doc = Stage("documentation", ["RUSTDOCFLAGS='-D warnings' cargo doc --locked --no-deps --document-private-items"])
-    compile_c = Stage("release build, C build", [f"make --no-print-directory all BUILD={build}"])
     suites = Stage(
         "C suites, shared library",
         [f"{MANY_TESTS} scripts/with-huge-pages.sh 64 scripts/meson-test.sh {build} --suite shared --no-suite stress"],
     )
-    return [[[checks, lint, unit, doc], [compile_c, suites]]]
+    return [[[*stages_of_sources(), doc], [compile_c(build), suites]]]
+
+
+def stages_of_sources() -> list[Stage]:
+    return [
+        Stage("checks of the sources", checks_of_sources()),
+        Stage("formatting, lints", ["scripts/lint.sh"]),
+        Stage("unit tests", [f"{LINTED} cargo test {ALL_FEATURES} --lib --test incoming"]),
+    ]
+
+
+def compile_c(build: str) -> Stage:
+    return Stage("release build, C build", [f"make --no-print-directory all BUILD={build}"])
 
 
 def checks_of_sources() -> list[str]:
