@@ -17,10 +17,10 @@ pub(super) fn before(_: Call) -> nix::Result<()> {
 }
 
 /// This call is about to be made for `length` bytes: for how many it is to be made. Where it is to do less than it could,
-/// that is `less`.
+/// that is what `less` gives.
 #[cfg(not(feature = "fault-injection"))]
 #[inline(always)]
-pub(super) fn before_bytes(_: Call, length: usize, _less: usize) -> nix::Result<usize> {
+pub(super) fn before_bytes(_: Call, length: usize, _less: impl FnOnce() -> usize) -> nix::Result<usize> {
     Ok(length)
 }
 

@@ -133,7 +133,7 @@ pub(crate) fn read_at(file: BorrowedFd<'_>, offset: u64, to: &mut [u8]) -> Resul
         let position = offset.checked_add(done as u64).and_then(|at| off_t::try_from(at).ok());
         let position = position.ok_or(Errno::EOVERFLOW)?;
         let left = &mut to[done..];
-        let allowed = before_bytes(Call::Pread, left.len(), left.len().div_ceil(2));
+        let allowed = before_bytes(Call::Pread, left.len(), || left.len().div_ceil(2));
         match allowed.and_then(|allowed| nix::sys::uio::pread(file, &mut left[..allowed], position)) {
             Ok(0) => break,
             Ok(read) => done += read,
@@ -148,7 +148,7 @@ pub(crate) fn read_at(file: BorrowedFd<'_>, offset: u64, to: &mut [u8]) -> Resul
 /// waits for a disk, but sets it to work on the rest, where the file system can.
 pub(crate) fn read_cached(file: BorrowedFd<'_>, offset: u64, to: &mut [u8]) -> usize {
     let Ok(offset) = off_t::try_from(offset) else { return 0 };
-    let Ok(allowed) = before_bytes(Call::Preadv2, to.len(), to.len().div_ceil(2)) else { return 0 };
+    let Ok(allowed) = before_bytes(Call::Preadv2, to.len(), || to.len().div_ceil(2)) else { return 0 };
     let to = &mut to[..allowed];
     let buffer = libc::iovec { iov_base: to.as_mut_ptr().cast(), iov_len: to.len() };
     // SAFETY: the kernel writes to `to` only, which is borrowed for writing, and reads just one iovec.

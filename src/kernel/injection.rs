@@ -63,10 +63,11 @@ pub fn counters() -> Counters {
 }
 
 pub(super) fn before(call: Call) -> nix::Result<()> {
-    before_bytes(call, 0, 0).map(drop)
+    before_bytes(call, 0, || 0).map(drop)
 }
 
-pub(super) fn before_bytes(call: Call, length: usize, less: usize) -> nix::Result<usize> {
+pub(super) fn before_bytes(call: Call, length: usize, less: impl FnOnce() -> usize) -> nix::Result<usize> {
+    let less = less();
     let (plan, counters) = &mut *STATE.lock();
     counters.calls[call as usize] += 1;
     let number = counters.calls(call);

@@ -351,7 +351,7 @@ fn open_flags(opening: Opening) -> i32 {
 /// Places pages by an ioctl, which gives its result, and what it wrote of how much was done. That is signed: what was
 /// placed, or the negative errno value once more. Preset to 0 where the kernel wrote nothing.
 fn place(call: Call, length: usize, ioctl: impl FnOnce(u64) -> (nix::Result<i32>, i64)) -> Placed {
-    let allowed = match before_bytes(call, length, page_size()) {
+    let allowed = match before_bytes(call, length, page_size) {
         Ok(allowed) => allowed,
         Err(errno) => return Placed { bytes: 0, stopped: Some(errno.into()) },
     };
