@@ -94,7 +94,7 @@ static const struct failing_setup steps[] = {
     { refuse_userfaultfd, setup_incoming, -EPERM, { "userfaultfd", "system call" } },
     { refuse_handshake, setup_incoming, -EINVAL, { "UFFDIO_API" } },
     { refuse_eventfd, setup_incoming, -EMFILE, { "eventfd" } },
-    { refuse_registration, setup_incoming, -ENOMEM, { "RAM block", "UFFDIO_REGISTER" } },
+    { refuse_registration, setup_incoming, -ENOMEM, { "UFFDIO_REGISTER", "vm.max_map_count" } },
     { refuse_threads, setup_incoming, -EAGAIN, { "thread", "ulimit -u" } },
     { ask_for_too_many_channels, setup_channels, -ENOMEM, { "temporary page" } },
     { fail_setup_done, setup_incoming, -ESTALE, { "setup_done" } },

@@ -117,9 +117,9 @@ int main(void)
 
     vm_want_preempt_thread(vm);
     vm->config.fault_threads = 2;
+    const unsigned all = vm_threads(vm) + 1;
     vm->config.thread_start = thread_start;
     vm->config.thread_stop = thread_stop;
-    const unsigned all = vm->config.flags & UFFD_INCOMING_TRACK_DISCARDS ? 4 : 3;
     vm_attach(vm);
     vm_add_ram(vm, RAM_ANON, 1);
     for (unsigned round = 1; round <= 2; round++) {

@@ -44,6 +44,27 @@ class Mutation(NamedTuple):
 
 MUTATIONS = [
     Mutation(
+        "the page that wakes a fault thread stays locked",
+        "clients-shared-added-when-locked",
+        "src/kernel/mapping.rs",
+        "        self.unlock();\n        before(Call::MadviseDontNeed)?;",
+        "        before(Call::MadviseDontNeed)?;",
+    ),
+    Mutation(
+        "a fault thread that sleeps in read() is not woken",
+        "serve-shared-notify",
+        "src/engine/waker.rs",
+        "bell.change(|state| state.is_to_ring = true);",
+        "let _ = bell;",
+    ),
+    Mutation(
+        "a fault thread that follows a pinned thread is not told that it is idle",
+        "serve-shared-follow-pinned",
+        "src/engine/fault_thread.rs",
+        "self.sleep.served(self.following.is_there());",
+        "self.sleep.served(false);",
+    ),
+    Mutation(
         "a page is marked received before it is placed",
         "serve-shared-place-unreadable-source",
         "src/engine/placing.rs",

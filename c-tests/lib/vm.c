@@ -75,7 +75,8 @@ unsigned vm_fault_threads(const MigrationIncomingState *vm)
 
 unsigned vm_threads(const MigrationIncomingState *vm)
 {
-    return vm_fault_threads(vm) + ((vm->config.flags & UFFD_INCOMING_TRACK_DISCARDS) != 0);
+    return vm_fault_threads(vm) +
+           (vm->config.flags & UFFD_INCOMING_TRACK_DISCARDS ? 1 : vm_fault_threads(vm));
 }
 
 void vm_attach(MigrationIncomingState *vm)

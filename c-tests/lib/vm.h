@@ -41,7 +41,7 @@ struct MigrationIncomingState {
 MigrationIncomingState *vm_new(void);
 /* How many fault threads it is to have. */
 unsigned vm_fault_threads(const MigrationIncomingState *vm);
-/* The same, and the thread that reads events, if there is one. */
+/* The same, and those that wake them, or else the one that reads events. */
 unsigned vm_threads(const MigrationIncomingState *vm);
 void vm_attach(MigrationIncomingState *vm);
 

@@ -105,10 +105,10 @@ pub unsafe extern "C" fn uffd_incoming_drop_ram_block(mis: *mut MigrationIncomin
 
 /// Arms a mis. The call does the following:
 /// - opens a userfaultfd for each fault thread, and calls UFFDIO_API on it;
-/// - creates the eventfd that ends the fault threads;
+/// - creates an eventfd and registers a page for each fault thread, to wake it by;
 /// - installs `handler`;
 /// - allocates `channels` temporary pages, each of the largest block page size, and one zero page;
-/// - starts the fault threads;
+/// - starts the fault threads, and for each of them a thread that wakes it;
 /// - registers every RAM block for missing pages. It never discards: present pages stay.
 ///
 /// The caller must guarantee the following, since the kernel does not report violations to the library:

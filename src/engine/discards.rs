@@ -21,6 +21,7 @@ use std::thread;
 use super::account::Account;
 use super::gate::{Ending, Seat};
 use super::registration::Registration;
+use super::waker::Waker;
 use crate::error::Result;
 use crate::kernel::{BATCH, EventFd, Message, Opening, Poll, Readiness, Userfaultfd, spawn_scoped};
 use crate::memory::bits;
@@ -83,7 +84,7 @@ impl Discards {
     }
 
     /// The faults that were read for a fault thread, at most as many as there is room; how many.
-    pub fn take_faults(&self, wakers: &[EventFd], number: usize, messages: &mut [Message; BATCH]) -> usize {
+    pub fn take_faults(&self, wakers: &[Waker], number: usize, messages: &mut [Message; BATCH]) -> usize {
         let mut faults = self.lanes[number].faults.lock();
         let count = faults.len().min(BATCH);
         messages.iter_mut().zip(faults.drain(..count)).for_each(|(to, from)| *to = from);
@@ -98,7 +99,7 @@ impl Discards {
         &self,
         account: &Account,
         registration: &Registration,
-        wakers: &[EventFd],
+        wakers: &[Waker],
         number: usize,
     ) -> Result<bool> {
         let lane = &self.lanes[number];
@@ -160,7 +161,7 @@ impl Discards {
     }
 
     /// The body of the thread that reads.
-    pub fn run(&self, account: &Account, registration: &Registration, wakers: &[EventFd], seat: &mut Seat) {
+    pub fn run(&self, account: &Account, registration: &Registration, wakers: &[Waker], seat: &mut Seat) {
         let mut poll = Poll::default();
         registration.uffds().iter().for_each(|uffd| poll.add(uffd.as_fd()));
         let waker = registration.uffds().len();

@@ -10,8 +10,9 @@ use super::account::Account;
 use super::discards::Discards;
 use super::gate::Seat;
 use super::registration::Registration;
+use super::waker::Waker;
 use crate::error::Result;
-use crate::kernel::{BATCH, EventFd, Message};
+use crate::kernel::{BATCH, Message};
 use crate::memory::{RamBlock, TempPages};
 use crate::sync::atomic::{
     AtomicUsize,
@@ -23,7 +24,7 @@ pub(crate) struct Engine {
     registration: Registration,
     temp_pages: TempPages,
     /// One for each fault thread, which it wakes.
-    wakers: Box<[EventFd]>,
+    wakers: Box<[Waker]>,
     /// Where discards are tracked.
     discards: Option<Discards>,
     /// How many loader threads are at work.
@@ -33,13 +34,21 @@ pub(crate) struct Engine {
     cpus: usize,
 }
 
+/// What a fault thread has read of its userfaultfd.
+#[derive(Clone, Copy, Default)]
+pub(super) struct FaultsRead {
+    pub count: usize,
+    /// There may be something else to do: it was woken.
+    pub is_called: bool,
+}
+
 impl Engine {
     /// Its fault threads spin for `longest_spin` at most.
     pub fn new(
         account: Account,
         registration: Registration,
         temp_pages: TempPages,
-        wakers: Box<[EventFd]>,
+        wakers: Box<[Waker]>,
         discards: Option<Discards>,
         longest_spin: Duration,
     ) -> Self {
@@ -67,8 +76,8 @@ impl Engine {
         &self.temp_pages
     }
 
-    /// Wakes a fault thread, or is drained by it.
-    pub fn waker(&self, thread: usize) -> &EventFd {
+    /// What wakes a fault thread.
+    pub fn waker(&self, thread: usize) -> &Waker {
         &self.wakers[thread]
     }
 
@@ -77,7 +86,7 @@ impl Engine {
     }
 
     pub fn wake_fault_threads(&self) {
-        self.wakers.iter().for_each(EventFd::signal);
+        self.wakers.iter().for_each(Waker::signal);
     }
 
     pub fn discards(&self) -> Option<&Discards> {
@@ -105,12 +114,15 @@ impl Engine {
         self.wakers.len() + self.loaders.load(Relaxed) < self.cpus
     }
 
-    /// Reads the faults for a fault thread; how many.
-    pub fn read_faults(&self, thread: usize, messages: &mut [Message; BATCH]) -> Result<usize> {
-        match &self.discards {
-            Some(discards) => Ok(discards.take_faults(&self.wakers, thread, messages)),
-            None => self.registration.uffds()[thread].read(messages, &mut Vec::new()),
+    /// Reads the faults for a fault thread.
+    pub(super) fn read_faults(&self, thread: usize, messages: &mut [Message; BATCH]) -> Result<FaultsRead> {
+        if let Some(discards) = &self.discards {
+            return Ok(FaultsRead { count: discards.take_faults(&self.wakers, thread, messages), is_called: false });
         }
+        let uffd = &self.registration.uffds()[thread];
+        let read = uffd.read(messages, &mut Vec::new())?;
+        let count = self.wakers[thread].bell().map_or(read, |bell| bell.take_out(uffd, &mut messages[..read]));
+        Ok(FaultsRead { count, is_called: count < read })
     }
 
     /// Reads the events of a userfaultfd, where discards are tracked; whether there were any.

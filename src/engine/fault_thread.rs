@@ -1,19 +1,19 @@
 //! A fault thread: reads the faults of its userfaultfd and has each served. The first one serves the shared descriptors,
 //! too.
 
-use std::os::fd::AsFd;
-use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::concurrency::Concurrency;
-use super::engine::Engine;
+use super::engine::{Engine, FaultsRead};
 use super::fault::{FaultServer, PageFault, serve_page};
 use super::following::Following;
 use super::gate::{Ending, NO_BLOCK, Seat};
-use super::shared::{Asked, SharedFd};
+use super::shared::Asked;
+use super::sleep::{Sleep, Woken};
 use super::spin::Spin;
+use super::waker::IDLE;
 use crate::error::Result;
-use crate::kernel::{BATCH, Message, Poll, Readiness};
+use crate::kernel::{BATCH, Message, Readiness};
 use crate::stats::Stats;
 
 pub(crate) struct FaultThread<'a> {
@@ -24,50 +24,35 @@ pub(crate) struct FaultThread<'a> {
     messages: [Message; BATCH],
     /// Where the messages' addresses are, in RAM: block and page.
     pages: [Option<(usize, usize)>; BATCH],
-    /// When there was nothing more to serve.
-    idle_since: Instant,
-    /// It has slept since, and may have been woken for something else than faults.
+    /// When there was nothing more to serve, by the clock of the waits.
+    idle_since: u64,
+    /// It has slept since.
     has_slept: bool,
+    /// It may have been woken for something else than faults.
+    is_called: bool,
     spin: Spin,
     following: Following,
     concurrency: Concurrency,
     tells_faults: bool,
-    /// The waker, the userfaultfd if this thread reads it, and then the shared descriptors.
-    poll: Poll,
-    first_shared: usize,
-    shared: Arc<[Arc<SharedFd>]>,
-    /// Which version of the list of shared descriptors that is.
-    shared_version: u64,
+    sleep: Sleep<'a>,
 }
-
-const WAKER: usize = 0;
-const USERFAULTFD: usize = 1;
 
 impl<'a> FaultThread<'a> {
     pub fn new(engine: &'a Engine, number: usize, server: Box<dyn FaultServer>) -> Self {
-        let mut poll = Poll::default();
-        poll.add(engine.waker(number).as_fd());
-        // Where discards are tracked, another thread reads, and wakes this one.
-        if engine.discards().is_none() {
-            poll.add(engine.registration().uffds()[number].as_fd());
-        }
         Self {
             engine,
             number,
             server,
             messages: [Message::default(); BATCH],
             pages: [None; BATCH],
-            idle_since: Instant::now(),
+            idle_since: engine.account().waits().now(),
             has_slept: false,
+            is_called: false,
             spin: Spin::new(engine.longest_spin()),
             following: Following::default(),
             concurrency: Concurrency::default(),
             tells_faults: engine.account().callbacks().hooks.wants_faults(),
-            first_shared: poll.len(),
-            poll,
-            shared: Arc::default(),
-            // An older version than any list has.
-            shared_version: u64::MAX,
+            sleep: Sleep::new(engine, number),
         }
     }
 
@@ -80,7 +65,7 @@ impl<'a> FaultThread<'a> {
     fn step(&mut self, seat: &mut Seat) -> Result<(), Ending> {
         let engine = self.engine;
         if self.number == 0 {
-            self.watch_shared();
+            self.sleep.watch_shared();
         }
         match self.await_faults() {
             Ok(0) => {}
@@ -88,9 +73,9 @@ impl<'a> FaultThread<'a> {
             // The userfaultfd itself failed: it must not be asked again and again.
             Err(error) => return engine.account().pause_and_wait(seat, error),
         }
-        if self.number == 0 && self.has_slept {
+        if self.number == 0 && self.is_called {
             engine.discards().into_iter().for_each(|discards| discards.notify(engine.account(), seat));
-            for number in 0..self.shared.len() {
+            for number in 0..self.sleep.shared().len() {
                 self.serve_shared(seat, number)?;
             }
             while let Some(asked) = engine.account().shared().next_asked() {
@@ -103,60 +88,53 @@ impl<'a> FaultThread<'a> {
     /// Waits for faults, or for something else to do; how many faults came.
     fn await_faults(&mut self) -> Result<usize> {
         let spun = self.spin()?;
-        self.has_slept = spun == 0;
-        if spun > 0 {
-            return Ok(spun);
-        }
-        if !self.poll.wait(self.following.idle_after())? {
+        self.has_slept = spun.is_none();
+        let woken = match spun {
+            Some(spun) => Woken::Faults(spun),
+            None => self.sleep.sleep(&mut self.messages, self.following.is_there())?,
+        };
+        let Woken::Faults(FaultsRead { count, is_called }) = woken else {
             self.following.idle();
             return Ok(0);
+        };
+        if is_called && count == 0 && self.following.is_there() && self.has_been_idle() {
+            self.following.idle();
         }
-        if self.poll.readiness(WAKER) != Readiness::Nothing {
-            self.engine.waker(self.number).drain();
-        }
-        // Where discards are tracked, another thread has read them.
-        if self.engine.discards().is_none() && self.poll.readiness(USERFAULTFD) == Readiness::Nothing {
-            return Ok(0);
-        }
-        self.engine.read_faults(self.number, &mut self.messages)
+        self.is_called = is_called;
+        Ok(count)
     }
 
-    /// Waits for the shared descriptors that there are now.
-    fn watch_shared(&mut self) {
-        let fds = self.engine.account().shared();
-        let version = fds.version();
-        if version == self.shared_version {
-            return;
-        }
-        self.shared = fds.list().iter().filter(|shared| shared.is_alive()).cloned().collect();
-        self.shared_version = version;
-        self.poll.truncate(self.first_shared);
-        self.shared.iter().for_each(|shared| self.poll.add_raw(shared.fd()));
+    /// Whether no fault has come for [`IDLE`].
+    fn has_been_idle(&self) -> bool {
+        let now = self.engine.account().waits().now();
+        Duration::from_nanos(now.saturating_sub(self.idle_since)) >= IDLE
     }
 
     /// Looks for faults for a while without sleeping, where that pays: where a CPU is left for the threads that fault. How many
     /// came. Not with shared descriptors: as long as there are faults of our own, these would have to wait.
-    fn spin(&mut self) -> Result<usize> {
+    fn spin(&mut self) -> Result<Option<FaultsRead>> {
         let time = self.spin.time();
-        if time.is_zero() || !self.engine.may_spin() || !self.shared.is_empty() || self.following.is_there() {
-            return Ok(0);
+        if time.is_zero() || !self.engine.may_spin() || !self.sleep.shared().is_empty() || self.following.is_there() {
+            return Ok(None);
         }
         let start = Instant::now();
         while start.elapsed() < time && !self.engine.account().gate().is_ending() {
-            let count = self.engine.read_faults(self.number, &mut self.messages)?;
-            if count > 0 {
+            let read = self.sleep.look(&mut self.messages)?;
+            if read.count > 0 {
                 self.spin.hit();
-                return Ok(count);
+            }
+            if read.count > 0 || read.is_called {
+                return Ok(Some(read));
             }
             std::hint::spin_loop();
         }
         self.spin.missed();
-        Ok(0)
+        Ok(None)
     }
 
     /// Serves a batch of faults, each page once.
     fn serve(&mut self, seat: &mut Seat, count: usize) -> Result<(), Ending> {
-        let (engine, now) = (self.engine, Instant::now());
+        let (engine, now) = (self.engine, self.engine.account().waits().now());
         let (messages, pages) = (&mut self.messages[..count], &mut self.pages[..count]);
         Stats::count(&engine.account().stats().faults, messages.len() as u64);
         messages.sort_unstable_by_key(|message| message.address);
@@ -167,7 +145,7 @@ impl<'a> FaultThread<'a> {
         if self.tells_faults {
             tell_faults(engine, pages, messages);
         }
-        let idle = now.saturating_duration_since(self.idle_since);
+        let idle = Duration::from_nanos(now.saturating_sub(self.idle_since));
         if self.has_slept {
             self.spin.slept(idle);
         }
@@ -184,15 +162,16 @@ impl<'a> FaultThread<'a> {
             before = *place;
         }
         self.following.faulted(messages.iter().map(|message| message.thread_id));
-        self.idle_since = Instant::now();
+        self.sleep.served(self.following.is_there());
+        self.idle_since = engine.account().waits().latest_end().max(now);
         Ok(())
     }
 
     /// Has a message of a shared descriptor dealt with, if there is one; after a failure again, once resumed.
     fn serve_shared(&mut self, seat: &mut Seat, number: usize) -> Result<(), Ending> {
         let account = self.engine.account();
-        let shared = &self.shared[number];
-        match self.poll.readiness(self.first_shared + number) {
+        let shared = &self.sleep.shared()[number];
+        match self.sleep.readiness(number) {
             Readiness::Nothing => return Ok(()),
             Readiness::Broken => shared.give_up(account.callbacks(), "its other end is gone"),
             Readiness::Readable => {
@@ -208,26 +187,25 @@ impl<'a> FaultThread<'a> {
         }
         // Not to be waited for again.
         if !shared.is_alive() {
-            self.shared_version = u64::MAX;
+            self.sleep.unwatch_dead();
         }
         Ok(())
     }
 }
 
 /// Notes which threads wait for which pages since now.
-fn begin_waits(engine: &Engine, now: Instant, pages: &[Option<(usize, usize)>], messages: &[Message]) {
+fn begin_waits(engine: &Engine, now: u64, pages: &[Option<(usize, usize)>], messages: &[Message]) {
     let (waits, callbacks) = (engine.account().waits(), engine.account().callbacks());
-    let mut vcpus = [None; BATCH];
-    if waits.has_vcpus() {
-        // Before the lock is taken: the callback may take its time.
-        for (vcpu, message) in vcpus.iter_mut().zip(messages) {
-            *vcpu = callbacks.infallible("the vcpu_index callback", None, |hooks| hooks.vcpu_index(message.thread_id));
-        }
+    let addresses = pages.iter().map(|page| page.map(|(index, page)| engine.block(index).address_of(page)));
+    if !waits.has_vcpus() {
+        return waits.begin(now, addresses.flatten().map(|address| (address, None)));
     }
-    let faults = pages.iter().zip(vcpus);
-    let faults =
-        faults.filter_map(|(page, vcpu)| page.map(|(index, page)| (engine.block(index).address_of(page), vcpu)));
-    waits.begin(waits.at(now), faults);
+    // Before the lock is taken: the callback may take its time.
+    let mut vcpus = [None; BATCH];
+    for (vcpu, message) in vcpus.iter_mut().zip(messages) {
+        *vcpu = callbacks.infallible("the vcpu_index callback", None, |hooks| hooks.vcpu_index(message.thread_id));
+    }
+    waits.begin(now, addresses.zip(vcpus).filter_map(|(address, vcpu)| address.map(|address| (address, vcpu))));
 }
 
 fn tell_faults(engine: &Engine, pages: &[Option<(usize, usize)>], messages: &[Message]) {

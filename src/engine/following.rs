@@ -8,9 +8,6 @@ use crate::kernel::{CpuSet, affinity, set_own_affinity, shares_its_cpu};
 /// How many faults in a row a thread has to make before its CPU is looked up.
 const ALONE: u32 = 8;
 
-/// After how many milliseconds without a fault it goes home.
-const IDLE_MS: u16 = 10;
-
 /// How often the CPU of a thread that faults alone is looked up again: it may have been pinned, or moved.
 const AGAIN: u32 = 1024;
 
@@ -47,12 +44,7 @@ impl Following {
         self.at.is_some()
     }
 
-    /// For how many milliseconds to wait for the next fault before going home: for ever at home.
-    pub fn idle_after(&self) -> Option<u16> {
-        self.is_there().then_some(IDLE_MS)
-    }
-
-    /// No fault has come for so long.
+    /// No fault has come for a while.
     pub fn idle(&mut self) {
         self.leave();
         // The thread that faults next is followed as soon as any other.

@@ -7,11 +7,11 @@
 //! - `gate`: pausing, resuming, ending. `blocktime`, `waits`: which threads wait for which pages.
 //! - `registration`: which userfaultfd serves which range. `shared`: userfaultfds of other processes.
 //! - `account`: requested, received, complete.
-//! - `discards`: RAM that the guest gives back.
+//! - `waker`: what wakes a fault thread. `discards`: RAM that the guest gives back.
 //! - `engine`: all of these together.
 //! - `refusals`, `placing`, `poisoning`: installing pages, and what each errno value of that means.
 //! - `fault`, `handler_server`: one fault, from the gate to its page.
-//! - `spin`, `following`, `concurrency`, `fault_thread`, `worker`: the threads.
+//! - `spin`, `following`, `concurrency`, `sleep`, `fault_thread`, `worker`: the threads.
 
 mod account;
 mod blocktime;
@@ -33,8 +33,10 @@ mod poisoning;
 mod refusals;
 mod registration;
 mod shared;
+mod sleep;
 mod spin;
 mod waits;
+mod waker;
 pub(crate) mod worker;
 
 pub(crate) use account::{Account, Record, Removal};
@@ -52,3 +54,4 @@ pub(crate) use placing::Filling;
 pub(crate) use registration::{Registration, Treatment};
 pub use shared::SharedClient;
 pub(crate) use shared::{Asked, SharedFds};
+pub(crate) use waker::{Bell, Waker};

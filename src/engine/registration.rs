@@ -1,5 +1,6 @@
 //! Registration: which userfaultfd serves which range of RAM. The only place that registers and unregisters.
 
+use std::fmt::Display;
 use std::ops::Range;
 use std::sync::atomic::{
     AtomicBool, AtomicUsize,
@@ -301,7 +302,8 @@ fn parts(block: &RamBlock, uffds: usize, unregistered: &[Range<usize>]) -> Resul
 }
 
 /// Why a block could not be registered.
-fn refusal(block: &RamBlock, errno: Errno) -> Error {
+/// Why something cannot be registered.
+pub(super) fn refusal(block: &dyn Display, errno: Errno) -> Error {
     match errno {
         Errno::EINVAL => error!(
             EINVAL,

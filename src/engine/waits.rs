@@ -8,6 +8,7 @@ use super::blocktime::{Blocktime, BlocktimeReport};
 use crate::error::{Result, error};
 use crate::stats::Stats;
 use crate::sync::Mutex;
+use crate::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 /// How many waits of threads that are no vCPUs are measured at once; more go unmeasured.
 const OTHERS: usize = 256;
@@ -18,6 +19,8 @@ pub(crate) struct Waits {
     state: Mutex<State>,
     vcpus: usize,
     clock: Instant,
+    /// When a wait ended last.
+    latest_end: AtomicU64,
     stats: Arc<Stats>,
 }
 
@@ -49,7 +52,7 @@ impl Waits {
             .map_err(|_| error!(ENOMEM, "no memory for the waits of {number} vCPUs"))?;
         let blocktime = vcpus.map(Blocktime::new);
         let state = Mutex::new(State { waiting, others: 0, blocktime });
-        Ok(Self { state, vcpus: number, clock: Instant::now(), stats })
+        Ok(Self { state, vcpus: number, clock: Instant::now(), latest_end: AtomicU64::new(0), stats })
     }
 
     /// Whether blocktime is kept, which needs to know what vCPU a thread is.
@@ -57,14 +60,14 @@ impl Waits {
         self.vcpus > 0
     }
 
-    /// A time in nanoseconds of the clock that waits are measured by.
-    pub fn at(&self, time: Instant) -> u64 {
-        time.saturating_duration_since(self.clock).as_nanos() as u64
+    /// The time now, in nanoseconds of the clock that waits are measured by.
+    pub fn now(&self) -> u64 {
+        self.clock.elapsed().as_nanos() as u64
     }
 
-    /// The time now.
-    pub fn now(&self) -> u64 {
-        self.at(Instant::now())
+    /// When a wait ended last, by that clock: for who would read the clock otherwise.
+    pub fn latest_end(&self) -> u64 {
+        self.latest_end.load(Relaxed)
     }
 
     /// Threads wait since `now`: each for a page, and which vCPU it is, if it is one.
@@ -83,6 +86,9 @@ impl Waits {
         while let Some(at) = state.waiting.iter().position(|wait| wait.page == page) {
             let wait = state.remove(at);
             state.count(wait, *now.get_or_insert_with(|| self.now()), &self.stats);
+        }
+        if let Some(now) = now {
+            self.latest_end.store(now, Relaxed);
         }
     }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::threads::{join, spawn};
-use crate::engine::{Discards, Engine, FaultServer, FaultThread, Seat, worker};
+use crate::engine::{Bell, Discards, Engine, FaultServer, FaultThread, Seat, worker};
 use crate::error::{Result, ensure, error};
 use crate::loading::{BackgroundLoader, SnapshotLoad};
 use crate::sync::JoinHandle;
@@ -14,6 +14,8 @@ pub(super) struct Armed {
     pub engine: Arc<Engine>,
     pub load: Option<Arc<SnapshotLoad>>,
     workers: Vec<JoinHandle<()>>,
+    /// Each wakes the fault thread of its number.
+    ringers: Vec<JoinHandle<()>>,
     preempt: Option<Preempt>,
     events: Option<EventsThread>,
 }
@@ -32,7 +34,7 @@ pub(super) struct EventsThread {
 
 impl Armed {
     pub fn new(engine: Arc<Engine>, load: Option<Arc<SnapshotLoad>>) -> Self {
-        Self { engine, load, workers: Vec::new(), preempt: None, events: None }
+        Self { engine, load, workers: Vec::new(), ringers: Vec::new(), preempt: None, events: None }
     }
 
     pub fn start_events_thread(&mut self) -> Result<()> {
@@ -47,10 +49,22 @@ impl Armed {
     /// One for each server.
     pub fn start_fault_threads(&mut self, servers: Vec<Box<dyn FaultServer>>) -> Result<()> {
         for (number, server) in servers.into_iter().enumerate() {
+            self.start_ringer(number)?;
             self.start(format!("uffd/fault{number}"), move |engine, seat| {
                 let mut thread = FaultThread::new(engine, number, server);
                 worker::run(engine, seat, |seat| thread.run(seat));
             })?;
+        }
+        Ok(())
+    }
+
+    /// What ends the read() of a fault thread that sleeps in one.
+    fn start_ringer(&mut self, number: usize) -> Result<()> {
+        let engine = self.engine.clone();
+        if engine.waker(number).bell().is_some() {
+            let callbacks = engine.account().callbacks().clone();
+            let body = move || engine.waker(number).bell().into_iter().for_each(Bell::run);
+            self.ringers.push(spawn(&format!("uffd/wake{number}"), callbacks, body)?);
         }
         Ok(())
     }
@@ -168,5 +182,10 @@ impl Drop for Armed {
         self.engine.account().gate().end();
         self.engine.wake_fault_threads();
         self.workers.drain(..).for_each(join);
+        for (number, ringer) in self.ringers.drain(..).enumerate() {
+            let uffd = &self.engine.registration().uffds()[number];
+            self.engine.waker(number).bell().into_iter().for_each(|bell| bell.end(uffd));
+            join(ringer);
+        }
     }
 }

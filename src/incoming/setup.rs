@@ -10,10 +10,10 @@ use super::config::Config;
 use super::{emptying, moving};
 use crate::engine::{
     Account, Callbacks, Discards, Engine, FaultServer, HandlerServer, Hooks, LogLevel, Record, Registration, SharedFds,
-    Treatment, drain_events_during,
+    Treatment, Waker, drain_events_during,
 };
 use crate::error::{Result, ensure, error};
-use crate::kernel::{self, EventFd, Maps, Opening, Userfaultfd};
+use crate::kernel::{self, Maps, Opening, Userfaultfd};
 use crate::loading::{BackgroundLoader, FaultLoader, LoadRequest, SnapshotLoad};
 use crate::memory::{BlockTable, TempPages};
 use crate::source::PageHandler;
@@ -76,7 +76,7 @@ pub(super) fn build(site: Site<'_>, plan: Plan, begin: impl FnOnce(Record)) -> R
     let uffds = site.open_userfaultfds()?;
     uffds.iter().try_for_each(|uffd| uffd.handshake(config.track_discards))?;
     let discards = config.track_discards.then(|| Discards::new(uffds.len())).transpose()?;
-    let wakers = uffds.iter().map(|_| EventFd::new()).collect::<Result<_>>()?;
+    let wakers = uffds.iter().map(|uffd| Waker::new(discards.is_none().then_some(uffd))).collect::<Result<_>>()?;
     // Before the registration: temporary pages exist before the first fault can be delivered.
     let temp_pages = TempPages::new(plan.channels, table.largest_page_size())?;
     let registration = site.register(load.as_deref(), uffds)?;

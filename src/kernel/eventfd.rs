@@ -25,10 +25,10 @@ impl EventFd {
         let _ = self.0.write(1);
     }
 
-    /// Makes the descriptor unreadable again.
-    pub fn drain(&self) {
-        // The only failure is a counter of zero (EAGAIN), and then there is nothing to drain.
-        let _ = self.0.read();
+    /// Makes the descriptor unreadable again. Whether it was readable.
+    pub fn drain(&self) -> bool {
+        // The only failure is a counter of zero (EAGAIN).
+        self.0.read().is_ok()
     }
 }
 

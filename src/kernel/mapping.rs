@@ -82,6 +82,29 @@ impl Mapping {
     pub fn len(&self) -> usize {
         self.usable
     }
+
+    /// Makes its pages missing, and unlocks them: it may have been locked with all the process has (mlockall).
+    pub fn empty(&self) -> nix::Result<()> {
+        self.unlock();
+        before(Call::MadviseDontNeed)?;
+        // SAFETY: a mapping of our own, which reads as zeros afterwards. No reference points into it: bytes() would borrow it
+        // for writing.
+        unsafe { madvise(self.start, self.length.get(), MmapAdvise::MADV_DONTNEED) }
+    }
+
+    /// Should its pages be locked, they are no longer.
+    fn unlock(&self) {
+        let _ = before(Call::Munlock).and_then(|()| {
+            // SAFETY: a mapping of our own, whose contents stay.
+            Errno::result(unsafe { libc::munlock(self.start.as_ptr(), self.length.get()) })
+        });
+    }
+
+    /// Reads a byte of its first page: that faults if the page is missing.
+    pub fn touch(&self) {
+        // SAFETY: it is mapped for reading as long as `self` lives.
+        unsafe { self.as_ptr().read_volatile() };
+    }
 }
 
 impl Drop for Mapping {
@@ -151,9 +174,6 @@ pub(crate) fn is_locked(start: usize, length: usize) -> Result<bool> {
     }
     let page = Mapping::new(page_size(), "a test of MADV_COLD")?;
     // It may have been born locked (mlockall).
-    let _ = before(Call::Munlock).and_then(|()| {
-        // SAFETY: a mapping of our own.
-        Errno::result(unsafe { libc::munlock(page.as_ptr().cast(), page.len()) })
-    });
+    page.unlock();
     Ok(!is_refused(page.as_ptr(), page.len()))
 }

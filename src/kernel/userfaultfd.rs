@@ -143,6 +143,15 @@ impl Userfaultfd {
         Ok(api.features)
     }
 
+    /// Whether a read() waits for messages, which poll() then cannot do.
+    pub fn set_blocking(&self, is_blocking: bool) -> Result<(), error::Errno> {
+        let mut is_nonblocking = i32::from(!is_blocking);
+        before(Call::NonBlocking)?;
+        // SAFETY: the kernel reads just this number.
+        Errno::result(unsafe { libc::ioctl(self.raw(), libc::FIONBIO, &raw mut is_nonblocking) })?;
+        Ok(())
+    }
+
     /// Registers a range for missing pages.
     pub fn register(&self, start: usize, length: usize) -> Result<Abilities, error::Errno> {
         let range = sys::uffdio_range { start: start as u64, len: length as u64 };

@@ -4,6 +4,7 @@ mod clients;
 mod discards;
 mod gate;
 mod pages;
+mod waker;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
@@ -18,8 +19,9 @@ pub(crate) use super::gate::Gate;
 use super::hooks::{Event, Hooks, LogLevel};
 use super::registration::{Registration, Treatment};
 use super::shared::SharedFds;
+use super::waker::Waker;
 use crate::error::Result;
-use crate::kernel::{EventFd, Mapping, Opening, Userfaultfd, page_size};
+use crate::kernel::{Mapping, Opening, Userfaultfd, page_size};
 use crate::memory::{BlockId, BlockTable, RamBlock, RamBlockSpec, TempPages};
 
 /// Counts what is told.
@@ -88,7 +90,7 @@ impl Ram {
         let registration = Registration::new([uffd].into(), self.table.clone(), treatments, callbacks.clone()).unwrap();
         let account = Account::new(self.table.clone(), callbacks, record, shared, is_load);
         let temp_pages = TempPages::new(1, page_size()).unwrap();
-        Engine::new(account, registration, temp_pages, [EventFd::new().unwrap()].into(), discards, Duration::ZERO)
+        Engine::new(account, registration, temp_pages, [Waker::new(None).unwrap()].into(), discards, Duration::ZERO)
     }
 }
 
