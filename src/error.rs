@@ -83,7 +83,7 @@ macro_rules! constants {
     };
 }
 
-constants! { EAGAIN EBUSY EEXIST EFAULT EINTR EINVAL ENOENT ENOMEM ENOSPC EPERM ESRCH }
+constants! { EAGAIN EBUSY EEXIST EFAULT EINTR EINVAL ENOENT ENOMEM ENOSPC ENOSYS EOPNOTSUPP EPERM ESRCH }
 
 impl From<i32> for Errno {
     fn from(value: i32) -> Self {

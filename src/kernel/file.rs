@@ -144,16 +144,16 @@ pub(crate) fn read_at(file: BorrowedFd<'_>, offset: u64, to: &mut [u8]) -> Resul
     Ok(done)
 }
 
-/// Fills `to` with as many of the bytes at `offset` as are in the page cache; how many, and none where that cannot be told. Never
-/// waits for a disk, but sets it to work on the rest, where the file system can.
-pub(crate) fn read_cached(file: BorrowedFd<'_>, offset: u64, to: &mut [u8]) -> usize {
-    let Ok(offset) = off_t::try_from(offset) else { return 0 };
-    let Ok(allowed) = before_bytes(Call::Preadv2, to.len(), || to.len().div_ceil(2)) else { return 0 };
+/// Fills `to` with as many of the bytes at `offset` as are in the page cache; how many. Never waits for a disk, but sets it to work on
+/// the rest, where the file system can. EOPNOTSUPP or ENOSYS where it cannot tell.
+pub(crate) fn read_at_once(file: BorrowedFd<'_>, offset: u64, to: &mut [u8]) -> Result<usize, error::Errno> {
+    let offset = off_t::try_from(offset).map_err(|_| Errno::EOVERFLOW)?;
+    let allowed = before_bytes(Call::Preadv2, to.len(), || to.len().div_ceil(2))?;
     let to = &mut to[..allowed];
     let buffer = libc::iovec { iov_base: to.as_mut_ptr().cast(), iov_len: to.len() };
     // SAFETY: the kernel writes to `to` only, which is borrowed for writing, and reads just one iovec.
     let read = unsafe { libc::preadv2(file.as_raw_fd(), &buffer, 1, offset, libc::RWF_NOWAIT) };
-    usize::try_from(read).unwrap_or(0)
+    Ok(Errno::result(read)? as usize)
 }
 
 /// Whether `length` bytes from `offset` on are in the page cache; false where that cannot be told (before Linux 6.5, and on newer

@@ -2,8 +2,9 @@
 
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
-use crate::error::{Error, Result, error, quoted};
+use crate::error::{Errno, Error, Result, error, quoted};
 use crate::kernel::file::{self, FileId};
 
 /// An open file with its length and what messages call it.
@@ -12,6 +13,8 @@ pub(crate) struct Image {
     descriptor: OwnedFd,
     name: String,
     length: u64,
+    /// Its file system does not know what can be read at once.
+    waits_always: AtomicBool,
 }
 
 impl Image {
@@ -26,7 +29,7 @@ impl Image {
     fn new(name: String, opened: Result<OwnedFd>) -> Result<Self> {
         let measured = opened.and_then(|descriptor| Ok((file::length(descriptor.as_fd())?, descriptor)));
         let (length, descriptor) = measured.map_err(|error| error.context(&name))?;
-        Ok(Self { descriptor, name, length })
+        Ok(Self { descriptor, name, length, waits_always: AtomicBool::new(false) })
     }
 
     pub(crate) fn descriptor(&self) -> BorrowedFd<'_> {
@@ -46,6 +49,20 @@ impl Image {
     /// The file's length when it was opened.
     pub(crate) fn length(&self) -> u64 {
         self.length
+    }
+
+    /// Fills `to` with as many of the bytes at `offset` as are in the page cache; how many, and none where that cannot be told.
+    pub(crate) fn read_cached(&self, offset: u64, to: &mut [u8]) -> usize {
+        if !self.waits_always.load(Relaxed) {
+            match file::read_at_once(self.descriptor(), offset, to) {
+                Ok(read) => return read,
+                Err(Errno::EOPNOTSUPP | Errno::ENOSYS) => self.waits_always.store(true, Relaxed),
+                Err(_) => return 0,
+            }
+        }
+        // As on tmpfs and FUSE. What is there now may be gone before it is read, but hardly ever is.
+        let is_there = file::is_cached(self.descriptor(), offset, to.len());
+        if is_there { file::read_at(self.descriptor(), offset, to).unwrap_or(0) } else { 0 }
     }
 
     /// Fills `to` with the bytes at `offset`. Errors do not name the file.

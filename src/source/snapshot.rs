@@ -189,7 +189,7 @@ impl PageSource for Snapshot {
     }
 
     fn read_cached(&self, block: usize, offset: u64, to: &mut [u8]) -> usize {
-        let read = |at, to: &mut [u8]| file::read_cached(self.image.descriptor(), at, to);
+        let read = |at, to: &mut [u8]| self.image.read_cached(at, to);
         self.read_prefix(block, offset, to, GAP_CACHED, read)
     }
 
