@@ -18,7 +18,7 @@
 #define PAGES 1024
 #define MAPPINGS 20000
 #define STEP ((rlim_t)1 << 20) /* for each thread that serves faults */
-#define STEPS 48
+#define STEPS 96
 
 static MigrationIncomingState *vm;
 static struct snapshot_file *file;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* uffd_incoming_load_snapshot() refuses invalid arguments. Without a load, uffd_incoming_wait() gives an error. */
 #include <errno.h>
+#include <stddef.h>
 
 #include "ram-contents.h"
 #include "snapshot-file.h"
@@ -18,7 +19,11 @@ int main(void)
 
     config.flags = 1ULL << 63;
     CHECK_ERRNO(uffd_incoming_load_snapshot(vm, file->snapshot, &config), -EINVAL);
-    config = (UffdLoadConfig) { .size = sizeof(config) - 1 };
+    config = (UffdLoadConfig) { .size = offsetof(UffdLoadConfig, reader_threads) - 1 };
+    CHECK_ERRNO(uffd_incoming_load_snapshot(vm, file->snapshot, &config), -EINVAL);
+    config = (UffdLoadConfig) { .size = sizeof(config), .reserved = 1 };
+    CHECK_ERRNO(uffd_incoming_load_snapshot(vm, file->snapshot, &config), -EINVAL);
+    config = (UffdLoadConfig) { .size = sizeof(config), .reader_threads = 65 };
     CHECK_ERRNO(uffd_incoming_load_snapshot(vm, file->snapshot, &config), -EINVAL);
     config = (UffdLoadConfig) { .size = sizeof(config), .loader_threads = 65 };
     CHECK_ERRNO(uffd_incoming_load_snapshot(vm, file->snapshot, &config), -EINVAL);

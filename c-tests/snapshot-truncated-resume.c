@@ -25,13 +25,16 @@ int main(void)
     CHECK_EQ(ftruncate(file->fd, file->blocks[0].pages_offset + CUT_PAGE * rb->page_size + 100), 0);
     CHECK_PAGE(rb, LAST_WHOLE_PAGE);
 
-    for (size_t i = 0; i < 3; i++) {
-        CHECK_EQ(snapshot_page_kind(touched[i]), PAGE_DATA);
-        touch_read(&touchers[i], ram_page(rb, touched[i]));
-    }
+    touch_read(&touchers[0], ram_page(rb, touched[0]));
     CHECK_ERRNO(uffd_incoming_wait(vm, -1), -EIO);
     CHECK_ERROR_HAS("truncated");
     CHECK_ERROR_HAS(rb->idstr);
+    for (size_t i = 0; i < 3; i++) {
+        CHECK_EQ(snapshot_page_kind(touched[i]), PAGE_DATA);
+        if (i > 0) {
+            touch_read(&touchers[i], ram_page(rb, touched[i]));
+        }
+    }
     AWAIT(vm_events(vm, UFFD_INCOMING_EVENT_SOURCE_ERROR, -EIO) == 1);
     AWAIT(vm_events(vm, UFFD_INCOMING_EVENT_PAUSED, -EIO) == 1);
     for (size_t i = 0; i < 3; i++) {

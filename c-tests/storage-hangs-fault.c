@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * The storage does not answer the read for a fault. That thread waits, and so do later faults of the same fault
- * thread. Another fault thread serves its faults, waits with a timeout end in time, and all other calls return. Once
- * the storage answers, the load completes.
+ * The storage does not answer the read for a fault. That thread waits, and nobody else: all other pages are served,
+ * waits with a timeout end in time, and all other calls return. Without reader threads, later faults of the same fault
+ * thread wait, too, and another fault thread serves its own. Once the storage answers, the load completes.
  */
 #include <errno.h>
 #include <time.h>
@@ -26,6 +26,12 @@ static int count_page(MigrationIncomingState *vm, RAMBlock *rb, ram_addr_t offse
     return 0;
 }
 
+/* Whether the kernel may read it together with the page that hangs. */
+static bool may_be_read_along(size_t page, bool cached)
+{
+    return cached ? page + 128 > HANGING && page < HANGING + 128 : page == HANGING;
+}
+
 static int64_t milliseconds(void)
 {
     struct timespec now;
@@ -34,7 +40,7 @@ static int64_t milliseconds(void)
     return now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
-static void check_load(bool cached)
+static void check_load(bool cached, bool readers)
 {
     MigrationIncomingState *vm = vm_new();
     struct toucher hanging, behind;
@@ -51,17 +57,17 @@ static void check_load(bool cached)
 
     CHECK_EQ(snapshot_page_kind(HANGING), PAGE_DATA);
     CHECK_EQ(snapshot_page_kind(BEHIND), PAGE_DATA);
-    load(vm, storage->file->snapshot, UFFD_LOAD_NO_BACKGROUND);
+    load(vm, storage->file->snapshot, UFFD_LOAD_NO_BACKGROUND | (readers ? 0 : UFFD_LOAD_NO_READERS));
     CHECK_PAGE(rb, 0);
     storage_hangs(storage, HANGING, 1);
     touch_read(&hanging, ram_page(rb, HANGING));
     AWAIT(storage->orders->held > 0);
     touch_read(&behind, ram_page(rb, BEHIND));
 
-    /* What is there is there, and of the rest half is served. */
+    /* What is there is there, and of the rest half is served in any case. */
     CHECK_PAGE(rb, 0);
     for (size_t page = 0; page < PAGES; page++) {
-        if (page / STRIPE % 2 == 1) {
+        if (page / STRIPE % 2 == 1 || (readers && !may_be_read_along(page, cached))) {
             CHECK_PAGE(rb, page);
         }
     }
@@ -78,10 +84,12 @@ static void check_load(bool cached)
     CHECK_EQ(requested, 1);
     CHECK_EQ(vm_received(vm, rb, HANGING), 0);
     CHECK(uffd_incoming_temp_page(vm, 0) != NULL);
-    vm_place(vm, rb, 1);
+    if (!readers) {
+        vm_place(vm, rb, 1);
+        CHECK_WAITS(&behind);
+    }
     CHECK_ERRNO(uffd_incoming_cleanup(vm), -EBUSY);
     CHECK_WAITS(&hanging);
-    CHECK_WAITS(&behind);
     CHECK_EQ(vm->event_count, 0);
 
     storage_heals(storage);
@@ -96,7 +104,9 @@ static void check_load(bool cached)
 
 int main(void)
 {
-    check_load(true);
-    check_load(false);
+    check_load(true, true);
+    check_load(false, true);
+    check_load(true, false);
+    check_load(false, false);
     return 0;
 }

@@ -238,6 +238,12 @@ _Static_assert(sizeof(ram_addr_t) == sizeof(uintptr_t), "ram_addr_t must have th
 #define UFFD_LOAD_NO_ZERO_SCAN (1 << 5)
 
 /**
+ * UffdLoadConfig.flags: start no reader threads. A fault thread then waits for the disk itself, and other faults
+ * wait for that, too.
+ */
+#define UFFD_LOAD_NO_READERS (1 << 6)
+
+/**
  * The caller's state of one incoming migration or restore. The library uses only its address, as a handle, and
  * passes it to every callback. It may be QEMU's struct, or any struct of the caller's, cast to this type.
  */
@@ -495,12 +501,12 @@ typedef struct UffdLoadConfig {
      */
     size_t size;
     /**
-     * UFFD_LOAD_KEEP_PRESENT, UFFD_LOAD_NO_BACKGROUND, UFFD_LOAD_DIRECT_IO, UFFD_LOAD_NO_HUGE_PAGES and
-     * UFFD_LOAD_NO_ZERO_SCAN, combined with OR. Any other bit is -EINVAL.
+     * UFFD_LOAD_KEEP_PRESENT, UFFD_LOAD_NO_BACKGROUND, UFFD_LOAD_DIRECT_IO, UFFD_LOAD_NO_HUGE_PAGES,
+     * UFFD_LOAD_NO_ZERO_SCAN and UFFD_LOAD_NO_READERS, combined with OR. Any other bit is -EINVAL.
      */
     uint64_t flags;
     /**
-     * The number of threads that load in the background. 0: one. At most 64. Each loader thread and each fault
+     * The number of threads that load in the background. 0: one. At most 64. Each loader, fault and reader
      * thread has buffers of up to 10 MiB, or more if host pages exceed 2 MiB. Cleanup frees them.
      */
     uint32_t loader_threads;
@@ -525,6 +531,17 @@ typedef struct UffdLoadConfig {
      * cannot be opened, is damaged, or belongs to another snapshot is logged and ignored.
      */
     const char *working_set_replay;
+    /**
+     * The number of reader threads. While a thread waits for a page that is not in the page cache, another one
+     * serves the next faults; so the disk works on as many faults as there are fault and reader threads. They
+     * are divided among the fault threads, each of which has one at least. 0: four. At most 64. `size` may
+     * exclude this field: it was added later.
+     */
+    uint32_t reader_threads;
+    /**
+     * Must be 0.
+     */
+    uint32_t reserved;
 } UffdLoadConfig;
 
 /**

@@ -110,6 +110,10 @@ mod modelled {
             NeverTimedOut
         }
 
+        pub fn notify_one(&self) {
+            self.0.notify_one();
+        }
+
         pub fn notify_all(&self) {
             self.0.notify_all();
         }

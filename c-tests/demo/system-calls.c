@@ -59,6 +59,7 @@ static const struct {
     { "mmap", SYS_mmap },
     { "mprotect", SYS_mprotect },
     { "mremap", SYS_mremap },
+    { "munlock", SYS_munlock },
     { "munmap", SYS_munmap },
     { "newfstatat", SYS_newfstatat },
     { "openat", SYS_openat },
@@ -89,7 +90,7 @@ struct call {
     atomic_bool seen;
 };
 
-#define MOST_CALLS 128
+#define MOST_CALLS 256
 static struct call calls[MOST_CALLS];
 static size_t call_count;
 static const char *list_path, *seen_path;

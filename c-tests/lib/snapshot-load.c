@@ -35,8 +35,10 @@ int load_directly(MigrationIncomingState *vm, UffdSnapshot *snapshot, const Uffd
 int load_with(MigrationIncomingState *vm, UffdSnapshot *snapshot, const UffdLoadConfig *config)
 {
     const bool directly = getenv("UFFD_TEST_DIRECT_IO") != NULL;
+    UffdLoadConfig set = *config;
 
-    return (directly ? load_directly : uffd_incoming_load_snapshot)(vm, snapshot, config);
+    set.flags |= getenv("UFFD_TEST_WITHOUT_READERS") != NULL ? UFFD_LOAD_NO_READERS : 0;
+    return (directly ? load_directly : uffd_incoming_load_snapshot)(vm, snapshot, &set);
 }
 
 UffdSnapshot *open_snapshot(const char *path)

@@ -19,7 +19,10 @@ void load(MigrationIncomingState *vm, UffdSnapshot *snapshot, uint64_t flags);
  */
 int load_directly(MigrationIncomingState *vm, UffdSnapshot *snapshot, const UffdLoadConfig *config);
 
-/* uffd_incoming_load_snapshot(); with UFFD_TEST_DIRECT_IO=1 in the environment, load_directly(). */
+/*
+ * uffd_incoming_load_snapshot(); with UFFD_TEST_DIRECT_IO=1 in the environment, load_directly(), and with
+ * UFFD_TEST_WITHOUT_READERS=1 without reader threads.
+ */
 int load_with(MigrationIncomingState *vm, UffdSnapshot *snapshot, const UffdLoadConfig *config);
 
 /* Opens the snapshot with this path, which must succeed. */

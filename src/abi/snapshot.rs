@@ -140,8 +140,10 @@ pub unsafe extern "C" fn uffd_incoming_load_snapshot(
                 | UFFD_LOAD_NO_BACKGROUND
                 | UFFD_LOAD_DIRECT_IO
                 | UFFD_LOAD_NO_HUGE_PAGES
-                | UFFD_LOAD_NO_ZERO_SCAN;
+                | UFFD_LOAD_NO_ZERO_SCAN
+                | UFFD_LOAD_NO_READERS;
             ensure!(config.flags & !FLAGS == 0, EINVAL, "unknown flag {:#x} in UffdLoadConfig", config.flags & !FLAGS);
+            ensure!(config.reserved == 0, EINVAL, "UffdLoadConfig.reserved is not 0");
             LoadConfig {
                 keep_present: config.flags & UFFD_LOAD_KEEP_PRESENT != 0,
                 background: config.flags & UFFD_LOAD_NO_BACKGROUND == 0,
@@ -149,6 +151,8 @@ pub unsafe extern "C" fn uffd_incoming_load_snapshot(
                 zero_scan: config.flags & UFFD_LOAD_NO_ZERO_SCAN == 0,
                 no_huge_pages: config.flags & UFFD_LOAD_NO_HUGE_PAGES != 0,
                 loader_threads: config.loader_threads,
+                no_readers: config.flags & UFFD_LOAD_NO_READERS != 0,
+                reader_threads: config.reader_threads,
                 channels: config.channels,
                 // SAFETY: the caller's paths are NULL or NUL-terminated strings.
                 working_set_record: unsafe { path(config.working_set_record, "working_set_record") }?,

@@ -41,7 +41,7 @@ sized! {
     UffdIncomingStats: WORD + 9 * 8 + 24 * 8 + 16,
     UffdIncomingBlocktime: WORD + 5 * 8 + 8 + 3 * WORD,
     UffdIncomingHost: WORD + 16 + 16 + 512,
-    UffdLoadConfig: 3 * WORD + 8 + 8,
+    UffdLoadConfig: 3 * WORD + 8 + 8; since: 8,
     UffdSnapshotBlock: 2 * WORD + 24,
 }
 

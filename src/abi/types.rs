@@ -378,16 +378,20 @@ pub const UFFD_LOAD_NO_HUGE_PAGES: u64 = 1 << 3;
 /// its first byte that is not zero.
 pub const UFFD_LOAD_NO_ZERO_SCAN: u64 = 1 << 5;
 
+/// UffdLoadConfig.flags: start no reader threads. A fault thread then waits for the disk itself, and other faults
+/// wait for that, too.
+pub const UFFD_LOAD_NO_READERS: u64 = 1 << 6;
+
 /// How to load a snapshot: uffd_incoming_load_snapshot().
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct UffdLoadConfig {
     /// sizeof(UffdLoadConfig).
     pub size: usize,
-    /// UFFD_LOAD_KEEP_PRESENT, UFFD_LOAD_NO_BACKGROUND, UFFD_LOAD_DIRECT_IO, UFFD_LOAD_NO_HUGE_PAGES and
-    /// UFFD_LOAD_NO_ZERO_SCAN, combined with OR. Any other bit is -EINVAL.
+    /// UFFD_LOAD_KEEP_PRESENT, UFFD_LOAD_NO_BACKGROUND, UFFD_LOAD_DIRECT_IO, UFFD_LOAD_NO_HUGE_PAGES,
+    /// UFFD_LOAD_NO_ZERO_SCAN and UFFD_LOAD_NO_READERS, combined with OR. Any other bit is -EINVAL.
     pub flags: u64,
-    /// The number of threads that load in the background. 0: one. At most 64. Each loader thread and each fault
+    /// The number of threads that load in the background. 0: one. At most 64. Each loader, fault and reader
     /// thread has buffers of up to 10 MiB, or more if host pages exceed 2 MiB. Cleanup frees them.
     pub loader_threads: u32,
     /// The number of temporary pages to allocate for the caller. 0: one.
@@ -405,6 +409,13 @@ pub struct UffdLoadConfig {
     /// loaded first. uffd_incoming_load_snapshot() opens the file, and a loader thread reads it. A file that
     /// cannot be opened, is damaged, or belongs to another snapshot is logged and ignored.
     pub working_set_replay: *const c_char,
+    /// The number of reader threads. While a thread waits for a page that is not in the page cache, another one
+    /// serves the next faults; so the disk works on as many faults as there are fault and reader threads. They
+    /// are divided among the fault threads, each of which has one at least. 0: four. At most 64. `size` may
+    /// exclude this field: it was added later.
+    pub reader_threads: u32,
+    /// Must be 0.
+    pub reserved: u32,
 }
 
 /// A RAM block in a snapshot: uffd_snapshot_block().

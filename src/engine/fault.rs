@@ -17,20 +17,33 @@ pub(crate) struct PageFault {
 
 /// Brings the pages that one fault thread is asked for, and is owned by it.
 pub(crate) trait FaultServer: Send {
-    /// Places the page, or sets out to have it placed.
+    /// Places the page, or sets out to have it placed, however long that takes.
     fn serve(&mut self, engine: &Engine, fault: &PageFault) -> Result<()>;
+
+    /// The same, unless it takes waiting for a disk: then false, and nothing was done.
+    fn serve_at_once(&mut self, engine: &Engine, fault: &PageFault) -> Result<bool> {
+        self.serve(engine, fault).map(|()| true)
+    }
 
     /// This page will be served after others, while faults come concurrently: other threads may help.
     fn queued(&mut self, _index: usize, _page: usize) {}
 }
 
-/// Has one page served; after a failure again, once resumed.
+/// Whether a disk may be waited for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Wait {
+    Never,
+    AsLongAsItTakes,
+}
+
+/// Has one page served; after a failure again, once resumed. False if that takes a wait that may not be.
 pub(crate) fn serve_page(
     engine: &Engine,
     seat: &mut Seat,
     server: &mut dyn FaultServer,
     fault: &PageFault,
-) -> Result<(), Ending> {
+    wait: Wait,
+) -> Result<bool, Ending> {
     let &PageFault { index, page, address, .. } = fault;
     let block = engine.block(index);
     loop {
@@ -38,21 +51,24 @@ pub(crate) fn serve_page(
         let removed = block.is_removed();
         // Never twice: a page that was received is not brought again.
         let served = if removed {
-            engine.fill_removed(index, page)
+            engine.fill_removed(index, page).map(|()| true)
         } else if !block.received().get(page) && engine.account().request(index, page) {
-            server.serve(engine, fault)
+            match wait {
+                Wait::Never => server.serve_at_once(engine, fault),
+                Wait::AsLongAsItTakes => server.serve(engine, fault).map(|()| true),
+            }
         } else {
-            engine.fill_discarded(index, page)
+            engine.fill_discarded(index, page).map(|()| true)
         };
         match served {
-            Ok(()) => return Ok(()),
+            Ok(served) => return Ok(served),
             // Removed meanwhile: zeros will do.
             Err(_) if !removed && block.is_removed() => {}
             Err(error) => {
                 let offset = block.offset_of(page);
                 let error = error.context(format_args!("{block}, offset {offset:#x}, address {address:#x}"));
                 match engine.poison(index, &[page], error) {
-                    Ok(()) => return Ok(()),
+                    Ok(()) => return Ok(true),
                     Err(error) => engine.account().fail(pass, error),
                 }
             }

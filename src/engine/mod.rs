@@ -11,7 +11,7 @@
 //! - `engine`: all of these together.
 //! - `refusals`, `placing`, `poisoning`: installing pages, and what each errno value of that means.
 //! - `fault`, `handler_server`: one fault, from the gate to its page.
-//! - `spin`, `following`, `concurrency`, `sleep`, `fault_thread`, `worker`: the threads.
+//! - `lane`: who of its threads reads the faults of a userfaultfd. `spin`, `following`, `concurrency`, `sleep`, `leader`, `fault_thread`, `worker`: the threads.
 
 mod account;
 mod blocktime;
@@ -26,6 +26,8 @@ mod following;
 mod gate;
 mod handler_server;
 mod hooks;
+mod lane;
+mod leader;
 #[cfg(all(test, shuttle))]
 pub(crate) mod models;
 mod placing;
@@ -44,12 +46,14 @@ pub use blocktime::{BlocktimeReport, Waited};
 pub(crate) use callbacks::{Callbacks, Owner};
 pub(crate) use discards::{Discards, drain_events_during};
 pub(crate) use engine::Engine;
-pub(crate) use fault::{FaultServer, PageFault};
+pub(crate) use fault::{FaultServer, PageFault, Wait};
 pub(crate) use fault_thread::FaultThread;
 pub(crate) use gate::{Ending, NO_BLOCK, Seat};
 pub(crate) use handler_server::HandlerServer;
 pub(crate) use hooks::NoHooks;
 pub use hooks::{AddRamBlock, Event, Hooks, LogLevel};
+pub(crate) use lane::Lane;
+pub(crate) use leader::Leader;
 pub(crate) use placing::Filling;
 pub(crate) use registration::{Registration, Treatment};
 pub use shared::SharedClient;

@@ -10,9 +10,8 @@ use super::waker::IDLE;
 use crate::error::{Error, Result};
 use crate::kernel::{BATCH, Message, Poll, Readiness, Userfaultfd};
 
-pub(super) struct Sleep<'a> {
-    engine: &'a Engine,
-    /// The fault thread's number.
+pub(super) struct Sleep {
+    /// The userfaultfd's.
     number: usize,
     /// The waker, the userfaultfd if this thread reads it, and then the shared descriptors.
     poll: Poll,
@@ -37,8 +36,8 @@ pub(super) enum Woken {
 const WAKER: usize = 0;
 const USERFAULTFD: usize = 1;
 
-impl<'a> Sleep<'a> {
-    pub fn new(engine: &'a Engine, number: usize) -> Self {
+impl Sleep {
+    pub fn new(engine: &Engine, number: usize) -> Self {
         let mut poll = Poll::default();
         poll.add(engine.waker(number).eventfd());
         // Where discards are tracked, another thread reads, and wakes this one.
@@ -46,7 +45,6 @@ impl<'a> Sleep<'a> {
             poll.add(engine.registration().uffds()[number].as_fd());
         }
         Self {
-            engine,
             number,
             first_shared: poll.len(),
             poll,
@@ -69,8 +67,8 @@ impl<'a> Sleep<'a> {
     }
 
     /// Waits for the shared descriptors that there are now.
-    pub fn watch_shared(&mut self) {
-        let fds = self.engine.account().shared();
+    pub fn watch_shared(&mut self, engine: &Engine) {
+        let fds = engine.account().shared();
         let version = fds.version();
         if version == self.shared_version {
             return;
@@ -87,64 +85,64 @@ impl<'a> Sleep<'a> {
     }
 
     /// Faults have been served. Whether the next sleep is to end when no fault comes for [`IDLE`].
-    pub fn served(&self, ends_idle: bool) {
-        self.engine.waker(self.number).bell().into_iter().for_each(|bell| bell.served(ends_idle));
+    pub fn served(&self, engine: &Engine, ends_idle: bool) {
+        engine.waker(self.number).bell().into_iter().for_each(|bell| bell.served(ends_idle));
     }
 
     /// Sleeps until there is something to do, but for [`IDLE`] at most if `ends_idle`. In read(), if nothing is against that.
-    pub fn sleep(&mut self, messages: &mut [Message; BATCH], ends_idle: bool) -> Result<Woken> {
+    pub fn sleep(&mut self, engine: &Engine, messages: &mut [Message; BATCH], ends_idle: bool) -> Result<Woken> {
         if !self.shared.is_empty() {
-            self.stop_reading()?;
-        } else if !self.is_reading && self.start_reading() && self.engine.waker(self.number).drain() {
+            self.stop_reading(engine)?;
+        } else if !self.is_reading && self.start_reading(engine) && engine.waker(self.number).drain() {
             // Woken before that, and so without the bell.
             return Ok(Woken::Faults(FaultsRead { count: 0, is_called: true }));
         }
         if self.is_reading {
-            return self.read(messages).map(Woken::Faults);
+            return self.read(engine, messages).map(Woken::Faults);
         }
         if !self.poll.wait(ends_idle.then_some(IDLE.as_millis() as u16))? {
             return Ok(Woken::Idle);
         }
         if self.poll.readiness(WAKER) != Readiness::Nothing {
-            self.engine.waker(self.number).drain();
+            engine.waker(self.number).drain();
         }
         // Where discards are tracked, another thread has read them.
-        let is_nothing = self.engine.discards().is_none() && self.poll.readiness(USERFAULTFD) == Readiness::Nothing;
-        let count = if is_nothing { 0 } else { self.read(messages)?.count };
+        let is_nothing = engine.discards().is_none() && self.poll.readiness(USERFAULTFD) == Readiness::Nothing;
+        let count = if is_nothing { 0 } else { self.read(engine, messages)?.count };
         Ok(Woken::Faults(FaultsRead { count, is_called: true }))
     }
 
     /// Faults that are there already, without a sleep.
-    pub fn look(&mut self, messages: &mut [Message; BATCH]) -> Result<FaultsRead> {
-        self.stop_reading()?;
-        self.read(messages)
+    pub fn look(&mut self, engine: &Engine, messages: &mut [Message; BATCH]) -> Result<FaultsRead> {
+        self.stop_reading(engine)?;
+        self.read(engine, messages)
     }
 
     /// Sleeps in read() from now on, if it can.
-    fn start_reading(&mut self) -> bool {
-        let Some(bell) = self.engine.waker(self.number).bell().filter(|_| !self.refused) else { return false };
+    fn start_reading(&mut self, engine: &Engine) -> bool {
+        let Some(bell) = engine.waker(self.number).bell().filter(|_| !self.refused) else { return false };
         bell.need(true);
-        self.is_reading = self.uffd().set_blocking(true).is_ok();
+        self.is_reading = self.uffd(engine).set_blocking(true).is_ok();
         self.refused = !self.is_reading;
         bell.need(self.is_reading);
         self.is_reading
     }
 
-    fn stop_reading(&mut self) -> Result<()> {
+    fn stop_reading(&mut self, engine: &Engine) -> Result<()> {
         if self.is_reading {
-            let stopped = self.uffd().set_blocking(false);
+            let stopped = self.uffd(engine).set_blocking(false);
             stopped.map_err(|errno| Error::os(errno, "having no read of the userfaultfd wait (FIONBIO)"))?;
             self.is_reading = false;
-            self.engine.waker(self.number).bell().into_iter().for_each(|bell| bell.need(false));
+            engine.waker(self.number).bell().into_iter().for_each(|bell| bell.need(false));
         }
         Ok(())
     }
 
-    fn uffd(&self) -> &'a Userfaultfd {
-        &self.engine.registration().uffds()[self.number]
+    fn uffd<'a>(&self, engine: &'a Engine) -> &'a Userfaultfd {
+        &engine.registration().uffds()[self.number]
     }
 
-    fn read(&mut self, messages: &mut [Message; BATCH]) -> Result<FaultsRead> {
-        self.engine.read_faults(self.number, messages)
+    fn read(&self, engine: &Engine, messages: &mut [Message; BATCH]) -> Result<FaultsRead> {
+        engine.read_faults(self.number, messages)
     }
 }

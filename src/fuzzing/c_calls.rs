@@ -259,11 +259,14 @@ impl Calls<'_> {
                 | flag(2, UFFD_LOAD_DIRECT_IO)
                 | flag(3, UFFD_LOAD_NO_HUGE_PAGES)
                 | flag(4, UFFD_LOAD_NO_ZERO_SCAN)
+                | flag(5, UFFD_LOAD_NO_READERS)
                 | flag(7, 1 << 40),
             loader_threads: self.pick(&[0, 1, 2, 2, 0, 0, 65, u32::MAX]),
             channels: self.pick(&[0, 0, 1, 2, 0, 0, 0, 100]),
             working_set_record: self.pick(&[null(), null(), record, record, nowhere, c"".as_ptr()]),
             working_set_replay: self.pick(&[null(), null(), record, record, nowhere, c"/".as_ptr()]),
+            reader_threads: self.pick(&[0, 1, 2, 0, 0, 0, 65, u32::MAX]),
+            reserved: self.pick(&[0, 0, 0, 0, 0, 0, 0, 1]),
         };
         let config = self.tailed(value, |config, size| config.size = size);
         let config = if bits & 0x40 == 0 { &raw const config.value } else { null() };

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::threads::{join, spawn};
-use crate::engine::{Bell, Discards, Engine, FaultServer, FaultThread, Seat, worker};
+use crate::engine::{Bell, Discards, Engine, FaultServer, FaultThread, Lane, Leader, Seat, worker};
 use crate::error::{Result, ensure, error};
 use crate::loading::{BackgroundLoader, SnapshotLoad};
 use crate::sync::JoinHandle;
@@ -16,6 +16,8 @@ pub(super) struct Armed {
     workers: Vec<JoinHandle<()>>,
     /// Each wakes the fault thread of its number.
     ringers: Vec<JoinHandle<()>>,
+    /// Of each fault thread and its readers.
+    lanes: Vec<Arc<Lane<Leader>>>,
     preempt: Option<Preempt>,
     events: Option<EventsThread>,
 }
@@ -34,7 +36,7 @@ pub(super) struct EventsThread {
 
 impl Armed {
     pub fn new(engine: Arc<Engine>, load: Option<Arc<SnapshotLoad>>) -> Self {
-        Self { engine, load, workers: Vec::new(), ringers: Vec::new(), preempt: None, events: None }
+        Self { engine, load, workers: Vec::new(), ringers: Vec::new(), lanes: Vec::new(), preempt: None, events: None }
     }
 
     pub fn start_events_thread(&mut self) -> Result<()> {
@@ -46,14 +48,22 @@ impl Armed {
         Ok(())
     }
 
-    /// One for each server.
-    pub fn start_fault_threads(&mut self, servers: Vec<Box<dyn FaultServer>>) -> Result<()> {
-        for (number, server) in servers.into_iter().enumerate() {
+    /// One for each list of servers, and its readers.
+    pub fn start_fault_threads(&mut self, servers: Vec<Vec<Box<dyn FaultServer>>>) -> Result<()> {
+        let mut readers = 0;
+        for (number, servers) in servers.into_iter().enumerate() {
             self.start_ringer(number)?;
-            self.start(format!("uffd/fault{number}"), move |engine, seat| {
-                let mut thread = FaultThread::new(engine, number, server);
-                worker::run(engine, seat, |seat| thread.run(seat));
-            })?;
+            let lane = Arc::new(Lane::new(Leader::new(&self.engine, number), servers.len())?);
+            self.lanes.push(lane.clone());
+            for (nth, server) in servers.into_iter().enumerate() {
+                let name = if nth == 0 { format!("uffd/fault{number}") } else { format!("uffd/read{readers}") };
+                readers += usize::from(nth > 0);
+                let lane = lane.clone();
+                self.start(name, move |engine, seat| {
+                    let mut thread = FaultThread::new(engine, lane, server);
+                    worker::run(engine, seat, |seat| thread.run(seat));
+                })?;
+            }
         }
         Ok(())
     }
@@ -180,6 +190,7 @@ impl Drop for Armed {
             join(preempt.thread);
         }
         self.engine.account().gate().end();
+        self.lanes.iter().for_each(|lane| lane.end());
         self.engine.wake_fault_threads();
         self.workers.drain(..).for_each(join);
         for (number, ringer) in self.ringers.drain(..).enumerate() {

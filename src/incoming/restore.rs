@@ -27,8 +27,9 @@ pub fn load(incoming: &Arc<Incoming>, snapshot: &Arc<Snapshot>, config: &LoadCon
 
 /// The same from any source.
 pub(crate) fn load_from(incoming: &Incoming, source: Arc<dyn PageSource>, config: &LoadConfig) -> Result<()> {
-    let threads = config.loader_threads;
-    ensure!(threads <= MOST_THREADS, EINVAL, "{threads} loader threads are more than {MOST_THREADS}");
+    for (threads, kind) in [(config.loader_threads, "loader"), (config.reader_threads, "reader")] {
+        ensure!(threads <= MOST_THREADS, EINVAL, "{threads} {kind} threads are more than {MOST_THREADS}");
+    }
     let bringer = Bringer::Load(LoadRequest::new(source, config)?);
     // Blocktime is kept if the configuration asks for it.
     let plan = Plan { channels: config.channels.max(1), bringer, preempt: false, blocktime: true };

@@ -38,7 +38,8 @@ pub(crate) struct Plan {
 
 /// What the threads are to do. Nothing is served before they run.
 pub(super) struct Work {
-    servers: Vec<Box<dyn FaultServer>>,
+    /// For each fault thread its own, and those of its readers.
+    servers: Vec<Vec<Box<dyn FaultServer>>>,
     loaders: Vec<BackgroundLoader>,
     preempt: bool,
 }
@@ -61,13 +62,16 @@ pub(super) fn build(site: Site<'_>, plan: Plan, begin: impl FnOnce(Record)) -> R
     ensure!(plan.channels > 0, EINVAL, "0 channels: at least one temporary page is needed");
     ensure!(!table.blocks().is_empty(), EINVAL, "there is no RAM block to set up");
     let threads = 0..config.fault_threads();
-    let (load, servers, loaders): (_, Vec<Box<dyn FaultServer>>, _) = match plan.bringer {
+    let (load, servers, loaders): (_, Vec<Vec<Box<dyn FaultServer>>>, _) = match plan.bringer {
         Bringer::Handler(handler) => {
-            (None, threads.map(|_| Box::new(HandlerServer(handler.clone())) as _).collect(), Vec::new())
+            (None, threads.map(|_| vec![Box::new(HandlerServer(handler.clone())) as _]).collect(), Vec::new())
         }
         Bringer::Load(request) => {
             let load = request.prepare(table)?;
-            let servers = threads.map(|_| Ok(Box::new(FaultLoader::new(&load)?) as _)).collect::<Result<_>>()?;
+            let of_each = 1 + load.config.readers_of_each(config.fault_threads() as u32);
+            let all =
+                |_| Ok(FaultLoader::all(&load, of_each)?.into_iter().map(|server| Box::new(server) as _).collect());
+            let servers = threads.map(all).collect::<Result<_>>()?;
             let loaders = BackgroundLoader::all(&load)?;
             (Some(load), servers, loaders)
         }

@@ -18,6 +18,10 @@ pub struct LoadConfig {
     pub no_huge_pages: bool,
     /// How many threads load in the background. 0: one.
     pub loader_threads: u32,
+    /// Let no other threads wait for a disk in a fault thread's place.
+    pub no_readers: bool,
+    /// How many there are, divided among the fault threads; each has one at least. 0: four.
+    pub reader_threads: u32,
     /// How many temporary pages to allocate for the caller's own use. 0: one.
     pub channels: u32,
     /// The file in which to keep which pages were faulted on, in order: written by the clean-up, or abort. What was
@@ -26,6 +30,17 @@ pub struct LoadConfig {
     /// The file of an earlier restore of the same snapshot, whose pages are to be loaded first; without `background`,
     /// nothing else is loaded in the background. A file that cannot be used is reported and ignored.
     pub working_set_replay: Option<PathBuf>,
+}
+
+/// How many reader threads there are, if nothing else is asked for.
+const READERS: u32 = 4;
+
+impl LoadConfig {
+    /// How many readers each of so many fault threads has.
+    pub(crate) fn readers_of_each(&self, fault_threads: u32) -> u32 {
+        let all = if self.reader_threads == 0 { READERS } else { self.reader_threads };
+        if self.no_readers { 0 } else { all.div_ceil(fault_threads) }
+    }
 }
 
 impl Default for LoadConfig {
@@ -37,6 +52,8 @@ impl Default for LoadConfig {
             zero_scan: true,
             no_huge_pages: false,
             loader_threads: 0,
+            no_readers: false,
+            reader_threads: 0,
             channels: 0,
             working_set_record: None,
             working_set_replay: None,

@@ -1,106 +1,142 @@
-//! Serves the faults of one fault thread from a source: the page, and what is worth placing with it.
+//! Serves faults from a source: the page, and what is worth placing with it.
 
 use std::ops::Range;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::backoff::UnitBackoff;
 use super::notes::Notes;
 use super::page_loader::{CacheOutcome, Cause, PageLoader};
 use super::read_around::ReadAround;
 use super::snapshot_load::SnapshotLoad;
-use super::unit_map::Piece;
-use super::units::Extent;
-use crate::engine::{Engine, FaultServer, PageFault};
+use super::units::{Extent, UnitClaim};
+use crate::engine::{Engine, FaultServer, PageFault, Wait};
 use crate::error::Result;
+use crate::sync::Mutex;
 
 /// Owned by a fault thread.
 pub(crate) struct FaultLoader {
     load: Arc<SnapshotLoad>,
     pages: PageLoader,
-    read_around: ReadAround,
-    backoff: UnitBackoff,
+    habits: Arc<Mutex<Habits>>,
     /// Kept if the working set is recorded.
     notes: Option<Notes>,
-    /// The unit that the last fault was in.
-    last_unit: Option<usize>,
 }
 
+/// What the threads of one userfaultfd have learnt.
+#[derive(Default)]
+pub(crate) struct Habits {
+    read_around: ReadAround,
+    backoff: UnitBackoff,
+    /// The unit that the last fault was in.
+    last_unit: Option<usize>,
+    /// What was waited for last came at once.
+    is_quick: bool,
+}
+
+/// A read that takes less has waited for no disk: where it cannot be told what is in the page cache.
+const QUICK: Duration = Duration::from_micros(10);
+
 impl FaultLoader {
-    pub fn new(load: &Arc<SnapshotLoad>) -> Result<Self> {
-        Ok(Self {
-            pages: PageLoader::new(load.pages.clone())?,
-            read_around: ReadAround::default(),
-            backoff: UnitBackoff::default(),
-            notes: load.config.working_set_record.as_ref().map(|_| Notes::default()),
-            last_unit: None,
-            load: load.clone(),
-        })
+    /// For so many threads of one userfaultfd.
+    pub fn all(load: &Arc<SnapshotLoad>, threads: u32) -> Result<Vec<Self>> {
+        let habits = Arc::<Mutex<Habits>>::default();
+        let new = |_| {
+            Ok(Self {
+                pages: PageLoader::new(load.pages.clone())?,
+                habits: habits.clone(),
+                notes: load.config.working_set_record.as_ref().map(|_| Notes::default()),
+                load: load.clone(),
+            })
+        };
+        (0..threads).map(new).collect()
     }
 
-    /// Places the page, and along with it pages behind it where a guest goes through its RAM. What was placed.
-    fn serve_page(&mut self, engine: &Engine, fault: &PageFault) -> Result<Range<usize>> {
+    /// Places a page, and what is worth placing along with it. What was placed, or is in flight; None if that takes waiting for
+    /// a disk, and that may not be.
+    fn place(&mut self, engine: &Engine, fault: &PageFault, wait: Wait) -> Result<Option<Range<usize>>> {
         let &PageFault { index, page, concurrent, .. } = fault;
-        self.pages.place(engine, index, page..page + 1, Cause::Fault)?;
+        if concurrent && self.load.extent == Some(Extent::All) {
+            return self.place_unit(engine, index, page, wait);
+        }
+        let cause = if wait == Wait::Never { Cause::FaultCached } else { Cause::Fault };
+        if self.pages.place(engine, index, page..page + 1, cause)? == 0 {
+            return Ok(None);
+        }
         self.queued(index, page);
-        let along = self.read_around.faulted(index, page, engine.block(index).page_size());
+        // A guest that goes through its RAM will fault behind it.
+        let along = self.habits.lock().read_around.faulted(index, page, engine.block(index).page_size());
         let mut placed = page..page + 1;
         if along > 0 && !concurrent {
             placed.end += self.pages.place_cached(engine, index, placed.end..placed.end + along)?;
         }
-        Ok(placed)
+        Ok(Some(placed))
     }
 
-    /// Several threads fault concurrently: all of them are better off with a unit for each fault than with a page. What was placed,
-    /// or is in flight.
-    fn serve_unit(&mut self, engine: &Engine, index: usize, page: usize) -> Result<Range<usize>> {
+    /// Several threads fault concurrently: all of them are better off with a unit for each fault than with a page.
+    fn place_unit(&mut self, engine: &Engine, index: usize, page: usize, wait: Wait) -> Result<Option<Range<usize>>> {
         let load = self.load.clone();
         let Some(mut unit) = load.units.claim_for_fault(load.units.map.number(index, page)) else {
-            return Ok(page..page + 1);
+            return Ok(Some(page..page + 1));
         };
-        unit.is_placed = self.place_around(engine, page, &unit.piece)?;
+        if wait == Wait::Never && !self.pages.is_there(engine, index, page) {
+            return Ok(None);
+        }
+        unit.is_placed = self.place_around(engine, page, &unit)?;
         if unit.is_placed {
-            return Ok(unit.piece.pages.clone());
+            return Ok(Some(unit.piece.pages.clone()));
         }
         self.queued(index, page);
-        Ok(page..page + 1)
+        Ok(Some(page..page + 1))
     }
 
     /// Places a page, and all else that is missing of its unit: as far as that takes no waiting for a disk, or all of it if the
     /// page itself has to be waited for. Whether all of the unit is in place then.
-    fn place_around(&mut self, engine: &Engine, page: usize, unit: &Piece) -> Result<bool> {
-        let cached = self.pages.place_huge(engine, unit)?;
+    fn place_around(&mut self, engine: &Engine, page: usize, unit: &UnitClaim<'_>) -> Result<bool> {
+        let piece = &unit.piece;
+        let cached = self.pages.place_huge(engine, piece)?;
         if cached == CacheOutcome::All {
             return Ok(true);
         }
-        if self.pages.place_cached(engine, unit.index, page..page + 1)? == 0 {
-            if cached != CacheOutcome::Pages && self.backoff.is_unit_next() {
+        if self.pages.place_cached(engine, piece.index, page..page + 1)? == 0 {
+            // Only one thread reads all of it.
+            if unit.is_first && cached != CacheOutcome::Pages && self.habits.lock().backoff.is_unit_next() {
                 let start = Instant::now();
-                let placed = self.pages.place_unit(engine, unit, cached);
-                self.backoff.waited(start.elapsed(), placed.is_err());
+                let placed = self.pages.place_unit(engine, piece, cached);
+                self.habits.lock().backoff.waited(start.elapsed(), placed.is_err());
                 if placed.is_ok() {
                     return Ok(true);
                 }
             }
             // Should something else of the unit be unreadable, this page still may be readable.
-            self.pages.place(engine, unit.index, page..page + 1, Cause::Fault)?;
+            self.pages.place(engine, piece.index, page..page + 1, Cause::Fault)?;
         }
-        self.pages.place_rest_cached(engine, unit)
+        self.pages.place_rest_cached(engine, piece)
+    }
+
+    fn note(&mut self, engine: &Engine, index: usize, placed: &Range<usize>) {
+        if let Some(notes) = &mut self.notes {
+            notes.add(engine.account().waits().now(), index, placed);
+        }
     }
 }
 
 impl FaultServer for FaultLoader {
     fn serve(&mut self, engine: &Engine, fault: &PageFault) -> Result<()> {
-        let &PageFault { index, page, concurrent, .. } = fault;
-        let placed = if concurrent && self.load.extent == Some(Extent::All) {
-            self.serve_unit(engine, index, page)?
-        } else {
-            self.serve_page(engine, fault)?
-        };
-        if let Some(notes) = &mut self.notes {
-            notes.add(engine.account().waits().now(), index, &placed);
-        }
+        let start = Instant::now();
+        let placed = self.place(engine, fault, Wait::AsLongAsItTakes)?;
+        self.habits.lock().is_quick = start.elapsed() < QUICK;
+        placed.iter().for_each(|placed| self.note(engine, fault.index, placed));
         Ok(())
+    }
+
+    fn serve_at_once(&mut self, engine: &Engine, fault: &PageFault) -> Result<bool> {
+        let Some(placed) = self.place(engine, fault, Wait::Never)? else {
+            let is_quick = self.habits.lock().is_quick;
+            return if is_quick { self.serve(engine, fault).map(|()| true) } else { Ok(false) };
+        };
+        self.note(engine, fault.index, &placed);
+        Ok(true)
     }
 
     /// The loader threads go where the fault was.
@@ -110,7 +146,7 @@ impl FaultServer for FaultLoader {
         }
         let unit = self.load.units.map.number(index, page);
         // One lock for each unit, not for each fault.
-        if self.last_unit.replace(unit) != Some(unit) {
+        if self.habits.lock().last_unit.replace(unit) != Some(unit) {
             self.load.units.faulted(unit);
         }
     }

@@ -36,6 +36,8 @@ pub(super) struct PageLoader {
 pub(super) enum Cause {
     /// A thread waits for them: they are put in place.
     Fault,
+    /// As for [`Cause::Fault`], with what is in the page cache only.
+    FaultCached,
     /// No thread is known to wait for them: where zeros can stay missing, they do.
     Load,
     /// As for [`Cause::Load`], with what is in the page cache only.
@@ -57,7 +59,7 @@ impl Cause {
     /// Places pages that are zeros.
     fn place_zeros(self, engine: &Engine, index: usize, pages: Range<usize>) -> Result<()> {
         match self {
-            Cause::Fault => engine.place(index, pages, Filling::Zeros),
+            Cause::Fault | Cause::FaultCached => engine.place(index, pages, Filling::Zeros),
             Cause::Load | Cause::LoadCached => engine.place_zeros(index, pages),
         }
     }
@@ -66,7 +68,7 @@ impl Cause {
     fn gap(self) -> u64 {
         match self {
             Cause::Fault | Cause::Load => GAP_ON_DISK,
-            Cause::LoadCached => GAP_CACHED,
+            Cause::FaultCached | Cause::LoadCached => GAP_CACHED,
         }
     }
 }
@@ -144,7 +146,7 @@ impl PageLoader {
                 continue;
             }
             let bytes = &mut buffers.pages()[..block.offset_of(count)];
-            if cause != Cause::LoadCached {
+            if matches!(cause, Cause::Fault | Cause::Load) {
                 shared.source.read(source, offset as u64, bytes)?;
             } else if shared.source.read_cached(source, offset as u64, bytes) < bytes.len() {
                 break;
@@ -164,6 +166,13 @@ impl PageLoader {
             }
         }
         Ok(at - pages.start)
+    }
+
+    /// Whether placing a page takes no waiting for a disk.
+    pub fn is_there(&mut self, engine: &Engine, index: usize, page: usize) -> bool {
+        let (source, offset) = (self.pages.blocks[index], engine.block(index).offset_of(page) as u64);
+        let bytes = &mut self.buffers.pages()[..engine.block(index).page_size()];
+        self.pages.source.read_cached(source, offset, bytes) == bytes.len()
     }
 
     /// Whether a unit is to be placed as one huge page: that can be, and is worth the memory. Nothing of it was received yet,

@@ -79,6 +79,8 @@ pub(crate) struct UnitClaim<'a> {
     units: &'a Units,
     number: usize,
     pub piece: Piece,
+    /// No other thread is at it, and it has not been placed before.
+    pub is_first: bool,
     pub is_placed: bool,
 }
 
@@ -112,13 +114,16 @@ impl Units {
     /// moment, or is woken to fault again.
     pub fn claim_for_fault(&self, number: usize) -> Option<UnitClaim<'_>> {
         let mut queue = self.queue.lock();
-        match queue.states[number] {
+        let is_first = match queue.states[number] {
             UnitState::InFlight => return None,
-            UnitState::Todo => queue.states[number] = UnitState::ByFault,
+            UnitState::Todo => true,
             // The claim of the other thread, or of the loader, stays.
-            UnitState::Waiting | UnitState::ByFault | UnitState::Covered | UnitState::Done => {}
+            UnitState::Waiting | UnitState::ByFault | UnitState::Covered | UnitState::Done => false,
+        };
+        if is_first {
+            queue.states[number] = UnitState::ByFault;
         }
-        Some(UnitClaim { units: self, number, piece: self.map.unit(number), is_placed: false })
+        Some(UnitClaim { units: self, number, piece: self.map.unit(number), is_first, is_placed: false })
     }
 
     /// The next piece for a loader thread.
@@ -220,8 +225,10 @@ impl Drop for LoadClaim<'_> {
 
 impl Drop for UnitClaim<'_> {
     fn drop(&mut self) {
-        let state = if self.is_placed { UnitState::Covered } else { UnitState::Todo };
-        self.units.change(self.number, &[UnitState::ByFault], state);
+        if self.is_first {
+            let state = if self.is_placed { UnitState::Covered } else { UnitState::Todo };
+            self.units.change(self.number, &[UnitState::ByFault], state);
+        }
     }
 }
 

@@ -18,6 +18,7 @@ pub struct Loading {
     file: fn(&Snapshots) -> &Path,
     fault_threads: u32,
     loader_threads: u32,
+    no_readers: bool,
     track_discards: bool,
     background: bool,
     keep_present: bool,
@@ -31,6 +32,7 @@ pub const ANONYMOUS: Loading = Loading {
     file: |snapshots| &snapshots.flat,
     fault_threads: 1,
     loader_threads: 1,
+    no_readers: false,
     track_discards: false,
     background: true,
     keep_present: false,
@@ -43,6 +45,7 @@ pub const THREADS: Loading = Loading {
     file: |snapshots| &snapshots.mapped_ram,
     fault_threads: 2,
     loader_threads: 2,
+    no_readers: true,
     keep_present: true,
     ..ANONYMOUS
 };
@@ -110,6 +113,8 @@ fn play_out(rig: &Rig<'_>, loading: &Loading, ram: &Arc<Ram>, touchers: &mut Tou
         zero_scan: true,
         background: loading.background,
         loader_threads: loading.loader_threads,
+        no_readers: loading.no_readers,
+        reader_threads: 1,
         channels: 1,
         working_set_record: loading.record.then(|| snapshots.recorded.clone()),
         working_set_replay: loading.replay.then(|| snapshots.working_set.clone()),

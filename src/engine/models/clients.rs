@@ -4,7 +4,8 @@
 use std::os::fd::{AsFd, AsRawFd, RawFd};
 
 use super::*;
-use crate::engine::fault_thread::serve_asked;
+use crate::engine::fault::Wait;
+use crate::engine::leader::serve_asked;
 use crate::engine::shared::{Asked, SharedClient, SharedFds};
 use crate::kernel::SharedMessage;
 use crate::memory::BlockId;
@@ -79,7 +80,7 @@ fn a_client_that_waits_is_woken_whoever_places_the_page() {
                 shared.ask(Asked { block: BlockId(0), page: 0, fd, client_addr: address });
                 let mut seat = engine.account().gate().add_worker();
                 while let Some(asked) = shared.next_asked() {
-                    serve_asked(engine, &mut seat, &mut Serves(later), &asked).unwrap();
+                    serve_asked(engine, &mut seat, &mut Serves(later), &asked, Wait::AsLongAsItTakes).unwrap();
                 }
             }),
             run(&engine, |engine| engine.account().receive(0, 0..1)),

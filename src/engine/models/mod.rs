@@ -3,6 +3,7 @@
 mod clients;
 mod discards;
 mod gate;
+mod lane;
 mod pages;
 mod waker;
 

@@ -2,7 +2,7 @@
 //! everybody's wait ends, and the last page completes a load.
 
 use super::*;
-use crate::engine::fault::serve_page;
+use crate::engine::fault::{Wait, serve_page};
 use crate::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use crate::sync::{check, thread};
 
@@ -11,7 +11,8 @@ fn serve(engine: &Engine, index: usize, page: usize, with: impl FnMut(&Engine, &
     let address = engine.block(index).address_of(page);
     engine.account().waits().begin(0, std::iter::once((address, None)));
     let fault = PageFault { index, page, address, concurrent: false };
-    serve_page(engine, &mut engine.account().gate().add_worker(), &mut Serves(with), &fault).unwrap();
+    serve_page(engine, &mut engine.account().gate().add_worker(), &mut Serves(with), &fault, Wait::AsLongAsItTakes)
+        .unwrap();
 }
 
 /// No thread waits any more, and the account is right.
