@@ -1,6 +1,7 @@
 //! How a fault thread sleeps until there is something to do for it: in read() of its userfaultfd if it waits for nothing else, in
 //! poll() otherwise.
 
+use std::mem;
 use std::os::fd::AsFd;
 use std::sync::Arc;
 
@@ -21,6 +22,8 @@ pub(super) struct Sleep {
     shared_version: u64,
     /// It sleeps in read().
     is_reading: bool,
+    /// It has looked since the last sleep.
+    is_spinning: bool,
     /// The kernel has refused to change how it sleeps: not to be asked again.
     refused: bool,
 }
@@ -52,6 +55,7 @@ impl Sleep {
             // An older version than any list has.
             shared_version: u64::MAX,
             is_reading: false,
+            is_spinning: false,
             refused: false,
         }
     }
@@ -91,7 +95,9 @@ impl Sleep {
 
     /// Sleeps until there is something to do, but for [`IDLE`] at most if `ends_idle`. In read(), if nothing is against that.
     pub fn sleep(&mut self, engine: &Engine, messages: &mut [Message; BATCH], ends_idle: bool) -> Result<Woken> {
-        if !self.shared.is_empty() {
+        // It will look again: changing to and fro would cost more than poll().
+        let is_spinning = mem::take(&mut self.is_spinning);
+        if !self.shared.is_empty() || is_spinning {
             self.stop_reading(engine)?;
         } else if !self.is_reading && self.start_reading(engine) && engine.waker(self.number).drain() {
             // Woken before that, and so without the bell.
@@ -115,6 +121,7 @@ impl Sleep {
     /// Faults that are there already, without a sleep.
     pub fn look(&mut self, engine: &Engine, messages: &mut [Message; BATCH]) -> Result<FaultsRead> {
         self.stop_reading(engine)?;
+        self.is_spinning = true;
         self.read(engine, messages)
     }
 
