@@ -6,7 +6,7 @@ use super::engine::Engine;
 use super::fault::{FaultServer, Wait, serve_page};
 use super::following::Following;
 use super::gate::{Ending, Seat};
-use super::lane::{InFlight, Lane, Lead, Turn, Waits};
+use super::lane::{InFlight, Lane, Lead, Turn, WhoWaits};
 use super::leader::{Leader, Leading};
 
 pub(crate) struct FaultThread<'a> {
@@ -44,13 +44,13 @@ impl<'a> FaultThread<'a> {
             let fault = lead.get().step(&mut Leading { engine, seat, server, following, wait })?;
             let Some(fault) = fault else { continue };
             lead = match lead.wait_for(fault) {
-                Waits::This(in_flight) => {
+                WhoWaits::This(in_flight) => {
                     // The next leader finds out where the faults are.
                     self.following.idle();
                     return self.wait_for(seat, in_flight);
                 }
-                Waits::Other(lead) => lead,
-                Waits::Leader(lead) => {
+                WhoWaits::Other(lead) => lead,
+                WhoWaits::Leader(lead) => {
                     serve_page(self.engine, seat, &mut *self.server, &fault, Wait::AsLongAsItTakes)?;
                     lead
                 }

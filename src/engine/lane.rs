@@ -45,7 +45,7 @@ pub(crate) enum Turn<'a, L> {
 }
 
 /// Who waits for a disk.
-pub(crate) enum Waits<'a, L> {
+pub(crate) enum WhoWaits<'a, L> {
     /// This thread, and another one leads now.
     This(InFlight<'a, L>),
     /// Another one, now or later: this one goes on leading.
@@ -129,29 +129,29 @@ impl<'a, L> Lead<'a, L> {
     }
 
     /// This fault takes waiting: who waits?
-    pub fn wait_for(mut self, fault: PageFault) -> Waits<'a, L> {
+    pub fn wait_for(mut self, fault: PageFault) -> WhoWaits<'a, L> {
         let lane = self.lane;
         let mut state = lane.state.lock();
         if let Some(flight) = state.in_flight.iter_mut().find(|flight| flight.is_of(&fault)) {
             flight.is_wanted = true;
             drop(state);
-            return Waits::Other(self);
+            return WhoWaits::Other(self);
         }
         let is_idle = state.idle > 0;
         if state.left.len() == MOST || state.in_flight.len() == 2 * MOST {
             drop(state);
-            return Waits::Leader(self);
+            return WhoWaits::Leader(self);
         }
         state.in_flight.push(Flight { index: fault.index, page: fault.page, is_wanted: false });
         if !is_idle {
             state.left.push_back(fault);
             drop(state);
-            return Waits::Other(self);
+            return WhoWaits::Other(self);
         }
         state.lead = self.lead.take();
         drop(state);
         lane.changed.notify_one();
-        Waits::This(InFlight { lane, fault, is_over: false })
+        WhoWaits::This(InFlight { lane, fault, is_over: false })
     }
 }
 

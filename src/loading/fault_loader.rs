@@ -30,12 +30,15 @@ pub(crate) struct Habits {
     backoff: UnitBackoff,
     /// The unit that the last fault was in.
     last_unit: Option<usize>,
-    /// What was waited for last came at once.
-    is_quick: bool,
+    /// How many reads in a row came at once.
+    quick_reads: u32,
 }
 
-/// A read that takes less has waited for no disk: where it cannot be told what is in the page cache.
+/// A read that takes less has waited for no disk.
 const QUICK: Duration = Duration::from_micros(10);
+
+/// After so many in a row, none is expected to wait: on an older kernel it cannot be told of every file what is in the page cache.
+const QUICK_READS: u32 = 8;
 
 impl FaultLoader {
     /// For so many threads of one userfaultfd.
@@ -59,8 +62,11 @@ impl FaultLoader {
         if concurrent && self.load.extent == Some(Extent::All) {
             return self.place_unit(engine, index, page, wait);
         }
-        let cause = if wait == Wait::Never { Cause::FaultCached } else { Cause::Fault };
-        if self.pages.place(engine, index, page..page + 1, cause)? == 0 {
+        let placed = match wait {
+            Wait::Never => self.pages.place(engine, index, page..page + 1, Cause::FaultCached)?,
+            Wait::AsLongAsItTakes => self.read(engine, index, page)?,
+        };
+        if placed == 0 {
             return Ok(None);
         }
         self.queued(index, page);
@@ -71,6 +77,15 @@ impl FaultLoader {
             placed.end += self.pages.place_cached(engine, index, placed.end..placed.end + along)?;
         }
         Ok(Some(placed))
+    }
+
+    /// Places a page, and waits for the disk. How many were placed.
+    fn read(&mut self, engine: &Engine, index: usize, page: usize) -> Result<usize> {
+        let start = Instant::now();
+        let placed = self.pages.place(engine, index, page..page + 1, Cause::Fault)?;
+        let quick_reads = &mut self.habits.lock().quick_reads;
+        *quick_reads = if start.elapsed() < QUICK { quick_reads.saturating_add(1) } else { 0 };
+        Ok(placed)
     }
 
     /// Several threads fault concurrently: all of them are better off with a unit for each fault than with a page.
@@ -109,7 +124,7 @@ impl FaultLoader {
                 }
             }
             // Should something else of the unit be unreadable, this page still may be readable.
-            self.pages.place(engine, piece.index, page..page + 1, Cause::Fault)?;
+            self.read(engine, piece.index, page)?;
         }
         self.pages.place_rest_cached(engine, piece)
     }
@@ -123,16 +138,14 @@ impl FaultLoader {
 
 impl FaultServer for FaultLoader {
     fn serve(&mut self, engine: &Engine, fault: &PageFault) -> Result<()> {
-        let start = Instant::now();
         let placed = self.place(engine, fault, Wait::AsLongAsItTakes)?;
-        self.habits.lock().is_quick = start.elapsed() < QUICK;
         placed.iter().for_each(|placed| self.note(engine, fault.index, placed));
         Ok(())
     }
 
     fn serve_at_once(&mut self, engine: &Engine, fault: &PageFault) -> Result<bool> {
         let Some(placed) = self.place(engine, fault, Wait::Never)? else {
-            let is_quick = self.habits.lock().is_quick;
+            let is_quick = self.habits.lock().quick_reads >= QUICK_READS;
             return if is_quick { self.serve(engine, fault).map(|()| true) } else { Ok(false) };
         };
         self.note(engine, fault.index, &placed);

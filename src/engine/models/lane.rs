@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use crate::engine::fault::PageFault;
-use crate::engine::lane::{InFlight, Lane, Turn, Waits};
+use crate::engine::lane::{InFlight, Lane, Turn, WhoWaits};
 use crate::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use crate::sync::{check, thread};
 
@@ -57,12 +57,12 @@ fn run(lane: &Lane<Come>, counters: &Counters) {
                 return;
             };
             lead = match lead.wait_for(fault(page)) {
-                Waits::This(in_flight) => {
+                WhoWaits::This(in_flight) => {
                     serve(counters, in_flight);
                     break;
                 }
-                Waits::Other(lead) => lead,
-                Waits::Leader(_) => panic!("there is room for all"),
+                WhoWaits::Other(lead) => lead,
+                WhoWaits::Leader(_) => panic!("there is room for all"),
             };
         }
     }
