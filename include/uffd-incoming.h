@@ -533,9 +533,9 @@ typedef struct UffdLoadConfig {
     const char *working_set_replay;
     /**
      * The number of reader threads. While a thread waits for a page that is not in the page cache, another one
-     * serves the next faults; so the disk works on as many faults as there are fault and reader threads. They
-     * are divided among the fault threads, each of which has one at least. 0: four. At most 64. `size` may
-     * exclude this field: it was added later.
+     * serves the next faults; so the disk works on as many faults at once as there are reader threads. They are
+     * divided among the fault threads, each of which has one at least. 0: four. At most 64. `size` may exclude
+     * this field: it was added later.
      */
     uint32_t reader_threads;
     /**

@@ -410,9 +410,9 @@ pub struct UffdLoadConfig {
     /// cannot be opened, is damaged, or belongs to another snapshot is logged and ignored.
     pub working_set_replay: *const c_char,
     /// The number of reader threads. While a thread waits for a page that is not in the page cache, another one
-    /// serves the next faults; so the disk works on as many faults as there are fault and reader threads. They
-    /// are divided among the fault threads, each of which has one at least. 0: four. At most 64. `size` may
-    /// exclude this field: it was added later.
+    /// serves the next faults; so the disk works on as many faults at once as there are reader threads. They are
+    /// divided among the fault threads, each of which has one at least. 0: four. At most 64. `size` may exclude
+    /// this field: it was added later.
     pub reader_threads: u32,
     /// Must be 0.
     pub reserved: u32,
