@@ -222,7 +222,7 @@ MUTATIONS = [
         "a page is read once for each thread that waits for it",
         "storage-shared-many-hang",
         "src/engine/lane.rs",
-        "            flight.is_wanted = true;\n            drop(state);\n            return Waits::Other(self);",
+        "            flight.is_wanted = true;\n            drop(state);\n            return WhoWaits::Other(self);",
         "            flight.is_wanted = true;",
     ),
     Mutation(
