@@ -75,7 +75,7 @@ impl SharedFds {
             unused: Condvar::new(),
             waiting: Mutex::default(),
         };
-        kernel::set_nonblocking(fd).map_err(|errno| Error::os(errno, shared.name()))?;
+        kernel::set_blocking(fd, false).map_err(|errno| Error::os(errno, shared.name()))?;
         let mut list = self.list.write();
         let is_new = list.iter().all(|other| other.fd != shared.fd);
         ensure!(is_new, EEXIST, "{} is known already", shared.name());

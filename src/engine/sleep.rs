@@ -138,7 +138,7 @@ impl Sleep {
     fn stop_reading(&mut self, engine: &Engine) -> Result<()> {
         if self.is_reading {
             let stopped = self.uffd(engine).set_blocking(false);
-            stopped.map_err(|errno| Error::os(errno, "having no read of the userfaultfd wait (FIONBIO)"))?;
+            stopped.map_err(|errno| Error::os(errno, "having no read of the userfaultfd wait (O_NONBLOCK)"))?;
             self.is_reading = false;
             engine.waker(self.number).bell().into_iter().for_each(|bell| bell.need(false));
         }

@@ -35,4 +35,4 @@ pub(crate) use thread::{CpuSet, Uncancelable, affinity, set_own_affinity, shares
 #[cfg(not(all(test, shuttle)))]
 pub(crate) use thread::spawn;
 pub use userfaultfd::SharedMessage;
-pub(crate) use userfaultfd::{Abilities, BATCH, Message, Opening, Placed, Userfaultfd, set_nonblocking, wake};
+pub(crate) use userfaultfd::{Abilities, BATCH, Message, Opening, Placed, Userfaultfd, set_blocking, wake};

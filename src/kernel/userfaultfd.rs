@@ -113,7 +113,7 @@ impl Userfaultfd {
 
     /// Takes a descriptor that the caller has opened, on which UFFDIO_API has not been called.
     pub fn from_fd(fd: OwnedFd) -> Result<Self> {
-        set_nonblocking(fd.as_fd())
+        set_blocking(fd.as_fd(), false)
             .and_then(|()| before(Call::Fcntl))
             .and_then(|()| fcntl(&fd, FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC)))
             .map_err(|errno| Error::os(errno, "the userfaultfd handed in cannot be used"))?;
@@ -145,11 +145,7 @@ impl Userfaultfd {
 
     /// Whether a read() waits for messages, which poll() then cannot do.
     pub fn set_blocking(&self, is_blocking: bool) -> Result<(), error::Errno> {
-        let mut is_nonblocking = i32::from(!is_blocking);
-        before(Call::NonBlocking)?;
-        // SAFETY: the kernel reads just this number.
-        Errno::result(unsafe { libc::ioctl(self.raw(), libc::FIONBIO, &raw mut is_nonblocking) })?;
-        Ok(())
+        Ok(set_blocking(self.as_fd(), is_blocking)?)
     }
 
     /// Registers a range for missing pages.
@@ -299,11 +295,12 @@ pub(crate) fn wake(uffd: BorrowedFd<'_>, start: u64, length: u64) -> Result<(), 
     Ok(())
 }
 
-/// Without it, poll() on a userfaultfd reports an error.
-pub(crate) fn set_nonblocking(fd: BorrowedFd<'_>) -> nix::Result<()> {
+/// On a userfaultfd whose read() waits, poll() reports an error.
+pub(crate) fn set_blocking(fd: BorrowedFd<'_>, is_blocking: bool) -> nix::Result<()> {
     before(Call::Fcntl)?;
-    let flags = OFlag::from_bits_retain(fcntl(fd, FcntlArg::F_GETFL)?);
-    fcntl(fd, FcntlArg::F_SETFL(flags | OFlag::O_NONBLOCK)).map(drop)
+    let mut flags = OFlag::from_bits_retain(fcntl(fd, FcntlArg::F_GETFL)?);
+    flags.set(OFlag::O_NONBLOCK, !is_blocking);
+    fcntl(fd, FcntlArg::F_SETFL(flags)).map(drop)
 }
 
 /// A message of another process's userfaultfd, as the kernel wrote it: what it means is that process's affair.
