@@ -17,13 +17,8 @@ pub(crate) struct PageFault {
 
 /// Brings the pages that one fault thread is asked for, and is owned by it.
 pub(crate) trait FaultServer: Send {
-    /// Places the page, or sets out to have it placed, however long that takes.
-    fn serve(&mut self, engine: &Engine, fault: &PageFault) -> Result<()>;
-
-    /// The same, unless it takes waiting for a disk: then false, and nothing was done.
-    fn serve_at_once(&mut self, engine: &Engine, fault: &PageFault) -> Result<bool> {
-        self.serve(engine, fault).map(|()| true)
-    }
+    /// Places the page, or sets out to have it placed. False if that takes a wait that may not be: then nothing was done.
+    fn serve(&mut self, engine: &Engine, fault: &PageFault, wait: Wait) -> Result<bool>;
 
     /// This page will be served after others, while faults come concurrently: other threads may help.
     fn queued(&mut self, _index: usize, _page: usize) {}
@@ -53,10 +48,7 @@ pub(crate) fn serve_page(
         let served = if removed {
             engine.fill_removed(index, page).map(|()| true)
         } else if !block.received().get(page) && engine.account().request(index, page) {
-            match wait {
-                Wait::Never => server.serve_at_once(engine, fault),
-                Wait::AsLongAsItTakes => server.serve(engine, fault).map(|()| true),
-            }
+            server.serve(engine, fault, wait)
         } else {
             engine.fill_discarded(index, page).map(|()| true)
         };

@@ -4,7 +4,7 @@ use std::ptr;
 use std::sync::Arc;
 
 use super::engine::Engine;
-use super::fault::{FaultServer, PageFault};
+use super::fault::{FaultServer, PageFault, Wait};
 use super::placing::Filling;
 use crate::error::Result;
 use crate::source::{Fault, PageHandler};
@@ -13,7 +13,8 @@ use crate::source::{Fault, PageHandler};
 pub(crate) struct HandlerServer(pub Arc<dyn PageHandler>);
 
 impl FaultServer for HandlerServer {
-    fn serve(&mut self, engine: &Engine, fault: &PageFault) -> Result<()> {
+    /// What a handler waits for, only the handler knows.
+    fn serve(&mut self, engine: &Engine, fault: &PageFault, _wait: Wait) -> Result<bool> {
         let &PageFault { index, page, address, .. } = fault;
         let block = engine.block(index);
         let fault = Fault {
@@ -26,6 +27,6 @@ impl FaultServer for HandlerServer {
                 engine.place(index, page..page + 1, filling)
             },
         };
-        engine.account().callbacks().owner.call("the page handler", || self.0.page(&fault))
+        engine.account().callbacks().owner.call("the page handler", || self.0.page(&fault)).map(|()| true)
     }
 }

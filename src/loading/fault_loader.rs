@@ -128,27 +128,18 @@ impl FaultLoader {
         }
         self.pages.place_rest_cached(engine, piece)
     }
-
-    fn note(&mut self, engine: &Engine, index: usize, placed: &Range<usize>) {
-        if let Some(notes) = &mut self.notes {
-            notes.add(engine.account().waits().now(), index, placed);
-        }
-    }
 }
 
 impl FaultServer for FaultLoader {
-    fn serve(&mut self, engine: &Engine, fault: &PageFault) -> Result<()> {
-        let placed = self.place(engine, fault, Wait::AsLongAsItTakes)?;
-        placed.iter().for_each(|placed| self.note(engine, fault.index, placed));
-        Ok(())
-    }
-
-    fn serve_at_once(&mut self, engine: &Engine, fault: &PageFault) -> Result<bool> {
-        let Some(placed) = self.place(engine, fault, Wait::Never)? else {
-            let is_quick = self.habits.lock().quick_reads >= QUICK_READS;
-            return if is_quick { self.serve(engine, fault).map(|()| true) } else { Ok(false) };
-        };
-        self.note(engine, fault.index, &placed);
+    fn serve(&mut self, engine: &Engine, fault: &PageFault, wait: Wait) -> Result<bool> {
+        let mut placed = self.place(engine, fault, wait)?;
+        if placed.is_none() && self.habits.lock().quick_reads >= QUICK_READS {
+            placed = self.place(engine, fault, Wait::AsLongAsItTakes)?;
+        }
+        let Some(placed) = placed else { return Ok(false) };
+        if let Some(notes) = &mut self.notes {
+            notes.add(engine.account().waits().now(), fault.index, &placed);
+        }
         Ok(true)
     }
 

@@ -116,13 +116,13 @@ impl Units {
         let mut queue = self.queue.lock();
         let is_first = match queue.states[number] {
             UnitState::InFlight => return None,
-            UnitState::Todo => true,
+            UnitState::Todo => {
+                queue.states[number] = UnitState::ByFault;
+                true
+            }
             // The claim of the other thread, or of the loader, stays.
             UnitState::Waiting | UnitState::ByFault | UnitState::Covered | UnitState::Done => false,
         };
-        if is_first {
-            queue.states[number] = UnitState::ByFault;
-        }
         Some(UnitClaim { units: self, number, piece: self.map.unit(number), is_first, is_placed: false })
     }
 

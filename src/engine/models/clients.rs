@@ -4,7 +4,6 @@
 use std::os::fd::{AsFd, AsRawFd, RawFd};
 
 use super::*;
-use crate::engine::fault::Wait;
 use crate::engine::leader::serve_asked;
 use crate::engine::shared::{Asked, SharedClient, SharedFds};
 use crate::kernel::SharedMessage;

@@ -15,7 +15,7 @@ use super::account::{Account, Record, Removal};
 use super::callbacks::{Callbacks, Owner};
 use super::discards::Discards;
 use super::engine::Engine;
-use super::fault::{FaultServer, PageFault};
+use super::fault::{FaultServer, PageFault, Wait};
 pub(crate) use super::gate::Gate;
 use super::hooks::{Event, Hooks, LogLevel};
 use super::registration::{Registration, Treatment};
@@ -99,8 +99,8 @@ impl Ram {
 struct Serves<F>(F);
 
 impl<F: FnMut(&Engine, &PageFault) -> Result<()> + Send> FaultServer for Serves<F> {
-    fn serve(&mut self, engine: &Engine, fault: &PageFault) -> Result<()> {
-        (self.0)(engine, fault)
+    fn serve(&mut self, engine: &Engine, fault: &PageFault, _wait: Wait) -> Result<bool> {
+        (self.0)(engine, fault).map(|()| true)
     }
 }
 

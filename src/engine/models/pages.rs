@@ -2,7 +2,7 @@
 //! everybody's wait ends, and the last page completes a load.
 
 use super::*;
-use crate::engine::fault::{Wait, serve_page};
+use crate::engine::fault::serve_page;
 use crate::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use crate::sync::{check, thread};
 
