@@ -5,7 +5,9 @@
 //! `UFFD_SWEEP='load-anonymous Copy ENOMEM 3'` makes one run of a scenario, in which the third UFFDIO_COPY fails with
 //! ENOMEM. `short` for the errno: it does less. Behind the number, `until-mended`: those that follow fail, too, until the
 //! scenario has seen enough of it; or `for-ever`. The name of a scenario alone sweeps that one. `UFFD_SWEEP=all` lets each of
-//! the first calls fail with each errno, and not with one of them.
+//! the first calls fail with each errno, and not with one of them; `all` may stand before a name, too.
+//!
+//! Without a name, each scenario is swept in a process of its own, two at a time: they wait a lot.
 
 mod left_behind;
 mod loading;
@@ -21,7 +23,9 @@ mod snapshots;
 mod watchdog;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::process::ExitCode;
+use std::process::{Command, ExitCode};
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::thread;
 use std::time::Instant;
 
 use uffd_incoming::injection::{self, Call, Counters};
@@ -51,10 +55,15 @@ const SCENARIOS: &[Scenario] = &[
     Scenario { name: "share", play: sharing::play },
 ];
 
-/// What came of all runs.
+/// The environment variable that says which failures.
+const WANTED: &str = "UFFD_SWEEP";
+
+/// How many scenarios are swept at once.
+const AT_ONCE: usize = 2;
+
+/// What came of all runs of a scenario.
 #[derive(Default)]
 struct Sweep {
-    scenarios: usize,
     calls: Vec<Call>,
     runs: usize,
     injected: usize,
@@ -63,22 +72,58 @@ struct Sweep {
 }
 
 fn main() -> ExitCode {
+    let wanted = std::env::var(WANTED).unwrap_or_default();
+    let mut words: Vec<_> = wanted.split_whitespace().collect();
+    let thorough = words.first() == Some(&"all");
+    words.drain(..usize::from(thorough));
+    let passed = match words.split_first() {
+        None => sweep_all(thorough),
+        Some((name, plan)) => sweep_one(name, plan, thorough),
+    };
+    if passed { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// Each scenario in a process of its own; whether all went as it should.
+fn sweep_all(thorough: bool) -> bool {
+    let start = Instant::now();
+    let (next, failed) = (AtomicUsize::new(0), AtomicUsize::new(0));
+    let sweep_next = || {
+        while let Some(Scenario { name, .. }) = SCENARIOS.get(next.fetch_add(1, SeqCst)) {
+            let mut sweep = Command::new(std::env::current_exe().unwrap());
+            sweep.env(WANTED, if thorough { format!("all {name}") } else { (*name).to_owned() });
+            if !sweep.status().unwrap().success() {
+                println!("FAILED: {name}");
+                failed.fetch_add(1, SeqCst);
+            }
+        }
+    };
+    thread::scope(|scope| (0..AT_ONCE).for_each(|_| drop(scope.spawn(sweep_next))));
+    let failed = failed.into_inner();
+    println!(
+        "sweep: {} scenarios passed, {failed} failed; {:.1} s",
+        SCENARIOS.len() - failed,
+        start.elapsed().as_secs_f32()
+    );
+    failed == 0
+}
+
+/// One scenario, with each failure there is or with one.
+fn sweep_one(name: &str, plan: &[&str], thorough: bool) -> bool {
+    let Some(scenario) = SCENARIOS.iter().find(|scenario| scenario.name == name) else {
+        println!("FAILED: there is no scenario {name}");
+        return false;
+    };
     left_behind::make_countable();
     watchdog::start();
     let start = Instant::now();
     let snapshots = Snapshots::new();
-    let wanted = std::env::var("UFFD_SWEEP").unwrap_or_default();
-    let thorough = wanted == "all";
-    let words: Vec<_> = wanted.split_whitespace().filter(|_| !thorough).collect();
     let mut sweep = Sweep::default();
-    for scenario in SCENARIOS.iter().filter(|scenario| words.first().is_none_or(|name| *name == scenario.name)) {
-        match words.get(1..).filter(|plan| !plan.is_empty()) {
-            Some(plan) => sweep.run(scenario, &snapshots, Some(Plan::parse(plan))),
-            None => sweep.sweep(scenario, &snapshots, thorough),
-        }
+    match plan {
+        [] => sweep.sweep(scenario, &snapshots, thorough),
+        plan => sweep.run(scenario, &snapshots, Some(Plan::parse(plan))),
     }
-    sweep.report(start);
-    if sweep.failed == 0 && sweep.runs > 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    sweep.report(name, start);
+    sweep.failed == 0 && sweep.runs > 0
 }
 
 impl Sweep {
@@ -109,7 +154,6 @@ impl Sweep {
             self.failed += 1;
         }
         match plan {
-            None => self.scenarios += 1,
             Some(plan) if counters.injected > 0 => {
                 self.injected += 1;
                 self.outcomes.add(&run.outcomes.into_inner());
@@ -117,17 +161,16 @@ impl Sweep {
                     self.calls.push(plan.injected().call);
                 }
             }
-            Some(_) => {}
+            _ => {}
         }
         self.runs += 1;
     }
 
-    fn report(&self, start: Instant) {
+    fn report(&self, name: &str, start: Instant) {
         let failures: usize = self.calls.iter().map(|call| plan::failures(*call).count()).sum();
         println!(
-            "sweep: {} scenarios, {} kinds of calls with {failures} failures, {} runs, {} with an injected failure: {}; \
+            "{name}: {} kinds of calls with {failures} failures, {} runs, {} with an injected failure: {}; \
              {} went wrong; {:.1} s",
-            self.scenarios / 2,
             self.calls.len(),
             self.runs,
             self.injected,
