@@ -1,14 +1,11 @@
 //! Which memory wants huge pages: by its own advice (madvise), the process's and the host's.
 
-use std::fs::File;
-use std::io::{self, BufRead, BufReader};
+use std::io;
 use std::ops::Range;
 
-use super::before::{Call, before, read_text};
+use super::before::{Call, read_text};
 use super::mapping::HUGE_PAGE;
-
-/// Not of "self": that is the main thread's, and empty once that thread has ended.
-const SMAPS: &str = "/proc/thread-self/smaps";
+use super::smaps::{self, Described};
 
 const TRANSPARENT: &str = "/sys/kernel/mm/transparent_hugepage";
 
@@ -29,11 +26,7 @@ pub(crate) fn want_huge_pages(ranges: &[Range<usize>]) -> Vec<bool> {
     if mode == Mode::Never || ranges.is_empty() {
         return vec![false; ranges.len()];
     }
-    let wanted = before(Call::ReadSmaps).map_err(io::Error::from).and_then(|()| {
-        let smaps = BufReader::with_capacity(1 << 16, File::open(SMAPS)?);
-        wanted(smaps, mode, ranges)
-    });
-    wanted.unwrap_or_else(|_| vec![false; ranges.len()])
+    wanted(mode, ranges, |end, visit| smaps::visit(end, visit)).unwrap_or_else(|_| vec![false; ranges.len()])
 }
 
 /// Never, where it cannot be told.
@@ -51,52 +44,34 @@ fn parse_mode(text: &str) -> Mode {
     }
 }
 
-/// Reads as much of smaps as concerns the ranges.
-fn wanted(mut smaps: impl BufRead, mode: Mode, ranges: &[Range<usize>]) -> io::Result<Vec<bool>> {
+/// The same with a mode, by the mappings that `visit` gives.
+fn wanted(
+    mode: Mode,
+    ranges: &[Range<usize>],
+    visit: impl FnOnce(usize, &mut dyn FnMut(&Described)) -> io::Result<()>,
+) -> io::Result<Vec<bool>> {
     let end = ranges.last().map_or(0, |range| range.end);
     let mut wanted = vec![true; ranges.len()];
     // How far each range is known.
     let mut known: Vec<usize> = ranges.iter().map(|range| range.start).collect();
-    let (mut mapped, mut eligible) = (0..0, true);
-    let mut line = Vec::new();
-    while smaps.read_until(b'\n', &mut line)? > 0 {
-        let text = String::from_utf8_lossy(&line);
-        if let Some(range) = parse_range(&text) {
-            if range.start >= end {
-                break;
-            }
-            (mapped, eligible) = (range, true);
-        } else if let Some(number) = text.strip_prefix("THPeligible:") {
-            // A mapping with no room for one is never eligible, as the first part of memory that is registered in parts.
-            let has_room = mapped.start.next_multiple_of(HUGE_PAGE) + HUGE_PAGE <= mapped.end;
-            eligible = number.trim() != "0" || !has_room;
-        } else if let Some(flags) = text.strip_prefix("VmFlags:") {
-            let has = |flag| flags.split_ascii_whitespace().any(|word| word == flag);
-            let asked = match mode {
-                Mode::Always => !has("nh"),
-                Mode::Advised => has("hg"),
-                Mode::Never => false,
-            };
-            for (index, range) in ranges.iter().enumerate() {
-                if mapped.start < range.end && range.start < mapped.end {
-                    wanted[index] &= asked && eligible && mapped.start <= known[index];
-                    known[index] = mapped.end;
-                }
+    visit(end, &mut |mapping| {
+        let mapped = &mapping.range;
+        // A mapping with no room for one is never eligible, as the first part of memory that is registered in parts.
+        let has_room = mapped.start.next_multiple_of(HUGE_PAGE) + HUGE_PAGE <= mapped.end;
+        let is_eligible = mapping.may_be_huge || !has_room;
+        let is_asked = match mode {
+            Mode::Always => !mapping.has("nh"),
+            Mode::Advised => mapping.has("hg"),
+            Mode::Never => false,
+        };
+        for (index, range) in ranges.iter().enumerate() {
+            if mapped.start < range.end && range.start < mapped.end {
+                wanted[index] &= is_asked && is_eligible && mapped.start <= known[index];
+                known[index] = mapped.end;
             }
         }
-        line.clear();
-    }
+    })?;
     Ok((0..ranges.len()).map(|index| wanted[index] && known[index] >= ranges[index].end).collect())
-}
-
-/// The range of the first line of a mapping, as in /proc/self/maps; none of other lines, which start with a capital letter.
-fn parse_range(line: &str) -> Option<Range<usize>> {
-    if line.starts_with(|first: char| first.is_ascii_uppercase()) {
-        return None;
-    }
-    let hex = |text| usize::from_str_radix(text, 16).ok();
-    let (start, end) = line.split_once(' ')?.0.split_once('-')?;
-    Some(hex(start)?..hex(end)?)
 }
 
 #[cfg(test)]
@@ -131,8 +106,12 @@ THPeligible:           0
 VmFlags: rd wr mr mw me ac hg 
 ";
 
+    fn all_wanted(mode: Mode, ranges: &[Range<usize>]) -> Vec<bool> {
+        wanted(mode, ranges, |end, visit| smaps::parse(SMAPS.as_bytes(), end, visit)).unwrap()
+    }
+
     fn is_wanted(mode: Mode, range: Range<usize>) -> bool {
-        wanted(SMAPS.as_bytes(), mode, &[range]).unwrap()[0]
+        all_wanted(mode, &[range])[0]
     }
 
     #[test]
@@ -154,7 +133,7 @@ VmFlags: rd wr mr mw me ac hg
             assert_eq!(is_wanted(Mode::Always, range.clone()), always, "{range:x?}");
         }
         let ranges = [0x1000..0x2000, 0x3000..0x4000, 0x7000..0x8000];
-        assert_eq!(wanted(SMAPS.as_bytes(), Mode::Advised, &ranges).unwrap(), [true, false, true]);
+        assert_eq!(all_wanted(Mode::Advised, &ranges), [true, false, true]);
     }
 
     #[test]

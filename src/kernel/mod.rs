@@ -16,6 +16,7 @@ mod numa;
 mod poll;
 mod probe;
 mod replacement;
+mod smaps;
 mod thread;
 mod uapi;
 mod userfaultfd;
