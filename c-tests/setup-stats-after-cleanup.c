@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* Statistics stay readable after cleanup, until the next setup. A struct smaller than version 1 is refused. */
 #include <errno.h>
+#include <stddef.h>
 #include <string.h>
 
 #include "vm.h"
@@ -9,7 +10,7 @@ int main(void)
 {
     MigrationIncomingState *vm = vm_with_ram(NULL, 4);
     RAMBlock *ram = vm->blocks[0];
-    UffdIncomingStats stats = { .size = sizeof(stats) - 1 };
+    UffdIncomingStats stats = { .size = offsetof(UffdIncomingStats, bytes_mapped) - 1 };
 
     vm_setup(vm);
     for (size_t page = 0; page < 3; page++) {
@@ -21,6 +22,12 @@ int main(void)
 
     CHECK_ERRNO(uffd_incoming_get_stats(vm, &stats), -EINVAL);
     CHECK_EQ(stats.faults, 0);
+    /* As a caller of the first version of the header does. */
+    stats.size = offsetof(UffdIncomingStats, bytes_mapped);
+    stats.bytes_mapped = 4711;
+    CHECK_OK(uffd_incoming_get_stats(vm, &stats));
+    CHECK_EQ(stats.faults, 3);
+    CHECK_EQ(stats.bytes_mapped, 4711);
     stats = vm_stats(vm);
     CHECK_EQ(stats.size, sizeof(stats));
     CHECK_EQ(stats.faults, 3);

@@ -231,6 +231,28 @@ _Static_assert(sizeof(ram_addr_t) == sizeof(uintptr_t), "ram_addr_t must have th
 #define UFFD_LOAD_NO_HUGE_PAGES (1 << 3)
 
 /**
+ * UffdLoadConfig.flags: map the data of private anonymous RAM from the snapshot's file instead of copying it.
+ * Pages that are only read are shared, through the page cache, with every process that maps the file. Zeros
+ * stay anonymous memory. Nothing is scanned or moved. No userfaultfd serves such a block: it counts as loaded
+ * once the call returns, or with a replayed working set once that is in memory (Linux 5.14; before, reading it
+ * has only begun).
+ *
+ * THE FILE MUST NOT CHANGE as long as the RAM exists: a change is seen by the guest, and a page beyond the end
+ * of a truncated file, or one that cannot be read, is SIGBUS to the thread that touches it. Keep the file
+ * read-only and on a local disk. Memory that is discarded later (MADV_DONTNEED, a balloon) reads as the
+ * snapshot's bytes again, not as zeros, and discards there are not tracked.
+ *
+ * A block is loaded as usual, and a warning (`log`) says why, if its memory is not private and anonymous, has a
+ * NUMA policy that names nodes, a protection key, or an attribute that a new mapping cannot be given; if the
+ * file holds it in pages that are not aligned to host pages, or in more runs than vm.max_map_count allows; or if
+ * the file cannot be mapped. What was set with MADV_DONTDUMP, MADV_DONTFORK, MADV_MERGEABLE and MADV_HUGEPAGE
+ * stays set. A later load, of any snapshot and with or without this flag, makes the memory anonymous first.
+ *
+ * With UFFD_LOAD_KEEP_PRESENT or UFFD_LOAD_DIRECT_IO it is -EINVAL.
+ */
+#define UFFD_LOAD_MAP_PRIVATE (1 << 4)
+
+/**
  * UffdLoadConfig.flags: do not look for pages of zeros in the snapshot's data. Without this flag, such a page
  * is placed as zeros, which take no memory. Flat images contain many such pages. The scan of a page ends at
  * its first byte that is not zero.
@@ -502,7 +524,7 @@ typedef struct UffdLoadConfig {
     size_t size;
     /**
      * UFFD_LOAD_KEEP_PRESENT, UFFD_LOAD_NO_BACKGROUND, UFFD_LOAD_DIRECT_IO, UFFD_LOAD_NO_HUGE_PAGES,
-     * UFFD_LOAD_NO_ZERO_SCAN and UFFD_LOAD_NO_READERS, combined with OR. Any other bit is -EINVAL.
+     * UFFD_LOAD_MAP_PRIVATE, UFFD_LOAD_NO_ZERO_SCAN and UFFD_LOAD_NO_READERS, combined with OR. Any other bit is -EINVAL.
      */
     uint64_t flags;
     /**
@@ -516,7 +538,8 @@ typedef struct UffdLoadConfig {
     uint32_t channels;
     /**
      * The path of a file to record the working set in, or NULL. The file lists the pages that were faulted on,
-     * in order. Cleanup or abort writes it, and replaces an existing file; a failure to do so is logged.
+     * in order; of blocks that are mapped (UFFD_LOAD_MAP_PRIVATE) those that this process had mapped until then,
+     * in the order of addresses. Cleanup or abort writes it, and replaces an existing file; a failure to do so is logged.
      * Symbolic links are followed and kept. Replayed pages come first in the record, so record and replay may
      * name the same file. A relative path is resolved in the working directory of the call of
      * uffd_incoming_load_snapshot().
@@ -611,6 +634,11 @@ typedef struct UffdIncomingStats {
      * 0.
      */
     uint32_t reserved;
+    /**
+     * Bytes of RAM that are a mapping of the snapshot's file (UFFD_LOAD_MAP_PRIVATE). `size` may exclude this
+     * field: it was added later.
+     */
+    uint64_t bytes_mapped;
 } UffdIncomingStats;
 
 /**
@@ -1110,6 +1138,7 @@ void uffd_snapshot_close(struct UffdSnapshot *snap);
  * not report which pages are pinned.
  *
  * These failures come before anything has changed:
+ * - -EINVAL: flags that exclude each other (UFFD_LOAD_MAP_PRIVATE).
  * - -EINVAL: the snapshot and the mis differ in the names or lengths of their blocks; or more than 64 loader
  *   threads.
  * - -EINVAL: RAM that cannot be emptied: locked memory (mlock), or a private mapping of a file that holds data

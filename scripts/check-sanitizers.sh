@@ -54,7 +54,7 @@ esac
 
 status=0
 suites='--suite static --suite two-threads --suite four-threads --suite replay --suite direct-io
-        --suite track-discards --suite without-huge-pages --suite demo'
+        --suite track-discards --suite without-huge-pages --suite map-private --suite demo'
 # shellcheck disable=SC2086 # one word an option
 run build-asan $suites || status=1
 if ! RUSTUP_TOOLCHAIN=nightly rustc --version 2>/dev/null | grep -q nightly; then

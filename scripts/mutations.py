@@ -47,6 +47,27 @@ class Mutation(NamedTuple):
 
 MUTATIONS = [
     Mutation(
+        "RAM that is mapped from the file loses what was asked for it",
+        "snapshot-shared-map-private",
+        "src/kernel/in_place.rs",
+        "    asked.advice.iter().try_for_each",
+        "    asked.advice.iter().take(0).try_for_each",
+    ),
+    Mutation(
+        "RAM stays mapped from the file though the load has failed",
+        "snapshot-shared-map-private-undone",
+        "src/incoming/mapping.rs",
+        "        for (memory, asked) in &self.done {",
+        "        for (memory, asked) in self.done.iter().take(0) {",
+    ),
+    Mutation(
+        "a load is complete before the working set of mapped RAM is read",
+        "storage-shared-map-private",
+        "src/incoming/setup.rs",
+        "        if load.reads_ahead() {",
+        "        if false {",
+    ),
+    Mutation(
         "the page that wakes a fault thread stays locked",
         "clients-shared-added-when-locked",
         "src/kernel/mapping.rs",

@@ -16,6 +16,7 @@ pub(crate) struct Stats {
     pub pages_poisoned: AtomicU64,
     pub bytes_total: AtomicU64,
     pub bytes_loaded: AtomicU64,
+    pub bytes_mapped: AtomicU64,
     latency_ns_sum: AtomicU64,
     latency_buckets: [AtomicU64; LATENCY_BUCKETS],
 }
@@ -43,6 +44,7 @@ impl Stats {
             pages_poisoned: get(&self.pages_poisoned),
             bytes_total: get(&self.bytes_total),
             bytes_loaded: get(&self.bytes_loaded),
+            bytes_mapped: get(&self.bytes_mapped),
             fault_latency_ns_sum: get(&self.latency_ns_sum),
             fault_latency_buckets: self.latency_buckets.each_ref().map(get),
             ..Statistics::default()
@@ -75,6 +77,8 @@ pub struct Statistics {
     pub bytes_total: u64,
     /// How many of them have been placed.
     pub bytes_loaded: u64,
+    /// How many bytes of RAM are a mapping of the snapshot's file.
+    pub bytes_mapped: u64,
     /// Sum of the times from reading a fault to its page being placed, in nanoseconds.
     pub fault_latency_ns_sum: u64,
     /// Bucket 0: below 1 us; bucket i: from 2^(i-1) us to below 2^i us; the last has no upper end.

@@ -49,6 +49,29 @@ size_t smaps_bytes(const RAMBlock *rb, const char *start)
     return sum;
 }
 
+size_t smaps_flags(const RAMBlock *rb, const char *flag)
+{
+    const uintptr_t start = (uintptr_t)rb->host, end = start + rb->length;
+    FILE *smaps = fopen("/proc/self/smaps", "r");
+    char line[512];
+    size_t inside = 0, sum = 0;
+
+    CHECK(smaps != NULL);
+    while (fgets(line, sizeof(line), smaps) != NULL) {
+        unsigned long from, to;
+
+        if (sscanf(line, "%lx-%lx ", &from, &to) == 2) {
+            from = from < start ? start : from;
+            to = to > end ? end : to;
+            inside = from < to ? to - from : 0;
+        } else if (strncmp(line, "VmFlags:", strlen("VmFlags:")) == 0 && strstr(line, flag) != NULL) {
+            sum += inside;
+        }
+    }
+    fclose(smaps);
+    return sum;
+}
+
 bool has_huge_pages(void)
 {
     FILE *enabled = fopen("/sys/kernel/mm/transparent_hugepage/enabled", "r");

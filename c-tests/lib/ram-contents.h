@@ -17,6 +17,9 @@ bool is_present(const RAMBlock *rb, size_t page);
 /* The sum of what /proc/self/smaps says of a block in a line that starts like this, in bytes. */
 size_t smaps_bytes(const RAMBlock *rb, const char *start);
 
+/* How many bytes of a block are in mappings whose VmFlags in /proc/self/smaps have this one. */
+size_t smaps_flags(const RAMBlock *rb, const char *flag);
+
 /* Whether the host has transparent huge pages, for memory that asks for them at least. */
 bool has_huge_pages(void);
 

@@ -38,6 +38,9 @@ int load_with(MigrationIncomingState *vm, UffdSnapshot *snapshot, const UffdLoad
     UffdLoadConfig set = *config;
 
     set.flags |= getenv("UFFD_TEST_WITHOUT_READERS") != NULL ? UFFD_LOAD_NO_READERS : 0;
+    if (getenv("UFFD_TEST_MAP_PRIVATE") != NULL && !(set.flags & (UFFD_LOAD_KEEP_PRESENT | UFFD_LOAD_DIRECT_IO))) {
+        set.flags |= UFFD_LOAD_MAP_PRIVATE;
+    }
     return (directly ? load_directly : uffd_incoming_load_snapshot)(vm, snapshot, &set);
 }
 

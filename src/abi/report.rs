@@ -34,6 +34,7 @@ pub unsafe extern "C" fn uffd_incoming_get_stats(
             paused: snapshot.paused.into(),
             complete: snapshot.complete.into(),
             reserved: 0,
+            bytes_mapped: snapshot.bytes_mapped,
         };
         // SAFETY: the caller gives NULL or a struct that starts with its size.
         unsafe { structs::write(stats, &out) }

@@ -110,6 +110,7 @@ pub unsafe extern "C" fn uffd_snapshot_close(snap: *mut UffdSnapshot) {
 /// not report which pages are pinned.
 ///
 /// These failures come before anything has changed:
+/// - -EINVAL: flags that exclude each other (UFFD_LOAD_MAP_PRIVATE).
 /// - -EINVAL: the snapshot and the mis differ in the names or lengths of their blocks; or more than 64 loader
 ///   threads.
 /// - -EINVAL: RAM that cannot be emptied: locked memory (mlock), or a private mapping of a file that holds data
@@ -141,7 +142,8 @@ pub unsafe extern "C" fn uffd_incoming_load_snapshot(
                 | UFFD_LOAD_DIRECT_IO
                 | UFFD_LOAD_NO_HUGE_PAGES
                 | UFFD_LOAD_NO_ZERO_SCAN
-                | UFFD_LOAD_NO_READERS;
+                | UFFD_LOAD_NO_READERS
+                | UFFD_LOAD_MAP_PRIVATE;
             ensure!(config.flags & !FLAGS == 0, EINVAL, "unknown flag {:#x} in UffdLoadConfig", config.flags & !FLAGS);
             ensure!(config.reserved == 0, EINVAL, "UffdLoadConfig.reserved is not 0");
             LoadConfig {
@@ -150,6 +152,7 @@ pub unsafe extern "C" fn uffd_incoming_load_snapshot(
                 direct_io: config.flags & UFFD_LOAD_DIRECT_IO != 0,
                 zero_scan: config.flags & UFFD_LOAD_NO_ZERO_SCAN == 0,
                 no_huge_pages: config.flags & UFFD_LOAD_NO_HUGE_PAGES != 0,
+                map_private: config.flags & UFFD_LOAD_MAP_PRIVATE != 0,
                 loader_threads: config.loader_threads,
                 no_readers: config.flags & UFFD_LOAD_NO_READERS != 0,
                 reader_threads: config.reader_threads,

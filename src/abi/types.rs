@@ -276,6 +276,9 @@ pub struct UffdIncomingStats {
     pub complete: u32,
     /// 0.
     pub reserved: u32,
+    /// Bytes of RAM that are a mapping of the snapshot's file (UFFD_LOAD_MAP_PRIVATE). `size` may exclude this
+    /// field: it was added later.
+    pub bytes_mapped: u64,
 }
 
 /// How long the vCPUs waited for pages: uffd_incoming_get_blocktime(). A wait counts once it has ended.
@@ -373,6 +376,26 @@ pub const UFFD_LOAD_DIRECT_IO: u64 = 1 << 2;
 /// UFFDIO_MOVE in 2025.
 pub const UFFD_LOAD_NO_HUGE_PAGES: u64 = 1 << 3;
 
+/// UffdLoadConfig.flags: map the data of private anonymous RAM from the snapshot's file instead of copying it.
+/// Pages that are only read are shared, through the page cache, with every process that maps the file. Zeros
+/// stay anonymous memory. Nothing is scanned or moved. No userfaultfd serves such a block: it counts as loaded
+/// once the call returns, or with a replayed working set once that is in memory (Linux 5.14; before, reading it
+/// has only begun).
+///
+/// THE FILE MUST NOT CHANGE as long as the RAM exists: a change is seen by the guest, and a page beyond the end
+/// of a truncated file, or one that cannot be read, is SIGBUS to the thread that touches it. Keep the file
+/// read-only and on a local disk. Memory that is discarded later (MADV_DONTNEED, a balloon) reads as the
+/// snapshot's bytes again, not as zeros, and discards there are not tracked.
+///
+/// A block is loaded as usual, and a warning (`log`) says why, if its memory is not private and anonymous, has a
+/// NUMA policy that names nodes, a protection key, or an attribute that a new mapping cannot be given; if the
+/// file holds it in pages that are not aligned to host pages, or in more runs than vm.max_map_count allows; or if
+/// the file cannot be mapped. What was set with MADV_DONTDUMP, MADV_DONTFORK, MADV_MERGEABLE and MADV_HUGEPAGE
+/// stays set. A later load, of any snapshot and with or without this flag, makes the memory anonymous first.
+///
+/// With UFFD_LOAD_KEEP_PRESENT or UFFD_LOAD_DIRECT_IO it is -EINVAL.
+pub const UFFD_LOAD_MAP_PRIVATE: u64 = 1 << 4;
+
 /// UffdLoadConfig.flags: do not look for pages of zeros in the snapshot's data. Without this flag, such a page
 /// is placed as zeros, which take no memory. Flat images contain many such pages. The scan of a page ends at
 /// its first byte that is not zero.
@@ -389,7 +412,7 @@ pub struct UffdLoadConfig {
     /// sizeof(UffdLoadConfig).
     pub size: usize,
     /// UFFD_LOAD_KEEP_PRESENT, UFFD_LOAD_NO_BACKGROUND, UFFD_LOAD_DIRECT_IO, UFFD_LOAD_NO_HUGE_PAGES,
-    /// UFFD_LOAD_NO_ZERO_SCAN and UFFD_LOAD_NO_READERS, combined with OR. Any other bit is -EINVAL.
+    /// UFFD_LOAD_MAP_PRIVATE, UFFD_LOAD_NO_ZERO_SCAN and UFFD_LOAD_NO_READERS, combined with OR. Any other bit is -EINVAL.
     pub flags: u64,
     /// The number of threads that load in the background. 0: one. At most 64. Each loader, fault and reader
     /// thread has buffers of up to 10 MiB, or more if host pages exceed 2 MiB. Cleanup frees them.
@@ -397,7 +420,8 @@ pub struct UffdLoadConfig {
     /// The number of temporary pages to allocate for the caller. 0: one.
     pub channels: u32,
     /// The path of a file to record the working set in, or NULL. The file lists the pages that were faulted on,
-    /// in order. Cleanup or abort writes it, and replaces an existing file; a failure to do so is logged.
+    /// in order; of blocks that are mapped (UFFD_LOAD_MAP_PRIVATE) those that this process had mapped until then,
+    /// in the order of addresses. Cleanup or abort writes it, and replaces an existing file; a failure to do so is logged.
     /// Symbolic links are followed and kept. Replayed pages come first in the record, so record and replay may
     /// name the same file. A relative path is resolved in the working directory of the call of
     /// uffd_incoming_load_snapshot().

@@ -12,7 +12,7 @@ use crate::error::{Error, Result, ensure, error};
 use crate::memory::{BlockId, BlockTable, RamBlock, bits, words};
 use crate::stats::Stats;
 use crate::sync::atomic::{
-    AtomicUsize,
+    AtomicBool, AtomicUsize,
     Ordering::{Relaxed, SeqCst},
 };
 
@@ -43,6 +43,8 @@ pub(crate) struct Account {
     outstanding: AtomicUsize,
     /// A snapshot is being loaded: all RAM is to be placed.
     is_load: bool,
+    /// Nothing may be missing, and still there is something that a load is to do before it is complete.
+    completion_held: AtomicBool,
 }
 
 impl Record {
@@ -59,7 +61,15 @@ impl Account {
             let total: usize = table.blocks().iter().map(|block| block.length()).sum();
             Stats::count(&record.stats.bytes_total, total as u64);
         }
-        let account = Self { table, callbacks, record, shared, outstanding: AtomicUsize::new(0), is_load };
+        let account = Self {
+            table,
+            callbacks,
+            record,
+            shared,
+            outstanding: AtomicUsize::new(0),
+            is_load,
+            completion_held: AtomicBool::new(false),
+        };
         account.update_progress();
         account
     }
@@ -202,9 +212,22 @@ impl Account {
         Ok(found)
     }
 
+    /// The load is not complete before that is released, whatever is missing.
+    pub fn hold_completion(&self) {
+        self.completion_held.store(true, SeqCst);
+    }
+
+    pub fn release_completion(&self) {
+        self.completion_held.store(false, SeqCst);
+        self.check_complete();
+    }
+
     /// A load is complete once every page is in place, or over when the missing ones are poisoned: says so, once.
     pub fn check_complete(&self) {
-        if !self.is_load || !self.table.blocks().iter().all(|block| block.is_settled()) {
+        if !self.is_load
+            || self.completion_held.load(SeqCst)
+            || !self.table.blocks().iter().all(|block| block.is_settled())
+        {
             return;
         }
         match self.poisoned_pages() {

@@ -2,6 +2,7 @@
 
 use std::fmt::Display;
 use std::ops::Range;
+use std::slice;
 use std::sync::atomic::{
     AtomicBool, AtomicUsize,
     Ordering::{Relaxed, SeqCst},
@@ -33,6 +34,8 @@ pub(crate) struct Registration {
 pub(crate) struct Treatment {
     /// Offsets that are not registered, in ascending order, in whole huge pages.
     pub unregistered_zero_runs: Box<[Range<usize>]>,
+    /// Nothing of it is registered.
+    pub mapped: bool,
     /// Unreadable pages are to be poisoned.
     pub poison: bool,
     /// All of it is a shared mapping.
@@ -264,8 +267,10 @@ impl Drop for Registration {
 impl Registered {
     /// Of ordinary memory, of which nothing is registered yet.
     fn new(block: &RamBlock, uffds: usize, treatment: &Treatment) -> Result<Self> {
+        let all = 0..block.length();
+        let unregistered = if treatment.mapped { slice::from_ref(&all) } else { &*treatment.unregistered_zero_runs };
         Ok(Self {
-            parts: parts(block, uffds, &treatment.unregistered_zero_runs)?,
+            parts: parts(block, uffds, unregistered)?,
             unregistered_zero_runs: treatment.unregistered_zero_runs.clone(),
             unit: kernel::page_size(),
             zeropage: true,

@@ -249,7 +249,7 @@ impl Calls<'_> {
 
     fn load(&mut self, mis: Mis) {
         let snapshot = self.snapshot();
-        let bits = self.byte();
+        let bits = self.byte() | self.byte() << 8;
         let flag = |bit: usize, flag: u64| if bits >> bit & 1 != 0 { flag } else { 0 };
         let (record, nowhere) = (self.world.record.as_ptr(), NOWHERE.as_ptr());
         let value = UffdLoadConfig {
@@ -260,6 +260,7 @@ impl Calls<'_> {
                 | flag(3, UFFD_LOAD_NO_HUGE_PAGES)
                 | flag(4, UFFD_LOAD_NO_ZERO_SCAN)
                 | flag(5, UFFD_LOAD_NO_READERS)
+                | flag(8, UFFD_LOAD_MAP_PRIVATE)
                 | flag(7, 1 << 40),
             loader_threads: self.pick(&[0, 1, 2, 2, 0, 0, 65, u32::MAX]),
             channels: self.pick(&[0, 0, 1, 2, 0, 0, 0, 100]),

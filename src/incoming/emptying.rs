@@ -17,10 +17,18 @@ const MOST_RUNS: usize = 4096;
 /// The runs of zeros that stay unregistered in RAM that is going to be emptied, for each block: offsets in ascending order, whole
 /// huge pages in private anonymous memory. The longest runs, and no more than for half of the mappings that the process may still
 /// have.
-pub(super) fn unregistered_zero_runs(table: &BlockTable, maps: &Maps, load: &SnapshotLoad) -> Vec<Box<[Range<usize>]>> {
+pub(super) fn unregistered_zero_runs(
+    table: &BlockTable,
+    maps: &Maps,
+    load: &SnapshotLoad,
+    is_to_be_mapped: impl Fn(usize) -> bool,
+) -> Vec<Box<[Range<usize>]>> {
     let mut runs = Vec::new();
     for (index, block) in table.blocks().iter().enumerate() {
-        if block.page_size() <= HUGE_PAGE && maps.are_private_anonymous(block.host(), block.length()) {
+        if !is_to_be_mapped(index)
+            && block.page_size() <= HUGE_PAGE
+            && maps.are_private_anonymous(block.host(), block.length())
+        {
             let zeros =
                 load.long_zero_runs(index).into_iter().filter_map(|zeros| whole_huge_pages(block.host(), zeros));
             runs.extend(zeros.map(|zeros| (index, zeros)));
@@ -53,9 +61,13 @@ pub(super) fn empty(
     registration: &Registration,
     table: &BlockTable,
     maps: &Maps,
+    is_to_be_mapped: impl Fn(usize) -> bool,
     has_begun: &AtomicBool,
 ) -> Result<()> {
     for (index, block) in table.blocks().iter().enumerate() {
+        if is_to_be_mapped(index) {
+            continue;
+        }
         // hugetlbfs is locked by nature, and can be emptied.
         let locked = registration.of(index).zeropage && is_locked(block.host(), block.length())?;
         ensure!(!locked, EINVAL, "{block} cannot be emptied for a load: it is locked in memory (mlock)");
@@ -68,6 +80,9 @@ pub(super) fn empty(
     }
     has_begun.store(true, SeqCst);
     table.blocks().iter().enumerate().try_for_each(|(index, block)| {
+        if is_to_be_mapped(index) {
+            return Ok(());
+        }
         for part in maps.parts(block.host(), block.length()) {
             // SAFETY: the mapping is as the contract of `add_ram_block` says, and its caller asks for a load, which replaces its contents.
             unsafe { empty_memory(part.start, part.len()) }.map_err(|error| error.context(block))?;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::armed::Armed;
 use super::config::Config;
+use super::mapping::Earlier;
 use super::setup::{self, Bringer, Plan, Site, Work};
 use crate::engine::{AddRamBlock, Callbacks, Engine, LogLevel, Owner, Record, Removal, SharedFds};
 use crate::error::{Result, caught, error};
@@ -28,6 +29,8 @@ pub struct Incoming {
     /// be in a callback that waits for `phase`, so that no thread takes this while holding that.
     pub(super) engine: RwLock<Option<Arc<Engine>>>,
     pub(super) shared: Arc<SharedFds>,
+    /// What loads have mapped.
+    earlier: Arc<Earlier>,
     /// The current set-up's account, or the last one's.
     pub(super) record: Mutex<Record>,
 }
@@ -59,6 +62,7 @@ impl Incoming {
             table: RwLock::default(),
             engine: RwLock::default(),
             shared: Arc::default(),
+            earlier: Arc::default(),
             record: Mutex::new(record),
         }))
     }
@@ -194,7 +198,7 @@ impl Incoming {
         }
         // A block that is being removed by another thread is as good as gone.
         let table = self.table.read().without_removed();
-        let site = Site { config, callbacks, table, shared: &self.shared, has_emptied };
+        let site = Site { config, callbacks, table, shared: &self.shared, earlier: &self.earlier, has_emptied };
         setup::build(site, plan, |record| *self.record.lock() = record)
     }
 

@@ -4,7 +4,7 @@
 //!
 //! - `config`: how a caller describes it.
 //! - `threads`, `armed`: the threads of an armed one.
-//! - `emptying`, `moving`: the RAM before a load. `setup`: a set-up, step by step.
+//! - `emptying`, `mapping`, `moving`: the RAM before a load. `setup`: a set-up, step by step.
 //! - `incoming`: the phases, and who may change them when.
 //! - `pages`, `clients`, `restore`: what a caller does with it.
 
@@ -14,6 +14,7 @@ mod config;
 mod emptying;
 #[expect(clippy::module_inception, reason = "it is the incoming side, and the others are its parts")]
 mod incoming;
+mod mapping;
 #[cfg(all(test, shuttle))]
 mod models;
 mod moving;

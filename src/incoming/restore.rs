@@ -30,6 +30,16 @@ pub(crate) fn load_from(incoming: &Incoming, source: Arc<dyn PageSource>, config
     for (threads, kind) in [(config.loader_threads, "loader"), (config.reader_threads, "reader")] {
         ensure!(threads <= MOST_THREADS, EINVAL, "{threads} {kind} threads are more than {MOST_THREADS}");
     }
+    ensure!(
+        !config.map_private || !config.keep_present,
+        EINVAL,
+        "RAM cannot keep what is present (UFFD_LOAD_KEEP_PRESENT) and be mapped from the snapshot (UFFD_LOAD_MAP_PRIVATE)"
+    );
+    ensure!(
+        !config.map_private || !config.direct_io,
+        EINVAL,
+        "a mapping (UFFD_LOAD_MAP_PRIVATE) is of the page cache, which direct reads (UFFD_LOAD_DIRECT_IO) leave out"
+    );
     let bringer = Bringer::Load(LoadRequest::new(source, config)?);
     // Blocktime is kept if the configuration asks for it.
     let plan = Plan { channels: config.channels.max(1), bringer, preempt: false, blocktime: true };

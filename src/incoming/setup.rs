@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::armed::Armed;
 use super::config::Config;
+use super::mapping::{self, Earlier, InPlace, Mappable};
 use super::{emptying, moving};
 use crate::engine::{
     Account, Callbacks, Discards, Engine, FaultServer, HandlerServer, Hooks, LogLevel, Record, Registration, SharedFds,
@@ -17,6 +18,7 @@ use crate::kernel::{self, Maps, Opening, Userfaultfd};
 use crate::loading::{BackgroundLoader, FaultLoader, LoadRequest, SnapshotLoad};
 use crate::memory::{BlockTable, TempPages};
 use crate::source::PageHandler;
+use crate::stats::Stats;
 use crate::sync::atomic::AtomicBool;
 
 /// Who brings the pages.
@@ -42,6 +44,8 @@ pub(super) struct Work {
     servers: Vec<Vec<Box<dyn FaultServer>>>,
     loaders: Vec<BackgroundLoader>,
     preempt: bool,
+    /// What has been mapped from the snapshot's file; undone unless all is set up.
+    in_place: InPlace,
 }
 
 /// What a set-up is built from.
@@ -51,6 +55,8 @@ pub(super) struct Site<'a> {
     /// The RAM blocks, none of which is being removed.
     pub table: BlockTable,
     pub shared: &'a Arc<SharedFds>,
+    /// What loads have mapped.
+    pub earlier: &'a Arc<Earlier>,
     /// Set once the RAM is being emptied.
     pub has_emptied: &'a AtomicBool,
 }
@@ -83,56 +89,100 @@ pub(super) fn build(site: Site<'_>, plan: Plan, begin: impl FnOnce(Record)) -> R
     let wakers = uffds.iter().map(|uffd| Waker::new(discards.is_none().then_some(uffd))).collect::<Result<_>>()?;
     // Before the registration: temporary pages exist before the first fault can be delivered.
     let temp_pages = TempPages::new(plan.channels, table.largest_page_size())?;
-    let registration = site.register(load.as_deref(), uffds)?;
+    let mut in_place = InPlace::new(site.callbacks.clone(), site.earlier.clone());
+    let registration = site.register(load.as_deref(), uffds, &mut in_place)?;
 
     let vcpus = (plan.blocktime && config.blocktime).then_some(config.vcpus as usize);
     let record = Record::new(vcpus)?;
     begin(record.clone());
     let account = Account::new(site.table, site.callbacks, record, site.shared.clone(), load.is_some());
+    if let Some(load) = &load {
+        Stats::count(&account.stats().bytes_mapped, load.bytes_mapped());
+        if load.reads_ahead() {
+            account.hold_completion();
+        }
+    }
     let longest_spin = Duration::from_micros(config.spin_us.into());
     let engine = Engine::new(account, registration, temp_pages, wakers, discards, longest_spin);
     if engine.discards().is_some() {
         // Their faults may have been read while the RAM was emptied.
         engine.registration().wake_all();
     }
-    Ok((Armed::new(Arc::new(engine), load), Work { servers, loaders, preempt: plan.preempt }))
+    Ok((Armed::new(Arc::new(engine), load), Work { servers, loaders, preempt: plan.preempt, in_place }))
 }
 
 impl Site<'_> {
     /// Registers the RAM, and empties it for a load.
-    fn register(&self, load: Option<&SnapshotLoad>, uffds: Box<[Userfaultfd]>) -> Result<Registration> {
+    fn register(
+        &self,
+        load: Option<&SnapshotLoad>,
+        uffds: Box<[Userfaultfd]>,
+        in_place: &mut InPlace,
+    ) -> Result<Registration> {
         let (config, table) = (self.config, &self.table);
+        if load.is_some_and(|load| !load.config.keep_present) {
+            self.earlier.take_back(table, self.has_emptied)?;
+        }
         let image = load.map(SnapshotLoad::mapped_image).transpose()?.flatten();
         let maps = self.read_maps(load)?;
+        let mappable = match (load.filter(|load| load.config.map_private), &maps) {
+            (Some(load), Some(maps)) => mapping::mappable(table, maps, load, &self.callbacks),
+            _ => Vec::new(),
+        };
+        let is_to_be_mapped = |index: usize| mappable.get(index).is_some_and(Option::is_some);
         if let (Some(load), Some(image), Some(maps)) = (load, &image, &maps) {
             load.check_apart(image, table, maps)?;
+            in_place.add_file(image.ids(maps));
         }
         let emptying = load.filter(|load| !load.config.keep_present);
         let moves = emptying.is_some_and(|load| !load.config.no_huge_pages);
         let zero_runs = match (emptying, &maps) {
-            (Some(load), Some(maps)) => emptying::unregistered_zero_runs(table, maps, load),
+            (Some(load), Some(maps)) => emptying::unregistered_zero_runs(table, maps, load, is_to_be_mapped),
             _ => vec![Box::default(); table.blocks().len()],
         };
-        let treatments = table.blocks().iter().zip(zero_runs).map(|(block, unregistered_zero_runs)| {
-            let shared = maps.as_ref().is_some_and(|maps| maps.are_shared(block.host(), block.length()));
-            let is_private = maps.as_ref().is_some_and(|maps| maps.are_private_anonymous(block.host(), block.length()));
-            Treatment {
-                unregistered_zero_runs,
-                poison: config.poison && is_private,
-                shared,
-                moving: moves && is_private,
-            }
-        });
+        let treatments =
+            table.blocks().iter().zip(zero_runs).enumerate().map(|(index, (block, unregistered_zero_runs))| {
+                if is_to_be_mapped(index) {
+                    return Treatment { mapped: true, ..Treatment::default() };
+                }
+                let shared = maps.as_ref().is_some_and(|maps| maps.are_shared(block.host(), block.length()));
+                let is_private =
+                    maps.as_ref().is_some_and(|maps| maps.are_private_anonymous(block.host(), block.length()));
+                Treatment {
+                    unregistered_zero_runs,
+                    mapped: false,
+                    poison: config.poison && is_private,
+                    shared,
+                    moving: moves && is_private,
+                }
+            });
         let registration = Registration::new(uffds, table.clone(), treatments.collect(), self.callbacks.clone())?;
         if config.track_discards {
             check_trackable(&registration, table)?;
         }
         if let (Some(_), Some(maps)) = (emptying, &maps) {
-            let empty = || emptying::empty(&registration, table, maps, self.has_emptied);
+            let empty = || emptying::empty(&registration, table, maps, is_to_be_mapped, self.has_emptied);
             if config.track_discards { drain_events_during(registration.uffds(), empty) } else { empty() }?;
             moving::decide(&registration, table, maps);
         }
+        if let Some(load) = load {
+            self.map(load, &mappable, in_place)?;
+        }
         Ok(registration)
+    }
+
+    /// Maps what can be mapped of the snapshot's file, in the place of RAM.
+    fn map(&self, load: &SnapshotLoad, mappable: &[Option<Mappable>], in_place: &mut InPlace) -> Result<()> {
+        let Some(file) = load.file().filter(|_| mappable.iter().any(Option::is_some)) else { return Ok(()) };
+        for (block, mappable) in self.table.blocks().iter().zip(mappable) {
+            if let Some(mappable) = mappable {
+                in_place.map(block, mappable, file).map_err(|error| error.context(block))?;
+                block.forget_pages();
+                block.receive(0..block.pages(), |_, _| ());
+            }
+        }
+        load.set_mapped(mappable.iter().map(Option::is_some).collect());
+        Ok(())
     }
 
     /// The mappings of this process, where anything depends on them. Only emptying RAM cannot do without.
@@ -197,6 +247,7 @@ impl Work {
         if self.preempt {
             armed.start_preempt_thread()?;
         }
+        self.in_place.keep();
         Ok(())
     }
 }

@@ -54,11 +54,16 @@ calls! {
     MadviseHugePage("MADV_HUGEPAGE"): EINVAL ENOMEM EAGAIN;
     MadviseRemove("MADV_REMOVE"): EOPNOTSUPP EPERM ENOMEM EAGAIN;
     MadviseDontNeed("MADV_DONTNEED"): EINVAL ENOMEM EAGAIN;
+    MadviseAgain("madvise, as before"): EINVAL ENOMEM EAGAIN;
+    MadviseWillNeed("MADV_WILLNEED"): EBADF EIO ENOMEM EAGAIN;
+    MadvisePopulate("MADV_POPULATE_READ"): EINTR EFAULT ENOMEM EHWPOISON EINVAL;
     MadviseCold("MADV_COLD"): EINVAL ENOMEM EAGAIN;
     Munlock("munlock"): ENOMEM EPERM EAGAIN;
     ReadMaps("reading /proc/thread-self/maps"): EMFILE ENFILE ENOMEM EIO;
     ReadMostMappings("reading vm.max_map_count"): ENOENT EACCES EMFILE ENFILE ENOMEM EIO;
     ReadSmaps("reading /proc/thread-self/smaps"): ENOENT EACCES EMFILE ENFILE ENOMEM EIO;
+    OpenPageMap("open of /proc/thread-self/pagemap"): ENOENT EACCES EPERM EMFILE ENFILE ENOMEM;
+    ReadPageMap("pread of /proc/thread-self/pagemap"): EPERM ENOMEM EIO;
     ReadHugePageMode("reading /sys/kernel/mm/transparent_hugepage"): ENOENT EACCES EMFILE ENFILE ENOMEM EIO;
     ReadNodes("reading /sys/devices/system/node/online"): ENOENT EACCES EMFILE ENFILE ENOMEM EIO;
     GetMempolicy("get_mempolicy"): ENOSYS EPERM EINVAL EFAULT;

@@ -1,12 +1,14 @@
 //! Linux: the only system calls of the library, each of which is in the list of `call`. Nothing here knows what a RAM
 //! block is.
 
+mod asked;
 mod backing;
 mod before;
 mod call;
 mod eventfd;
 pub(crate) mod file;
 mod huge_pages;
+mod in_place;
 #[cfg(feature = "fault-injection")]
 pub mod injection;
 mod mapped_file;
@@ -21,8 +23,10 @@ mod thread;
 mod uapi;
 mod userfaultfd;
 
+pub(crate) use asked::{Asked, asked_for};
 pub(crate) use eventfd::EventFd;
 pub(crate) use huge_pages::want_huge_pages;
+pub(crate) use in_place::{PageMap, can_map_privately, map_file_in_place, map_zeros_in_place, populate, read_ahead};
 pub(crate) use mapped_file::MappedFile;
 pub use mapping::page_size;
 pub(crate) use mapping::{HUGE_PAGE, Mapping, empty_memory, is_locked, is_mapped, is_present};

@@ -1,5 +1,6 @@
 //! A loader thread: places what no thread has asked for yet, piece by piece.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use super::page_loader::{Cause, PageLoader};
@@ -31,6 +32,17 @@ impl BackgroundLoader {
         self.load.replay(engine);
         drop(pass);
         let load = self.load.clone();
+        while let Some(next) = load.mapped.take() {
+            let Ok(_pass) = seat.enter(next.piece.index) else { return };
+            let data = |piece: &Piece| {
+                let Range { start, end } = engine.block(piece.index).offsets_of(&piece.pages);
+                load.pages.data(piece.index, start as u64..end as u64).collect()
+            };
+            next.load(engine, data);
+            if load.mapped.read() {
+                engine.account().release_completion();
+            }
+        }
         while let Some(mut claim) = load.units.take(self.extent) {
             if let Err(Ending) = self.load_piece(engine, seat, &claim) {
                 return;

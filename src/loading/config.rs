@@ -16,6 +16,9 @@ pub struct LoadConfig {
     pub zero_scan: bool,
     /// Make no huge pages, also where the RAM asks for them: pages are copied, and none is moved (UFFDIO_MOVE).
     pub no_huge_pages: bool,
+    /// Do not copy the data of private anonymous RAM, but map the snapshot's file there, privately: its pages are shared with
+    /// all that map it, until they are written to. A RAM block for which that cannot be is loaded; a warning says why.
+    pub map_private: bool,
     /// How many threads load in the background. 0: one.
     pub loader_threads: u32,
     /// Let no other threads wait for a disk in a fault thread's place.
@@ -51,6 +54,7 @@ impl Default for LoadConfig {
             direct_io: false,
             zero_scan: true,
             no_huge_pages: false,
+            map_private: false,
             loader_threads: 0,
             no_readers: false,
             reader_threads: 0,

@@ -5,7 +5,7 @@
 //! - `config`: how to load.
 //! - `unit_map`, `pieces`, `units`: what is loaded at once, in which order, and by whom.
 //! - `working_set`: its file. `notes`: what fault threads note for it.
-//! - `matching`, `buffers`, `zero_pages`, `read_around`, `backoff`, `page_loader`: from a source into RAM.
+//! - `mapped`: blocks that are mapped from the file. `matching`, `buffers`, `zero_pages`, `read_around`, `backoff`, `page_loader`: from a source into RAM.
 //! - `snapshot_load`: what all workers share. `fault_loader`, `background`: the workers.
 
 mod background;
@@ -15,6 +15,7 @@ mod config;
 mod fault_loader;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;
+mod mapped;
 mod matching;
 #[cfg(all(test, shuttle))]
 mod models;

@@ -79,6 +79,12 @@ impl Pages {
         runs(bytes, move |at, max| self.source.run(self.blocks[index], at, max))
     }
 
+    /// Which of these bytes of the RAM block are data.
+    pub fn data(&self, index: usize, bytes: Range<u64>) -> impl Iterator<Item = Range<usize>> {
+        let data = self.runs(index, bytes).filter(|(_, run)| run.kind == Kind::Data);
+        data.map(|(at, run)| at as usize..(at + run.length) as usize)
+    }
+
     /// Places pages whose bytes were read: all but those that turn out to be zeros, which are placed as such.
     fn place_data(&self, engine: &Engine, index: usize, pages: Range<usize>, bytes: &[u8], cause: Cause) -> Result<()> {
         if !self.scans_for_zeros {

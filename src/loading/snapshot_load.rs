@@ -1,9 +1,11 @@
 //! A snapshot load: what its workers share, from the request to the record of its working set.
 
 use std::ops::Range;
+use std::os::fd::BorrowedFd;
 use std::sync::{Arc, OnceLock};
 
 use super::config::LoadConfig;
+use super::mapped::{MappedBlocks, add_touched};
 use super::matching::match_blocks;
 use super::notes::Notes;
 use super::page_loader::Pages;
@@ -13,7 +15,7 @@ use super::units::{Extent, Units};
 use super::working_set::{self, Touched};
 use crate::engine::{Engine, LogLevel};
 use crate::error::{Error, Result, ensure, error};
-use crate::kernel::{Maps, Replacement};
+use crate::kernel::{Maps, PageMap, Replacement};
 use crate::memory::BlockTable;
 use crate::source::image::Image;
 use crate::source::{Kind, MappedImage, PageSource, Run};
@@ -32,6 +34,7 @@ pub(crate) struct LoadRequest {
 pub(crate) struct SnapshotLoad {
     pub(super) pages: Arc<Pages>,
     pub(super) units: Units,
+    pub(super) mapped: MappedBlocks,
     pub config: LoadConfig,
     /// What to load in the background.
     pub(super) extent: Option<Extent>,
@@ -71,6 +74,7 @@ impl LoadRequest {
         Ok(Arc::new(SnapshotLoad {
             pages: Arc::new(Pages { source, blocks, scans_for_zeros, fetches_ahead, room }),
             units: Units::new(UnitMap::new(table))?,
+            mapped: MappedBlocks::default(),
             config,
             extent,
             replay: Mutex::new(replay),
@@ -88,6 +92,54 @@ impl SnapshotLoad {
         let is_long_zero = |run: &Run| run.kind == Kind::Zero && run.length >= UNIT as u64;
         let zeros = self.pages.runs(index, 0..length).filter(|(_, run)| is_long_zero(run));
         zeros.map(|(at, run)| at as usize..(at + run.length) as usize).collect()
+    }
+
+    /// Bytes of the RAM block with this index that are data, in ascending order.
+    pub fn data_runs(&self, index: usize) -> impl Iterator<Item = Range<usize>> {
+        let length = self.pages.source.info().blocks[self.pages.blocks[index]].length();
+        self.pages.data(index, 0..length)
+    }
+
+    /// The file that the snapshot is in, if it is in one.
+    pub fn file(&self) -> Option<BorrowedFd<'_>> {
+        self.pages.source.info().files.as_ref().map(|files| files.image.descriptor())
+    }
+
+    /// Where in the file a RAM block starts, if it can be mapped in pages of that size.
+    pub fn check_mappable(&self, index: usize, page_size: u64) -> Result<u64> {
+        let (number, info) = (self.pages.blocks[index], self.pages.source.info());
+        let files = info.files.as_ref().ok_or_else(|| error!(EOPNOTSUPP, "the snapshot is not in a file"))?;
+        let (block, start) = (&info.blocks[number], files.starts[number]);
+        ensure!(
+            start % page_size == 0 && block.page_size() % page_size == 0,
+            EOPNOTSUPP,
+            "the file has it at offset {start:#x} in pages of {} bytes: only whole pages of {page_size} bytes can be mapped",
+            block.page_size()
+        );
+        ensure!(
+            start + block.length() <= files.image.length(),
+            EOPNOTSUPP,
+            "the file ends at {:#x}, before the block does",
+            files.image.length()
+        );
+        Ok(start)
+    }
+
+    /// These RAM blocks are mapped from the file; once, before any thread loads.
+    pub fn set_mapped(&self, are_mapped: Box<[bool]>) {
+        (0..are_mapped.len()).filter(|index| are_mapped[*index]).for_each(|index| self.units.leave_out(index));
+        self.mapped.set(are_mapped);
+    }
+
+    /// How many bytes of RAM are mapped from the file.
+    pub fn bytes_mapped(&self) -> u64 {
+        let blocks = self.pages.blocks.iter().enumerate().filter(|(index, _)| self.mapped.has(*index));
+        blocks.map(|(_, number)| self.pages.source.info().blocks[*number].data_bytes()).sum()
+    }
+
+    /// Whether there is something to read ahead of blocks that are mapped.
+    pub fn reads_ahead(&self) -> bool {
+        self.mapped.any() && self.config.working_set_replay.is_some()
     }
 
     /// The source's image as this process maps it, to be asked for before the list of mappings is read.
@@ -112,9 +164,12 @@ impl SnapshotLoad {
     /// Puts the working set of an earlier restore first, if there is one that can be used. Returns once that is done, whichever thread
     /// does it.
     pub(super) fn replay(&self, engine: &Engine) {
-        match by_units(&self.units.map, self.replayed_pieces(engine)) {
-            Ok(pieces) => self.units.put_first(pieces),
-            Err(error) => ignore_replay(engine, &error),
+        let pieces = by_units(&self.units.map, self.replayed_pieces(engine));
+        let pieces = pieces.map_err(|error| ignore_replay(engine, &error)).unwrap_or_default();
+        let (mapped, copied) = pieces.into_iter().partition(|piece| self.mapped.has(piece.index));
+        self.units.put_first(copied);
+        if self.mapped.put(mapped) && self.reads_ahead() {
+            engine.account().release_completion();
         }
     }
 
@@ -146,13 +201,28 @@ impl SnapshotLoad {
         let notes = std::mem::take(&mut *self.notes.lock()).in_order();
         let notes = notes.ok_or_else(|| error!(ENOMEM, "there was no memory to note all pages"))?;
         let noted = notes.into_iter().map(|note| note.piece);
+        let mapped = self.touched_of_mapped(engine)?;
         // Where much of a unit was touched, it is recorded whole: so is it loaded, and the next restore has less to read.
-        let all = by_units(&self.units.map, self.replayed_pieces(engine).chain(noted))?;
+        let all = by_units(&self.units.map, self.replayed_pieces(engine).chain(noted).chain(mapped))?;
         let all = all.iter().take(working_set::MOST_RUNS).map(|piece| {
             let Range { start, end } = engine.block(piece.index).offsets_of(&piece.pages);
             Touched { block: self.pages.blocks[piece.index], bytes: start as u64..end as u64 }
         });
         record.commit(&working_set::encode(self.pages.source.identity()?, all)?)
+    }
+
+    /// What was touched of the blocks that are mapped.
+    fn touched_of_mapped(&self, engine: &Engine) -> Result<Vec<Piece>> {
+        let mut touched = Vec::new();
+        if self.mapped.any() {
+            let page_map = PageMap::open().map_err(|error| Error::io(&error, "opening /proc/thread-self/pagemap"))?;
+            for index in (0..self.pages.blocks.len()).filter(|index| self.mapped.has(*index)) {
+                if !engine.block(index).is_removed() {
+                    add_touched(&page_map, engine, index, self.data_runs(index).collect(), &mut touched)?;
+                }
+            }
+        }
+        Ok(touched)
     }
 }
 

@@ -66,6 +66,12 @@ impl UnitMap {
         self.units
     }
 
+    /// The numbers of a block's units.
+    pub fn numbers(&self, index: usize) -> Range<usize> {
+        let block = &self.blocks[index];
+        block.first..block.number(block.pages - 1) + 1
+    }
+
     /// The number of the unit that a page lies in.
     pub fn number(&self, index: usize, page: usize) -> usize {
         self.blocks[index].number(page)

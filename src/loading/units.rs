@@ -101,6 +101,12 @@ impl Units {
         self.queue.lock().working_set.get_or_insert(working_set.into_iter());
     }
 
+    /// A block that is not loaded.
+    pub fn leave_out(&self, index: usize) {
+        let numbers = self.map.numbers(index);
+        self.queue.lock().states[numbers].fill(UnitState::Done);
+    }
+
     /// A thread waits for a page of this unit: it, and what lies behind it, will be needed soon.
     pub fn faulted(&self, number: usize) {
         let recent = &mut self.queue.lock().recent;

@@ -23,6 +23,7 @@ pub struct Loading {
     background: bool,
     keep_present: bool,
     direct_io: bool,
+    map_private: bool,
     record: bool,
     replay: bool,
 }
@@ -37,6 +38,7 @@ pub const ANONYMOUS: Loading = Loading {
     background: true,
     keep_present: false,
     direct_io: false,
+    map_private: false,
     record: false,
     replay: false,
 };
@@ -52,6 +54,10 @@ pub const THREADS: Loading = Loading {
 
 /// Of a file that nothing is in the page cache of.
 pub const DIRECT: Loading = Loading { file: |snapshots| &snapshots.mapped_ram, direct_io: true, ..ANONYMOUS };
+
+/// Of which nothing is copied.
+pub const MAPPED: Loading =
+    Loading { file: |snapshots| &snapshots.mapped_ram, map_private: true, record: true, replay: true, ..ANONYMOUS };
 
 pub const MEMFD: Loading = Loading { behind: Behind::Memfd, record: true, ..ANONYMOUS };
 
@@ -91,9 +97,10 @@ pub fn play(run: &Run<'_>, loading: &Loading) {
         check(&ram, run, is_complete);
     }
     let told = rig.watcher.was_told("the working set was not recorded");
-    let failed = run
-        .plan
-        .is_some_and(|plan| matches!(plan.call, Call::Create | Call::Write | Call::Rename | Call::Pread | Call::Fstat));
+    let failed = run.plan.is_some_and(|plan| {
+        use Call::{Create, Fstat, OpenPageMap, Pread, ReadPageMap, Rename, Write};
+        matches!(plan.call, Create | Write | Rename | Pread | Fstat | OpenPageMap | ReadPageMap)
+    });
     assert!(!told || failed, "a record is missing without a reason");
     if loading.record && is_complete {
         assert_eq!(run.snapshots.recorded.exists(), !told, "a record is there, or a message says why not");
@@ -110,6 +117,7 @@ fn play_out(rig: &Rig<'_>, loading: &Loading, ram: &Arc<Ram>, touchers: &mut Tou
         keep_present: loading.keep_present,
         direct_io: loading.direct_io,
         no_huge_pages: false,
+        map_private: loading.map_private,
         zero_scan: true,
         background: loading.background,
         loader_threads: loading.loader_threads,

@@ -49,6 +49,7 @@ const SCENARIOS: &[Scenario] = &[
     Scenario { name: "load-anonymous", play: |run| loading::play(run, &loading::ANONYMOUS) },
     Scenario { name: "load-threads", play: |run| loading::play(run, &loading::THREADS) },
     Scenario { name: "load-direct", play: |run| loading::play(run, &loading::DIRECT) },
+    Scenario { name: "load-mapped", play: |run| loading::play(run, &loading::MAPPED) },
     Scenario { name: "load-memfd", play: |run| loading::play(run, &loading::MEMFD) },
     Scenario { name: "load-private-memfd", play: |run| loading::play(run, &loading::PRIVATE_MEMFD) },
     Scenario { name: "load-working-set", play: |run| loading::play(run, &loading::WORKING_SET) },

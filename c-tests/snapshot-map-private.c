@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/*
+ * With UFFD_LOAD_MAP_PRIVATE, data is mapped from the snapshot's file: no page of it is copied or faulted on, and all
+ * is loaded when the call returns. Zeros are anonymous memory. What is written stays out of the file.
+ */
+#define _GNU_SOURCE
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "ram-contents.h"
+#include "resources.h"
+#include "snapshot-file.h"
+#include "snapshot-load.h"
+
+#define PAGES 4096
+
+static bool warned;
+
+static void take_message(MigrationIncomingState *vm, int level, const char *message)
+{
+    (void)vm;
+    warned = warned || level >= UFFD_INCOMING_LOG_WARNING;
+    fprintf(stderr, "%s\n", message);
+}
+
+static void check_loaded(MigrationIncomingState *vm, uint64_t bytes_mapped)
+{
+    const UffdIncomingStats stats = vm_stats(vm);
+
+    CHECK_OK(uffd_incoming_wait(vm, 0));
+    CHECK_EQ(stats.complete, 1);
+    CHECK_EQ(stats.bytes_mapped, bytes_mapped);
+    CHECK_EQ(stats.bytes_loaded, stats.bytes_total);
+    CHECK_EQ(stats.pages_placed, 0);
+    CHECK_RAM(vm);
+    CHECK_EQ(vm_stats(vm).faults, 0);
+    CHECK(!warned);
+}
+
+/* What the guest writes is its own: the file has what it had. */
+static void check_private(const struct snapshot_file *file, const RAMBlock *rb)
+{
+    static uint8_t before[PAGES * 4096], after[sizeof(before)];
+    const off_t start = (off_t)file->blocks[0].pages_offset;
+
+    CHECK_EQ(pread(file->fd, before, rb->length, start), (ssize_t)rb->length);
+    memset(rb->host, 0x3c, rb->length);
+    CHECK_EQ(pread(file->fd, after, rb->length, start), (ssize_t)rb->length);
+    CHECK_EQ(memcmp(before, after, rb->length), 0);
+}
+
+int main(void)
+{
+    MigrationIncomingState *vm = vm_new();
+
+    vm->config.log = take_message;
+    vm_attach(vm);
+    RAMBlock *rb = vm_add_ram(vm, RAM_ANON, PAGES);
+    struct snapshot_file *file = snapshot_file_of(vm);
+    UffdSnapshotBlock block = { .size = sizeof(block) };
+    CHECK_OK(uffd_snapshot_block(file->snapshot, 0, &block));
+    CHECK(block.data_bytes > 0 && block.data_bytes < rb->length);
+
+    /* What a VMM asks for its RAM, and that it has memory already. */
+    CHECK_EQ(madvise(rb->host, rb->length, MADV_DONTDUMP), 0);
+    CHECK_EQ(madvise(rb->host, rb->length / 2, MADV_DONTFORK), 0);
+    fill_ram(vm, 0x3c);
+    const size_t dumped = smaps_flags(rb, "dd"), forked = smaps_flags(rb, "dc");
+    CHECK_EQ(dumped, rb->length);
+
+    load(vm, file->snapshot, UFFD_LOAD_MAP_PRIVATE);
+    CHECK_EQ(smaps_flags(rb, "dd"), dumped);
+    CHECK_EQ(smaps_flags(rb, "dc"), forked);
+    CHECK_EQ(smaps_bytes(rb, "Anonymous:"), 0);
+    check_loaded(vm, block.data_bytes);
+    CHECK_OK(uffd_incoming_cleanup(vm));
+    CHECK_RAM(vm);
+    struct resources before = resources_count(vm);
+    check_private(file, rb);
+
+    /* Once more into the same memory, as for a machine that is reset. */
+    load(vm, file->snapshot, UFFD_LOAD_MAP_PRIVATE);
+    check_loaded(vm, block.data_bytes);
+    CHECK_OK(uffd_incoming_cleanup(vm));
+    CHECK_EQ(smaps_flags(rb, "dd"), dumped);
+    CHECK_RESOURCES(vm, before);
+    CHECK_RAM(vm);
+    check_private(file, rb);
+
+    /* The next load copies. */
+    load(vm, file->snapshot, 0);
+    CHECK_OK(uffd_incoming_wait(vm, -1));
+    CHECK_EQ(vm_stats(vm).bytes_mapped, 0);
+    CHECK_OK(uffd_incoming_cleanup(vm));
+    CHECK_EQ(smaps_bytes(rb, "Anonymous:"), smaps_bytes(rb, "Rss:"));
+    CHECK_EQ(smaps_flags(rb, "dd"), dumped);
+    CHECK_RAM(vm);
+
+    /* And the last one maps another file, in the place of a mapping. */
+    load(vm, file->snapshot, UFFD_LOAD_MAP_PRIVATE);
+    CHECK_OK(uffd_incoming_cleanup(vm));
+    snapshot_file_free(file);
+    file = snapshot_file_new(vm);
+    file->layout.page = snapshot_data_page;
+    for (size_t page = 0; page < PAGES; page++) {
+        memset(rb->source + page * 4096, (int)(1 + page % 251), 4096);
+    }
+    snapshot_file_write(file);
+    snapshot_file_open(file);
+    load(vm, file->snapshot, UFFD_LOAD_MAP_PRIVATE);
+    check_loaded(vm, rb->length);
+
+    vm_end(vm);
+    snapshot_file_free(file);
+    return 0;
+}
