@@ -14,6 +14,7 @@
 #include "snapshot-load.h"
 
 #define PAGES 1024
+#define HUGE_PAGES 4 /* of 2 MiB */
 
 static char warning[512];
 static unsigned warnings;
@@ -33,7 +34,7 @@ static MigrationIncomingState *new_vm(enum ram_kind kind)
 
     vm->config.log = take_message;
     vm_attach(vm);
-    vm_add_ram(vm, kind, PAGES);
+    vm_add_ram(vm, kind, kind == RAM_HUGETLB_PRIVATE ? HUGE_PAGES : PAGES);
     vm_add_ram(vm, RAM_ANON, PAGES);
     return vm;
 }

@@ -14,7 +14,7 @@
 #include "snapshot-file.h"
 #include "snapshot-load.h"
 
-#define PAGES 4096
+#define PAGES 2048
 
 static bool warned;
 

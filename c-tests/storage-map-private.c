@@ -16,9 +16,9 @@
 #include "storage.h"
 #include "working-set.h"
 
-#define PAGES 8192
-#define BAD 3000
-#define FAR 7000
+#define PAGES 2048
+#define BAD 300
+#define FAR 1400
 
 /* What is mapped stays in the page cache. */
 static void forget_cached(const struct storage *storage, const RAMBlock *rb)
