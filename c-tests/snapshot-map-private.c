@@ -4,6 +4,7 @@
  * is loaded when the call returns. Zeros are anonymous memory. What is written stays out of the file.
  */
 #define _GNU_SOURCE
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -25,6 +26,12 @@ static void take_message(MigrationIncomingState *vm, int level, const char *mess
     fprintf(stderr, "%s\n", message);
 }
 
+static int no_userfaultfd(MigrationIncomingState *vm)
+{
+    (void)vm;
+    return -EPERM;
+}
+
 static void check_loaded(MigrationIncomingState *vm, uint64_t bytes_mapped)
 {
     const UffdIncomingStats stats = vm_stats(vm);
@@ -36,6 +43,7 @@ static void check_loaded(MigrationIncomingState *vm, uint64_t bytes_mapped)
     CHECK_EQ(stats.pages_placed, 0);
     CHECK_RAM(vm);
     CHECK_EQ(vm_stats(vm).faults, 0);
+    CHECK_EQ(vm_stats(vm).fault_threads, 0);
     CHECK(!warned);
 }
 
@@ -56,6 +64,7 @@ int main(void)
     MigrationIncomingState *vm = vm_new();
 
     vm->config.log = take_message;
+    vm->config.open_userfaultfd = no_userfaultfd; /* none is needed */
     vm_attach(vm);
     RAMBlock *rb = vm_add_ram(vm, RAM_ANON, PAGES);
     struct snapshot_file *file = snapshot_file_of(vm);
@@ -89,7 +98,9 @@ int main(void)
     CHECK_RAM(vm);
     check_private(file, rb);
 
-    /* The next load copies. */
+    /* The next load copies, which takes one. */
+    vm->config.open_userfaultfd = NULL;
+    CHECK_OK(uffd_incoming_configure(vm, &vm->config));
     load(vm, file->snapshot, 0);
     CHECK_OK(uffd_incoming_wait(vm, -1));
     CHECK_EQ(vm_stats(vm).bytes_mapped, 0);

@@ -288,7 +288,7 @@ impl Registered {
 fn parts(block: &RamBlock, uffds: usize, unregistered: &[Range<usize>]) -> Result<Vec<Part>> {
     let end = block.length();
     let smallest = SMALLEST_STRIPE.max(block.page_size());
-    let length = end.div_ceil(uffds * STRIPES_A_THREAD).next_multiple_of(smallest);
+    let length = end.div_ceil(uffds.max(1) * STRIPES_A_THREAD).next_multiple_of(smallest);
     // How many bytes of the first stripe lie before the block.
     let before = block.host() % length;
     let (mut parts, mut at) = (Vec::new(), 0);

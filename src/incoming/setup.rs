@@ -19,7 +19,7 @@ use crate::loading::{BackgroundLoader, FaultLoader, LoadRequest, SnapshotLoad};
 use crate::memory::{BlockTable, TempPages};
 use crate::source::PageHandler;
 use crate::stats::Stats;
-use crate::sync::atomic::AtomicBool;
+use crate::sync::atomic::{AtomicBool, Ordering::SeqCst};
 
 /// Who brings the pages.
 pub(crate) enum Bringer {
@@ -48,6 +48,13 @@ pub(super) struct Work {
     in_place: InPlace,
 }
 
+/// What is known of the memory that the RAM is.
+struct Survey {
+    maps: Option<Maps>,
+    /// For each block how it can be mapped from the snapshot's file, if it is to be; empty if none is.
+    mappable: Vec<Option<Mappable>>,
+}
+
 /// What a set-up is built from.
 pub(super) struct Site<'a> {
     pub config: &'a Config,
@@ -67,30 +74,30 @@ pub(super) fn build(site: Site<'_>, plan: Plan, begin: impl FnOnce(Record)) -> R
     let (config, table) = (site.config, &site.table);
     ensure!(plan.channels > 0, EINVAL, "0 channels: at least one temporary page is needed");
     ensure!(!table.blocks().is_empty(), EINVAL, "there is no RAM block to set up");
-    let threads = 0..config.fault_threads();
-    let (load, servers, loaders): (_, Vec<Vec<Box<dyn FaultServer>>>, _) = match plan.bringer {
-        Bringer::Handler(handler) => {
-            (None, threads.map(|_| vec![Box::new(HandlerServer(handler.clone())) as _]).collect(), Vec::new())
-        }
-        Bringer::Load(request) => {
-            let load = request.prepare(table)?;
-            let of_each = 1 + load.config.readers_of_each(config.fault_threads() as u32);
-            let all =
-                |_| Ok(FaultLoader::all(&load, of_each)?.into_iter().map(|server| Box::new(server) as _).collect());
-            let servers = threads.map(all).collect::<Result<_>>()?;
-            let loaders = BackgroundLoader::all(&load)?;
-            (Some(load), servers, loaders)
-        }
+    let (load, handler) = match plan.bringer {
+        Bringer::Handler(handler) => (None, Some(handler)),
+        Bringer::Load(request) => (Some(request.prepare(table)?), None),
+    };
+    let mut in_place = InPlace::new(site.callbacks.clone(), site.earlier.clone());
+    let survey = site.survey(load.as_deref(), &mut in_place)?;
+    // RAM that is all mapped from the snapshot's file has no faults for us.
+    let fault_threads = if survey.is_all_to_be_mapped(table) { 0 } else { config.fault_threads() };
+    let servers = servers(fault_threads, handler, load.as_ref())?;
+    let loaders = match &load {
+        Some(load) if fault_threads > 0 || load.config.working_set_replay.is_some() => BackgroundLoader::all(load)?,
+        _ => Vec::new(),
     };
 
-    let uffds = site.open_userfaultfds()?;
+    let uffds = site.open_userfaultfds(fault_threads)?;
     uffds.iter().try_for_each(|uffd| uffd.handshake(config.track_discards))?;
-    let discards = config.track_discards.then(|| Discards::new(uffds.len())).transpose()?;
+    let discards = (config.track_discards && fault_threads > 0).then(|| Discards::new(uffds.len())).transpose()?;
     let wakers = uffds.iter().map(|uffd| Waker::new(discards.is_none().then_some(uffd))).collect::<Result<_>>()?;
     // Before the registration: temporary pages exist before the first fault can be delivered.
     let temp_pages = TempPages::new(plan.channels, table.largest_page_size())?;
-    let mut in_place = InPlace::new(site.callbacks.clone(), site.earlier.clone());
-    let registration = site.register(load.as_deref(), uffds, &mut in_place)?;
+    let registration = site.register(load.as_deref(), uffds, &survey)?;
+    if let Some(load) = &load {
+        site.map(load, &survey, &mut in_place)?;
+    }
 
     let vcpus = (plan.blocktime && config.blocktime).then_some(config.vcpus as usize);
     let record = Record::new(vcpus)?;
@@ -111,15 +118,38 @@ pub(super) fn build(site: Site<'_>, plan: Plan, begin: impl FnOnce(Record)) -> R
     Ok((Armed::new(Arc::new(engine), load), Work { servers, loaders, preempt: plan.preempt, in_place }))
 }
 
+/// For each fault thread its server, and those of its readers.
+fn servers(
+    fault_threads: usize,
+    handler: Option<Arc<dyn PageHandler>>,
+    load: Option<&Arc<SnapshotLoad>>,
+) -> Result<Vec<Vec<Box<dyn FaultServer>>>> {
+    let of_one = |_| -> Result<Vec<Box<dyn FaultServer>>> {
+        let mut servers: Vec<Box<dyn FaultServer>> = Vec::new();
+        servers.extend(handler.iter().map(|handler| Box::new(HandlerServer(handler.clone())) as _));
+        if let Some(load) = load {
+            let of_each = 1 + load.config.readers_of_each(fault_threads as u32);
+            servers.extend(FaultLoader::all(load, of_each)?.into_iter().map(|server| Box::new(server) as _));
+        }
+        Ok(servers)
+    };
+    (0..fault_threads).map(of_one).collect()
+}
+
+impl Survey {
+    fn is_to_be_mapped(&self, index: usize) -> bool {
+        self.mappable.get(index).is_some_and(Option::is_some)
+    }
+
+    fn is_all_to_be_mapped(&self, table: &BlockTable) -> bool {
+        (0..table.blocks().len()).all(|index| self.is_to_be_mapped(index))
+    }
+}
+
 impl Site<'_> {
-    /// Registers the RAM, and empties it for a load.
-    fn register(
-        &self,
-        load: Option<&SnapshotLoad>,
-        uffds: Box<[Userfaultfd]>,
-        in_place: &mut InPlace,
-    ) -> Result<Registration> {
-        let (config, table) = (self.config, &self.table);
+    /// Looks at the memory that the RAM is, and refuses what a load would destroy.
+    fn survey(&self, load: Option<&SnapshotLoad>, in_place: &mut InPlace) -> Result<Survey> {
+        let table = &self.table;
         if load.is_some_and(|load| !load.config.keep_present) {
             self.earlier.take_back(table, self.has_emptied)?;
         }
@@ -129,14 +159,25 @@ impl Site<'_> {
             (Some(load), Some(maps)) => mapping::mappable(table, maps, load, &self.callbacks),
             _ => Vec::new(),
         };
-        let is_to_be_mapped = |index: usize| mappable.get(index).is_some_and(Option::is_some);
         if let (Some(load), Some(image), Some(maps)) = (load, &image, &maps) {
             load.check_apart(image, table, maps)?;
             in_place.add_file(image.ids(maps));
         }
+        Ok(Survey { maps, mappable })
+    }
+
+    /// Registers the RAM, and empties it for a load.
+    fn register(
+        &self,
+        load: Option<&SnapshotLoad>,
+        uffds: Box<[Userfaultfd]>,
+        survey: &Survey,
+    ) -> Result<Registration> {
+        let (config, table, maps) = (self.config, &self.table, survey.maps.as_ref());
+        let is_to_be_mapped = |index| survey.is_to_be_mapped(index);
         let emptying = load.filter(|load| !load.config.keep_present);
         let moves = emptying.is_some_and(|load| !load.config.no_huge_pages);
-        let zero_runs = match (emptying, &maps) {
+        let zero_runs = match (emptying, maps) {
             (Some(load), Some(maps)) => emptying::unregistered_zero_runs(table, maps, load, is_to_be_mapped),
             _ => vec![Box::default(); table.blocks().len()],
         };
@@ -145,9 +186,8 @@ impl Site<'_> {
                 if is_to_be_mapped(index) {
                     return Treatment { mapped: true, ..Treatment::default() };
                 }
-                let shared = maps.as_ref().is_some_and(|maps| maps.are_shared(block.host(), block.length()));
-                let is_private =
-                    maps.as_ref().is_some_and(|maps| maps.are_private_anonymous(block.host(), block.length()));
+                let shared = maps.is_some_and(|maps| maps.are_shared(block.host(), block.length()));
+                let is_private = maps.is_some_and(|maps| maps.are_private_anonymous(block.host(), block.length()));
                 Treatment {
                     unregistered_zero_runs,
                     mapped: false,
@@ -160,20 +200,19 @@ impl Site<'_> {
         if config.track_discards {
             check_trackable(&registration, table)?;
         }
-        if let (Some(_), Some(maps)) = (emptying, &maps) {
+        if let (Some(_), Some(maps)) = (emptying, maps) {
             let empty = || emptying::empty(&registration, table, maps, is_to_be_mapped, self.has_emptied);
             if config.track_discards { drain_events_during(registration.uffds(), empty) } else { empty() }?;
             moving::decide(&registration, table, maps);
-        }
-        if let Some(load) = load {
-            self.map(load, &mappable, in_place)?;
         }
         Ok(registration)
     }
 
     /// Maps what can be mapped of the snapshot's file, in the place of RAM.
-    fn map(&self, load: &SnapshotLoad, mappable: &[Option<Mappable>], in_place: &mut InPlace) -> Result<()> {
+    fn map(&self, load: &SnapshotLoad, survey: &Survey, in_place: &mut InPlace) -> Result<()> {
+        let mappable = &survey.mappable;
         let Some(file) = load.file().filter(|_| mappable.iter().any(Option::is_some)) else { return Ok(()) };
+        self.has_emptied.store(true, SeqCst);
         for (block, mappable) in self.table.blocks().iter().zip(mappable) {
             if let Some(mappable) = mappable {
                 in_place.map(block, mappable, file).map_err(|error| error.context(block))?;
@@ -207,9 +246,9 @@ impl Site<'_> {
     }
 
     /// One for each fault thread.
-    fn open_userfaultfds(&self) -> Result<Box<[Userfaultfd]>> {
+    fn open_userfaultfds(&self, count: usize) -> Result<Box<[Userfaultfd]>> {
         let mut uffds = Vec::<Userfaultfd>::new();
-        for _ in 0..self.config.fault_threads() {
+        for _ in 0..count {
             let uffd = self.open_userfaultfd()?;
             let number = uffd.as_fd().as_raw_fd();
             if uffds.iter().any(|other| other.as_fd().as_raw_fd() == number) {
