@@ -4,7 +4,7 @@
 # Writes bench.json, bench.svg and the data behind it to BUILD_DIR/bench; takes about two minutes.
 #   MIB=n       size of the RAM (1024); takes as much on the disk, and up to five times as much memory
 #   ROUNDS=n    how often each measurement is repeated (5)
-#   ONLY=...    some of: latency following throughput loading resume arming idle; then there is no picture
+#   ONLY=...    some of: latency following throughput loading resume clones arming idle; then there is no picture
 set -eu
 build=${1:-build}
 sources=$(cd "$(dirname "$0")/.." && pwd)

@@ -44,7 +44,7 @@ int main(int argc, char **argv)
     struct sigaction action = { .sa_handler = on_timeout };
 
     if (argc < 2) {
-        errx(2, "usage: bench DIRECTORY [MIB [ROUNDS [latency|following|throughput|loading|resume|arming|idle]...]]");
+        errx(2, "usage: bench DIRECTORY [MIB [ROUNDS [latency|following|throughput|loading|resume|clones|arming|idle]...]]");
     }
     size_t length = (argc > 2 ? number_or_exit(argv[2], "MIB", 64, 1 << 20) : 1024) << 20;
     int rounds = argc > 3 ? (int)number_or_exit(argv[3], "ROUNDS", 1, 1000) : 5;
@@ -74,6 +74,9 @@ int main(int argc, char **argv)
     }
     if (wanted(argc, argv, "resume")) {
         bench_resume(&image, rounds);
+    }
+    if (wanted(argc, argv, "clones")) {
+        bench_clones(&image, rounds);
     }
     if (wanted(argc, argv, "idle")) {
         bench_idle(&image);

@@ -33,7 +33,8 @@ void ours_load(const struct image *image, const struct ram *ram, struct ours how
 {
     UffdLoadConfig load = {
         .size = sizeof(load),
-        .flags = (how.background ? 0 : UFFD_LOAD_NO_BACKGROUND) | (how.direct_io ? UFFD_LOAD_DIRECT_IO : 0),
+        .flags = (how.background ? 0 : UFFD_LOAD_NO_BACKGROUND) | (how.direct_io ? UFFD_LOAD_DIRECT_IO : 0) |
+                 (how.map_private ? UFFD_LOAD_MAP_PRIVATE : 0),
         .loader_threads = how.loader_threads,
         .working_set_record = how.record,
         .working_set_replay = how.replay,

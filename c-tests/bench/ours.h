@@ -13,6 +13,7 @@ struct ours {
     uint32_t fault_threads;
     bool background;
     bool direct_io;
+    bool map_private;
     uint32_t loader_threads;
     const char *record; /* files of a working set, or NULL */
     const char *replay;

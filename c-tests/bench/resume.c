@@ -15,13 +15,27 @@
 
 #define VCPUS 4
 
-enum means { OURS_ASLEEP, OURS_SPINNING, OURS_DIRECT, OURS_REPLAYING, POLL, READ, LOOP4K, MMAP, WAYS };
+enum means {
+    OURS_ASLEEP,
+    OURS_SPINNING,
+    OURS_DIRECT,
+    OURS_REPLAYING,
+    OURS_MAPPED,
+    OURS_MAPPED_REPLAYING,
+    POLL,
+    READ,
+    LOOP4K,
+    MMAP,
+    WAYS
+};
 
 static const char *const names[WAYS] = {
     [OURS_ASLEEP] = "ours",
     [OURS_SPINNING] = "ours, spin_us 50",
     [OURS_DIRECT] = "ours, direct",
     [OURS_REPLAYING] = "ours, replayed",
+    [OURS_MAPPED] = "ours, mapped",
+    [OURS_MAPPED_REPLAYING] = "ours, mapped, replayed",
     [POLL] = "poll",
     [READ] = "read",
     [LOOP4K] = "loop4k",
@@ -91,10 +105,11 @@ static double milliseconds_to_done(enum means way, const struct image *image, si
         .background = true,
         .spin_us = way == OURS_SPINNING ? 50 : 0,
         .direct_io = way == OURS_DIRECT,
-        .replay = way == OURS_REPLAYING ? set : NULL,
+        .map_private = way == OURS_MAPPED || way == OURS_MAPPED_REPLAYING,
+        .replay = way == OURS_REPLAYING || way == OURS_MAPPED_REPLAYING ? set : NULL,
     };
     struct baseline poll;
-    bool is_ours = way <= OURS_REPLAYING;
+    bool is_ours = way <= OURS_MAPPED_REPLAYING;
 
     if (is_ours) {
         ours_attach(&ram, how);
@@ -121,39 +136,65 @@ static double milliseconds_to_done(enum means way, const struct image *image, si
 }
 
 /* What the guest reads in random order. */
-struct access {
-    const char *name;
-    size_t unit;
-    double limits[WAYS]; /* of our time to each other's, and of the replaying one's to ours; 0: only told */
+enum access { PAGES, UNITS, ACCESSES };
+
+static const char *const access_names[ACCESSES] = { "random 4 KiB", "random 2 MiB" };
+static const size_t access_units[ACCESSES] = { PAGE, HUGE };
+
+/* A row of the table: the time of one way against that of another, and what it shall be at most; 0: only told. */
+struct row {
+    enum means way, other;
+    double limits[ACCESSES];
 };
 
-static const struct access accesses[] = {
-    { "random 4 KiB", PAGE, { [OURS_REPLAYING] = 1, [POLL] = 1, [READ] = 3, [MMAP] = 2 } },
-    { "random 2 MiB", HUGE, { [OURS_REPLAYING] = 1, [POLL] = 1, [READ] = 1, [LOOP4K] = 1, [MMAP] = 1 } },
+static const struct row warm_rows[] = {
+    { OURS_ASLEEP, POLL, { 1, 1 } },
+    { OURS_ASLEEP, READ, { 3, 1 } },
+    { OURS_ASLEEP, LOOP4K, { 0, 1 } },
+    { OURS_ASLEEP, MMAP, { 2, 1 } },
+    { OURS_SPINNING, POLL, { 1, 1 } },
+    { OURS_DIRECT, POLL, { 1, 1 } },
+    { OURS_REPLAYING, OURS_ASLEEP, { 0.95, 0.95 } },
+    { OURS_MAPPED, MMAP, { 1.05, 1.05 } },
+    { OURS_MAPPED_REPLAYING, MMAP, { 0, 0 } },
 };
 
-#define ACCESSES (sizeof(accesses) / sizeof(*accesses))
+static const struct row cold_rows[] = {
+    { OURS_ASLEEP, POLL, { 0.85, 0.5 } },
+    { OURS_ASLEEP, READ, { 1.1, 0.5 } },
+    { OURS_ASLEEP, MMAP, { 0.85, 0.5 } },
+    { OURS_DIRECT, POLL, { 0.85, 0.5 } },
+    { OURS_DIRECT, READ, { 1.1, 0.5 } },
+    { OURS_DIRECT, MMAP, { 0.85, 0.5 } },
+    { OURS_REPLAYING, OURS_ASLEEP, { 0.8, 0.8 } },
+    { OURS_MAPPED, MMAP, { 1.05, 1.05 } },
+    { OURS_MAPPED_REPLAYING, MMAP, { 0.8, 0.8 } },
+};
 
-static struct goal goal_for(const struct access *access, enum means way)
+#define ROWS(rows) (sizeof(rows) / sizeof(*(rows)))
+
+static bool is_in(enum means way, const struct row *rows, size_t count)
 {
-    return access->limits[way] > 0 ? goal_at_most(access->limits[way]) : goal_none;
+    for (size_t i = 0; i < count; i++) {
+        if (rows[i].way == way || rows[i].other == way) {
+            return true;
+        }
+    }
+    return false;
 }
 
-static void report(const struct access *access, const char *cache, struct series *took)
+static void report(enum access access, const char *cache, const struct row *rows, size_t count, struct series *took)
 {
     char name[64];
 
-    for (enum means way = OURS_ASLEEP; way <= OURS_DIRECT; way++) {
-        for (enum means other = POLL; other < WAYS; other++) {
-            if (took[way].count > 0 && took[other].count > 0) {
-                snprintf(name, sizeof(name), "%s%s, %s", access->name, cache, names[way]);
-                report_row(name, &took[way], "ms", names[other], &took[other], goal_for(access, other));
-            }
-        }
+    for (size_t i = 0; i < count; i++) {
+        const struct row *row = &rows[i];
+        const double limit = row->limits[access];
+
+        snprintf(name, sizeof(name), "%s%s, %s", access_names[access], cache, names[row->way]);
+        report_row(name, &took[row->way], "ms", names[row->other], &took[row->other],
+                   limit > 0 ? goal_at_most(limit) : goal_none);
     }
-    snprintf(name, sizeof(name), "%s%s, %s", access->name, cache, names[OURS_REPLAYING]);
-    report_row(name, &took[OURS_REPLAYING], "ms", names[OURS_ASLEEP], &took[OURS_ASLEEP],
-               goal_for(access, OURS_REPLAYING));
 }
 
 static void write_bars(struct series took[ACCESSES][WAYS])
@@ -177,40 +218,29 @@ static void free_all(struct series took[ACCESSES][WAYS])
     }
 }
 
-static void resume_warm(const struct image *image, int rounds, size_t *const *orders, char *const *sets)
+static void resume(const struct image *image, int rounds, bool cold, size_t *const *orders, char *const *sets)
 {
+    const struct row *rows = cold ? cold_rows : warm_rows;
+    const size_t count = cold ? ROWS(cold_rows) : ROWS(warm_rows);
     struct series took[ACCESSES][WAYS] = { 0 };
 
-    for (size_t i = 0; i < ACCESSES; i++) {
+    for (enum access i = 0; i < ACCESSES; i++) {
         for (int round = 0; round < rounds; round++) {
             for (enum means way = 0; way < WAYS; way++) {
-                level_memory(image->length);
-                series_add(&took[i][way], milliseconds_to_done(way, image, accesses[i].unit, orders[i], sets[i]));
+                if (!is_in(way, rows, count)) {
+                    continue;
+                }
+                if (cold) {
+                    image_drop_cache(image);
+                }
+                level_memory((cold ? 2 : 1) * image->length); /* the page cache takes as much again */
+                series_add(&took[i][way], milliseconds_to_done(way, image, access_units[i], orders[i], sets[i]));
             }
         }
-        report(&accesses[i], "", took[i]);
+        report(i, cold ? ", cold file" : "", rows, count, took[i]);
     }
-    write_bars(took);
-    free_all(took);
-}
-
-static void resume_cold(const struct image *image, int rounds, size_t *const *orders, char *const *sets)
-{
-    static const enum means ways[] = { OURS_ASLEEP, OURS_DIRECT, OURS_REPLAYING, POLL, READ, MMAP };
-    struct series took[ACCESSES][WAYS] = { 0 };
-
-    for (size_t i = 0; i < ACCESSES; i++) {
-        struct access access = { .name = accesses[i].name, .unit = accesses[i].unit };
-
-        for (int round = 0; round < rounds; round++) {
-            for (size_t way = 0; way < sizeof(ways) / sizeof(*ways); way++) {
-                image_drop_cache(image);
-                level_memory(2 * image->length); /* the page cache takes as much again */
-                series_add(&took[i][ways[way]],
-                           milliseconds_to_done(ways[way], image, access.unit, orders[i], sets[i]));
-            }
-        }
-        report(&access, ", cold file", took[i]);
+    if (!cold) {
+        write_bars(took);
     }
     free_all(took);
 }
@@ -221,15 +251,15 @@ void bench_resume(const struct image *image, int rounds)
     char *sets[ACCESSES];
 
     for (size_t i = 0; i < ACCESSES; i++) {
-        orders[i] = shuffled(image->length / accesses[i].unit, 7);
+        orders[i] = shuffled(image->length / access_units[i], 7);
         if (asprintf(&sets[i], "%s.set%zu", image->path, i) < 0) {
             err(2, "asprintf");
         }
-        record(image, accesses[i].unit, orders[i], sets[i]);
+        record(image, access_units[i], orders[i], sets[i]);
     }
     report_section("From restore to done: 4 threads read 25 % of the RAM");
-    resume_warm(image, rounds, orders, sets);
-    resume_cold(image, rounds, orders, sets);
+    resume(image, rounds, false, orders, sets);
+    resume(image, rounds, true, orders, sets);
     for (size_t i = 0; i < ACCESSES; i++) {
         free(orders[i]);
         if (unlink(sets[i]) != 0) {
