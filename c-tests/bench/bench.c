@@ -54,6 +54,7 @@ int main(int argc, char **argv)
     }
     alarm(WATCHDOG_SECONDS);
     report_begin(argv[1]);
+    bench_waking();
     if (wanted(argc, argv, "arming")) {
         bench_arming(rounds); /* first: what is free in the heap would hide what it takes */
     }

@@ -8,6 +8,7 @@
 
 #include "image.h"
 
+void bench_waking(void);
 void bench_latency(const struct image *image, int rounds);
 void bench_following(const struct image *image, int rounds);
 void bench_throughput(const struct image *image, int rounds);

@@ -107,7 +107,7 @@ void bench_following(const struct image *image, int rounds)
                 series_add(&latencies[way], median_latency(&ways[way], image, order, where));
             }
         }
-        report_row(names[where], &latencies[OURS], "us", "poll", &latencies[POLL], goal_at_most(1.10));
+        report_row(names[where], &latencies[OURS], "us", "poll", &latencies[POLL], goal_at_most(1.05));
         series_free(&latencies[OURS]);
         series_free(&latencies[POLL]);
     }

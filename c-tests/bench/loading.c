@@ -120,7 +120,7 @@ static void load_warm(const struct image *image, int rounds)
         series_add(&read, load_baseline(image, false, baseline_read));
         series_add(&loop4k, load_baseline(image, false, baseline_loop4k));
     }
-    report_row("warm file, private anonymous RAM", &ours, "GB/s", "read", &read, goal_at_least(0.90));
+    report_row("warm file, private anonymous RAM", &ours, "GB/s", "read", &read, goal_at_least(0.95));
     report_row("warm file, private anonymous RAM", &ours, "GB/s", "loop4k", &loop4k, goal_at_least(4));
     report_row("the same, 2 loader threads", &two, "GB/s", "1 thread", &ours, goal_none);
     report_row("huge pages of the RAM afterwards", &huge, "%", NULL, NULL, goal_at_least(95));
@@ -139,7 +139,7 @@ static void load_memfd(const struct image *image, int rounds)
         series_add(&ours, load_ours(image, true, (struct ours){ 0 }, NULL, NULL));
         series_add(&loop4k, load_baseline(image, true, baseline_loop4k));
     }
-    report_row("warm file, memfd RAM", &ours, "GB/s", "loop4k", &loop4k, goal_at_least(1.25));
+    report_row("warm file, memfd RAM", &ours, "GB/s", "loop4k", &loop4k, goal_at_least(1.4));
     series_free(&ours);
     series_free(&loop4k);
 }
@@ -159,9 +159,9 @@ static void load_cold(const struct image *image, int rounds)
         series_add(&read, load_baseline(image, false, baseline_read));
     }
     report_row("cold file, private anonymous RAM", &ours, "GB/s", "sequential", &sequential,
-               goal_at_least(0.90));
+               goal_at_least(0.95));
     report_row("cold file, private anonymous RAM", &ours, "GB/s", "read", &read, goal_none);
-    report_row("the same, direct", &direct, "GB/s", "sequential", &sequential, goal_at_least(0.90));
+    report_row("the same, direct", &direct, "GB/s", "sequential", &sequential, goal_at_least(0.95));
     series_free(&ours);
     series_free(&direct);
     series_free(&sequential);
