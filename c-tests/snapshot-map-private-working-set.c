@@ -6,7 +6,6 @@
 #define _GNU_SOURCE
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 
 #include "page-cache.h"
 #include "ram-contents.h"
@@ -65,7 +64,7 @@ int main(void)
     CHECK_OK(uffd_incoming_cleanup(vm));
     CHECK_EQ(scratch_files(), 1);
 
-    CHECK_EQ(madvise(rb->host, rb->length, MADV_DONTNEED), 0); /* what is mapped stays in the page cache */
+    ram_map_anew(rb); /* what is mapped stays in the page cache */
     page_cache_drop(file->fd);
     CHECK_EQ(page_cache_bytes(file->fd) == 0, on_disk);
     load_working_set(vm, file->snapshot, UFFD_LOAD_MAP_PRIVATE, NULL, set);
@@ -79,6 +78,7 @@ int main(void)
     CHECK_OK(uffd_incoming_cleanup(vm));
 
     /* A set that cannot be used keeps nothing waiting. */
+    ram_map_anew(rb);
     load_working_set(vm, file->snapshot, UFFD_LOAD_MAP_PRIVATE, NULL, "/proc/self/nothing");
     CHECK_OK(uffd_incoming_wait(vm, -1));
     CHECK_RAM(vm);

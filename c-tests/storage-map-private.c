@@ -7,7 +7,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
-#include <sys/mman.h>
 
 #include "page-cache.h"
 #include "scratch.h"
@@ -23,7 +22,7 @@
 /* What is mapped stays in the page cache. */
 static void forget_cached(const struct storage *storage, const RAMBlock *rb)
 {
-    CHECK_EQ(madvise(rb->host, rb->length, MADV_DONTNEED), 0);
+    ram_map_anew(rb);
     int fd = open(storage->path, O_RDONLY);
 
     CHECK(fd >= 0);

@@ -246,7 +246,8 @@ _Static_assert(sizeof(ram_addr_t) == sizeof(uintptr_t), "ram_addr_t must have th
  * NUMA policy that names nodes, a protection key, or an attribute that a new mapping cannot be given; if the
  * file holds it in pages that are not aligned to host pages, or in more runs than vm.max_map_count allows; or if
  * the file cannot be mapped. What was set with MADV_DONTDUMP, MADV_DONTFORK, MADV_MERGEABLE and MADV_HUGEPAGE
- * stays set. A later load, of any snapshot and with or without this flag, makes the memory anonymous first.
+ * stays set. Such RAM cannot be armed again: a later load refuses it, with -EINVAL. Before that, map new memory in its
+ * place, with mmap(MAP_FIXED | MAP_ANONYMOUS).
  *
  * With UFFD_LOAD_KEEP_PRESENT or UFFD_LOAD_DIRECT_IO it is -EINVAL.
  */

@@ -189,6 +189,13 @@ UffdRamBlock ram_describe(const RAMBlock *rb)
     };
 }
 
+void ram_map_anew(const RAMBlock *rb)
+{
+    void *mapped = mmap(rb->host, rb->length, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+
+    CHECK(mapped == rb->host);
+}
+
 void ram_discard(const RAMBlock *rb, size_t page, size_t pages)
 {
     size_t length = pages * rb->page_size;

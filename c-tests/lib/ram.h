@@ -60,6 +60,9 @@ static inline const uint8_t *ram_source(const RAMBlock *rb, size_t page)
     return rb->source + page * rb->page_size;
 }
 
+/* Maps new memory in its place, for private anonymous RAM. */
+void ram_map_anew(const RAMBlock *rb);
+
 /* Empties pages, in the mapping and in the file behind it. */
 void ram_discard(const RAMBlock *rb, size_t page, size_t pages);
 

@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use super::armed::Armed;
 use super::config::Config;
-use super::mapping::Earlier;
 use super::setup::{self, Bringer, Plan, Site, Work};
 use crate::engine::{AddRamBlock, Callbacks, Engine, LogLevel, Owner, Record, Removal, SharedFds};
 use crate::error::{Result, caught, error};
@@ -29,8 +28,6 @@ pub struct Incoming {
     /// be in a callback that waits for `phase`, so that no thread takes this while holding that.
     pub(super) engine: RwLock<Option<Arc<Engine>>>,
     pub(super) shared: Arc<SharedFds>,
-    /// What loads have mapped.
-    earlier: Arc<Earlier>,
     /// The current set-up's account, or the last one's.
     pub(super) record: Mutex<Record>,
 }
@@ -62,7 +59,6 @@ impl Incoming {
             table: RwLock::default(),
             engine: RwLock::default(),
             shared: Arc::default(),
-            earlier: Arc::default(),
             record: Mutex::new(record),
         }))
     }
@@ -198,7 +194,7 @@ impl Incoming {
         }
         // A block that is being removed by another thread is as good as gone.
         let table = self.table.read().without_removed();
-        let site = Site { config, callbacks, table, shared: &self.shared, earlier: &self.earlier, has_emptied };
+        let site = Site { config, callbacks, table, shared: &self.shared, has_emptied };
         setup::build(site, plan, |record| *self.record.lock() = record)
     }
 

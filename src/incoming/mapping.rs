@@ -1,20 +1,16 @@
-//! RAM that becomes a private mapping of the snapshot's file: which blocks can, the change itself, and taking it back.
+//! RAM that becomes a private mapping of the snapshot's file: which blocks can, and the change itself.
 
 use std::ops::Range;
 use std::os::fd::BorrowedFd;
-use std::sync::Arc;
 
 use crate::engine::{Callbacks, LogLevel};
 use crate::error::{Result, ensure, error};
-use crate::kernel::file::FileId;
 use crate::kernel::{
-    Asked, Maps, Numa, asked_for, can_map_privately, empty_memory, map_file_in_place, map_zeros_in_place,
-    most_mappings, page_size,
+    Asked, Maps, Numa, ask_again, asked_for, can_map_privately, empty_memory, is_born_locked, map_file_in_place,
+    map_zeros_in_place, most_mappings, page_size,
 };
 use crate::loading::SnapshotLoad;
 use crate::memory::{BlockTable, RamBlock};
-use crate::sync::Mutex;
-use crate::sync::atomic::{AtomicBool, Ordering::SeqCst};
 
 /// What a block is to be mapped from.
 pub(super) struct Mappable {
@@ -29,14 +25,8 @@ pub(super) struct Mappable {
 /// The change, which dropping undoes unless it is kept: then all of the memory is anonymous, and empty.
 pub(super) struct InPlace {
     done: Vec<(Range<usize>, Asked)>,
-    files: Vec<FileId>,
-    earlier: Arc<Earlier>,
     callbacks: Callbacks,
 }
-
-/// Memory that loads have mapped from the files of their snapshots.
-#[derive(Default)]
-pub(super) struct Earlier(Mutex<Vec<(Range<usize>, FileId)>>);
 
 /// For each block how it can be mapped; a warning says why one cannot.
 pub(super) fn mappable(
@@ -45,14 +35,13 @@ pub(super) fn mappable(
     load: &SnapshotLoad,
     callbacks: &Callbacks,
 ) -> Vec<Option<Mappable>> {
-    let file = load.file().ok_or_else(|| error!(EOPNOTSUPP, "the snapshot is not in a file"));
-    if let Err(error) = file.and_then(can_map_privately) {
+    if let Err(error) = check_process() {
         callbacks
             .log(LogLevel::Warning, &format!("all RAM is loaded, and none mapped from the snapshot's file: {error}"));
         return table.blocks().iter().map(|_| None).collect();
     }
-    // Each run of data takes up to two mappings more.
-    let mut most_runs = most_mappings().map_or(usize::MAX, |most| most.saturating_sub(maps.count()) / 4);
+    // Each run of data takes up to two mappings more. No more than a quarter of what is left: runs of zeros take up to half of it.
+    let mut most_runs = most_mappings().map_or(usize::MAX, |most| most.saturating_sub(maps.count()) / 8);
     let numa = Numa::new();
     let blocks = table.blocks().iter().enumerate().map(|(index, block)| {
         let found = check(block, index, maps, load, &numa, most_runs);
@@ -63,6 +52,12 @@ pub(super) fn mappable(
         found.ok().inspect(|found| most_runs -= found.data.len())
     });
     blocks.collect()
+}
+
+/// Whether mappings of this process stay out of memory until they are touched.
+fn check_process() -> Result<()> {
+    ensure!(!is_born_locked()?, EOPNOTSUPP, "new mappings of this process are locked in memory (mlockall)");
+    Ok(())
 }
 
 fn check(
@@ -78,6 +73,8 @@ fn check(
     ensure!(is_private, EOPNOTSUPP, "it is not private anonymous memory");
     let start = load.check_mappable(index, page_size() as u64)?;
     let asked = asked_for(&block.addresses())?;
+    let file = load.file().ok_or_else(|| error!(EOPNOTSUPP, "the snapshot is not in a file"))?;
+    asked.iter().try_for_each(|asked| can_map_privately(file, asked))?;
     let anywhere = asked.iter().all(|asked| numa.allows_any_node(asked.range.start));
     ensure!(anywhere, EOPNOTSUPP, "it has a policy that names its NUMA nodes, which a file's pages do not follow");
     let data: Vec<_> = load.data_runs(index).take(most_runs.saturating_add(1)).collect();
@@ -90,13 +87,8 @@ fn check(
 }
 
 impl InPlace {
-    pub fn new(callbacks: Callbacks, earlier: Arc<Earlier>) -> Self {
-        Self { done: Vec::new(), files: Vec::new(), earlier, callbacks }
-    }
-
-    /// What the file is called among the mappings of this process.
-    pub fn add_file(&mut self, file: impl IntoIterator<Item = FileId>) {
-        self.files.extend(file);
+    pub fn new(callbacks: Callbacks) -> Self {
+        Self { done: Vec::new(), callbacks }
     }
 
     /// Empties a block, and maps its data.
@@ -113,18 +105,18 @@ impl InPlace {
             for asked in mappable.asked[first..].iter().take_while(|asked| asked.range.start < run.end) {
                 let part = run.start.max(asked.range.start)..run.end.min(asked.range.end);
                 let offset = mappable.start + (part.start - block.host()) as u64;
-                self.done.push((part.clone(), asked.clone()));
                 // SAFETY: as above.
                 unsafe { map_file_in_place(&part, asked, file, offset) }?;
+                self.done.push((part.clone(), asked.clone()));
+                ask_again(&part, asked)?;
             }
         }
         Ok(())
     }
 
-    /// It is for good, until a load takes it back.
+    /// It is for good.
     pub fn keep(mut self) {
-        let done = std::mem::take(&mut self.done);
-        done.into_iter().for_each(|(memory, _)| self.earlier.add(&memory, &self.files));
+        self.done.clear();
     }
 }
 
@@ -132,46 +124,11 @@ impl Drop for InPlace {
     fn drop(&mut self) {
         for (memory, asked) in &self.done {
             // SAFETY: the caller's memory, whose contents it gave up, and that the change is about.
-            if let Err(error) = unsafe { map_zeros_in_place(memory, asked) } {
-                self.earlier.add(memory, &self.files);
+            let undone = unsafe { map_zeros_in_place(memory, asked) };
+            if let Err(error) = undone.and_then(|()| ask_again(memory, asked)) {
                 let message = format!("RAM at {:#x} stays a mapping of the snapshot's file: {error}", memory.start);
                 self.callbacks.log(LogLevel::Error, &message);
             }
         }
-    }
-}
-
-impl Earlier {
-    fn add(&self, memory: &Range<usize>, files: &[FileId]) {
-        self.0.lock().extend(files.iter().map(|file| (memory.clone(), *file)));
-    }
-
-    /// Makes RAM that a load has mapped anonymous, and empty; `has_begun` before anything is changed. Memory that has been mapped
-    /// anew since is the caller's again, and stays as it is.
-    pub fn take_back(&self, table: &BlockTable, has_begun: &AtomicBool) -> Result<()> {
-        let mut earlier = self.0.lock();
-        if earlier.is_empty() {
-            return Ok(());
-        }
-        let maps = Maps::read()?;
-        for block in table.blocks() {
-            for part in maps.files(block.host(), block.length()).filter(|part| part.is_private) {
-                let memory = part.memory();
-                let is_same = |(known, file): &(Range<usize>, FileId)| {
-                    known.start <= memory.start && memory.end <= known.end && *file == part.file
-                };
-                if earlier.iter().any(is_same) {
-                    let asked = asked_for(&memory).map_err(|error| error.context(block))?;
-                    has_begun.store(true, SeqCst);
-                    for asked in asked {
-                        // SAFETY: memory that a load has mapped in the place of the caller's, whose contents it gives up once more.
-                        unsafe { map_zeros_in_place(&asked.range, &asked) }.map_err(|error| error.context(block))?;
-                    }
-                }
-            }
-            let is_there = |memory: &Range<usize>| memory.start < block.end() && block.host() < memory.end;
-            earlier.retain(|(memory, _)| !is_there(memory));
-        }
-        Ok(())
     }
 }

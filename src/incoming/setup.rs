@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::armed::Armed;
 use super::config::Config;
-use super::mapping::{self, Earlier, InPlace, Mappable};
+use super::mapping::{self, InPlace, Mappable};
 use super::{emptying, moving};
 use crate::engine::{
     Account, Callbacks, Discards, Engine, FaultServer, HandlerServer, Hooks, LogLevel, Record, Registration, SharedFds,
@@ -62,8 +62,6 @@ pub(super) struct Site<'a> {
     /// The RAM blocks, none of which is being removed.
     pub table: BlockTable,
     pub shared: &'a Arc<SharedFds>,
-    /// What loads have mapped.
-    pub earlier: &'a Arc<Earlier>,
     /// Set once the RAM is being emptied.
     pub has_emptied: &'a AtomicBool,
 }
@@ -78,8 +76,8 @@ pub(super) fn build(site: Site<'_>, plan: Plan, begin: impl FnOnce(Record)) -> R
         Bringer::Handler(handler) => (None, Some(handler)),
         Bringer::Load(request) => (Some(request.prepare(table)?), None),
     };
-    let mut in_place = InPlace::new(site.callbacks.clone(), site.earlier.clone());
-    let survey = site.survey(load.as_deref(), &mut in_place)?;
+    let mut in_place = InPlace::new(site.callbacks.clone());
+    let survey = site.survey(load.as_deref())?;
     // RAM that is all mapped from the snapshot's file has no faults for us.
     let fault_threads = if survey.is_all_to_be_mapped(table) { 0 } else { config.fault_threads() };
     let servers = servers(fault_threads, handler, load.as_ref())?;
@@ -148,11 +146,8 @@ impl Survey {
 
 impl Site<'_> {
     /// Looks at the memory that the RAM is, and refuses what a load would destroy.
-    fn survey(&self, load: Option<&SnapshotLoad>, in_place: &mut InPlace) -> Result<Survey> {
+    fn survey(&self, load: Option<&SnapshotLoad>) -> Result<Survey> {
         let table = &self.table;
-        if load.is_some_and(|load| !load.config.keep_present) {
-            self.earlier.take_back(table, self.has_emptied)?;
-        }
         let image = load.map(SnapshotLoad::mapped_image).transpose()?.flatten();
         let maps = self.read_maps(load)?;
         let mappable = match (load.filter(|load| load.config.map_private), &maps) {
@@ -161,7 +156,6 @@ impl Site<'_> {
         };
         if let (Some(load), Some(image), Some(maps)) = (load, &image, &maps) {
             load.check_apart(image, table, maps)?;
-            in_place.add_file(image.ids(maps));
         }
         Ok(Survey { maps, mappable })
     }

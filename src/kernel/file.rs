@@ -9,7 +9,7 @@ use libc::off_t;
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl, open};
 use nix::sys::stat::{FileStat, Mode, SFlag, fstat};
-use nix::sys::statfs::{FsType, fstatfs};
+use nix::sys::statfs::{FsType, HUGETLBFS_MAGIC, fstatfs};
 use nix::unistd::{Whence, fdatasync, lseek};
 
 use super::before::{Call, before, before_bytes, uninterrupted};
@@ -181,6 +181,12 @@ fn cached_pages(file: BorrowedFd<'_>, offset: u64, length: usize) -> nix::Result
 /// File systems that know of data that has not been written to their disk yet that it is no hole: ext4, XFS, Btrfs, F2FS, tmpfs.
 const EXACT_ABOUT_HOLES: [FsType; 5] =
     [FsType(0xef53), FsType(0x5846_5342), FsType(0x9123_683e), FsType(0xf2f5_2010), FsType(0x0102_1994)];
+
+/// Whether a file is on hugetlbfs, whose pages are huge pages of the host's, and which always says so.
+pub(crate) fn is_hugetlbfs(file: BorrowedFd<'_>) -> bool {
+    let kind = before(Call::Fstatfs).and_then(|()| fstatfs(file)).map(|status| status.filesystem_type());
+    kind == Ok(HUGETLBFS_MAGIC)
+}
 
 /// Before the holes of a file are looked for: some file systems (OpenZFS) take data for a hole that is in memory only, and
 /// not on their disk yet.

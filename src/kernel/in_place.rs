@@ -11,12 +11,13 @@ use std::os::unix::fs::FileExt;
 use std::ptr::with_exposed_provenance_mut;
 
 use nix::errno::Errno;
-use nix::sys::mman::{MapFlags, ProtFlags, mmap, mmap_anonymous, munmap};
+use nix::sys::mman::{MapFlags, mmap, mmap_anonymous, munmap};
 
 use super::asked::Asked;
 use super::before::{Call, before};
+use super::file::is_hugetlbfs;
 use super::mapping::page_size;
-use crate::error::{Error, Result, error};
+use crate::error::{Error, Result, ensure, error};
 
 /// `MADV_POPULATE_READ`, Linux 5.14.
 const MADV_POPULATE_READ: i32 = 22;
@@ -30,12 +31,14 @@ const PRESENT_OR_SWAPPED: u64 = 0b11 << 62;
 /// How many entries of pagemap are read at once.
 const ENTRIES: usize = 8192;
 
-/// Whether a file can be mapped privately: not all file systems map files.
-pub(crate) fn can_map_privately(file: BorrowedFd<'_>) -> Result<()> {
+/// Whether a file can be mapped privately in the place of memory of which that was asked. Not all file systems map files, and
+/// hugetlbfs has pages of its own.
+pub(crate) fn can_map_privately(file: BorrowedFd<'_>, asked: &Asked) -> Result<()> {
+    ensure!(!is_hugetlbfs(file), EOPNOTSUPP, "the file is on hugetlbfs");
     let length = NonZeroUsize::new(page_size()).expect("a page has bytes");
     let mapped = before(Call::MmapFile).and_then(|()| {
         // SAFETY: a new mapping at an address of the kernel's choosing touches no memory that is in use.
-        unsafe { mmap(None, length, ProtFlags::PROT_READ, MapFlags::MAP_PRIVATE, file, 0) }
+        unsafe { mmap(None, length, asked.protection, MapFlags::MAP_PRIVATE, file, 0) }
     });
     let page = mapped.map_err(|errno| Error::os(errno, "mapping it (mmap)"))?;
     // SAFETY: the mapping that was just made, and that nothing points into.
@@ -61,8 +64,7 @@ pub(crate) unsafe fn map_file_in_place(
         // SAFETY: by this function's contract.
         unsafe { mmap(Some(address), length, asked.protection, flags, file, at) }
     });
-    mapped.map_err(|errno| refusal(errno, &what()))?;
-    ask_again(memory, asked)
+    mapped.map(drop).map_err(|errno| refusal(errno, &what()))
 }
 
 /// Maps anonymous memory of zeros in the place of a part of the memory that something was asked for.
@@ -76,8 +78,7 @@ pub(crate) unsafe fn map_zeros_in_place(memory: &Range<usize>, asked: &Asked) ->
         // SAFETY: by this function's contract.
         unsafe { mmap_anonymous(Some(address), length, asked.protection, flags) }
     });
-    mapped.map_err(|errno| refusal(errno, &format!("mapping {:#x} bytes of anonymous memory", memory.len())))?;
-    ask_again(memory, asked)
+    mapped.map(drop).map_err(|errno| refusal(errno, &format!("mapping {:#x} bytes of anonymous memory", memory.len())))
 }
 
 /// Has the kernel begin to read what a file holds of a private mapping. Only a hint.
@@ -145,7 +146,7 @@ fn reserve(asked: &Asked) -> MapFlags {
 }
 
 /// Asks for a new mapping what was asked for the one that was in its place.
-fn ask_again(memory: &Range<usize>, asked: &Asked) -> Result<()> {
+pub(crate) fn ask_again(memory: &Range<usize>, asked: &Asked) -> Result<()> {
     asked.advice.iter().try_for_each(|advice| {
         let advised = before(Call::MadviseAgain).and_then(|()| {
             // SAFETY: this advice changes no contents.

@@ -37,13 +37,8 @@ impl MappedFile {
 
     /// Whether a mapping is one of this file.
     pub fn is(&self, file: FileId, maps: &Maps) -> bool {
-        self.ids(maps).any(|id| id == file)
-    }
-
-    /// What stat() calls it, and what it is called among these mappings.
-    pub fn ids(&self, maps: &Maps) -> impl Iterator<Item = FileId> {
         let shown = self.page.and_then(|page| maps.files(page.as_ptr().addr(), 1).next());
-        [Some(self.id), shown.map(|shown| shown.file)].into_iter().flatten()
+        self.id == file || shown.is_some_and(|shown| shown.file == file)
     }
 }
 

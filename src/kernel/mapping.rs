@@ -161,19 +161,26 @@ pub(crate) fn is_mapped(start: usize, length: usize) -> bool {
 /// Whether memory that is not hugetlbfs is locked (mlock), and so cannot be emptied. False where the kernel cannot tell
 /// (before Linux 5.4).
 pub(crate) fn is_locked(start: usize, length: usize) -> Result<bool> {
-    // Cold memory is reclaimed sooner, and that is all; locked memory cannot be made cold.
-    let is_refused = |start: *mut u8, length: usize| {
-        let advised = before(Call::MadviseCold).and_then(|()| {
-            // SAFETY: this advice changes no contents.
-            Errno::result(unsafe { libc::madvise(start.cast(), length, libc::MADV_COLD) })
-        });
-        advised == Err(Errno::EINVAL)
-    };
-    if !is_refused(with_exposed_provenance_mut(start), length) {
+    if !refuses_cold(start, length) {
         return Ok(false);
     }
     let page = Mapping::new(page_size(), "a test of MADV_COLD")?;
     // It may have been born locked (mlockall).
     page.unlock();
-    Ok(!is_refused(page.as_ptr(), page.len()))
+    Ok(!refuses_cold(page.as_ptr().expose_provenance(), page.len()))
+}
+
+/// Whether new mappings of this process are locked (mlockall with MCL_FUTURE). False where the kernel cannot tell.
+pub(crate) fn is_born_locked() -> Result<bool> {
+    let page = Mapping::new(page_size(), "a test of MADV_COLD")?;
+    is_locked(page.as_ptr().expose_provenance(), page.len())
+}
+
+/// Cold memory is reclaimed sooner, and that is all; locked memory cannot be made cold.
+fn refuses_cold(start: usize, length: usize) -> bool {
+    let advised = before(Call::MadviseCold).and_then(|()| {
+        // SAFETY: this advice changes no contents.
+        Errno::result(unsafe { libc::madvise(with_exposed_provenance_mut(start), length, libc::MADV_COLD) })
+    });
+    advised == Err(Errno::EINVAL)
 }

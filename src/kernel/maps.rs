@@ -40,15 +40,6 @@ pub(crate) struct FileRange {
     pub address: u64,
     pub file: FileId,
     pub bytes: Range<u64>,
-    pub is_private: bool,
-}
-
-impl FileRange {
-    /// The addresses where it is mapped.
-    pub fn memory(&self) -> Range<usize> {
-        let length = self.bytes.end - self.bytes.start;
-        self.address as usize..(self.address + length) as usize
-    }
 }
 
 impl Maps {
@@ -116,8 +107,7 @@ impl Maps {
             let (What::PrivateFile(part) | What::SharedFile(part)) = what else { return None };
             let (address, end) = (range.start.max(start), range.end.min(end));
             let first = part.offset + (address - range.start);
-            let is_private = matches!(what, What::PrivateFile(_));
-            Some(FileRange { address, file: part.file, bytes: first..first + (end - address), is_private })
+            Some(FileRange { address, file: part.file, bytes: first..first + (end - address) })
         })
     }
 

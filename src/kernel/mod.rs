@@ -26,10 +26,12 @@ mod userfaultfd;
 pub(crate) use asked::{Asked, asked_for};
 pub(crate) use eventfd::EventFd;
 pub(crate) use huge_pages::want_huge_pages;
-pub(crate) use in_place::{PageMap, can_map_privately, map_file_in_place, map_zeros_in_place, populate, read_ahead};
+pub(crate) use in_place::{
+    PageMap, ask_again, can_map_privately, map_file_in_place, map_zeros_in_place, populate, read_ahead,
+};
 pub(crate) use mapped_file::MappedFile;
 pub use mapping::page_size;
-pub(crate) use mapping::{HUGE_PAGE, Mapping, empty_memory, is_locked, is_mapped, is_present};
+pub(crate) use mapping::{HUGE_PAGE, Mapping, empty_memory, is_born_locked, is_locked, is_mapped, is_present};
 pub(crate) use maps::{Maps, most_mappings};
 pub(crate) use numa::Numa;
 pub(crate) use poll::{Poll, Readiness};

@@ -41,11 +41,6 @@ impl OwnFiles {
 }
 
 impl MappedImage<'_> {
-    /// What the image is called, also among these mappings.
-    pub fn ids(&self, maps: &Maps) -> impl Iterator<Item = FileId> {
-        self.image.ids(maps)
-    }
-
     /// Whether memory of `length` bytes at `host` maps bytes of the source. With `keep_present`, a block may map its own bytes:
     /// each page is its own source then, and stays as it is.
     pub fn is_mapped_at(&self, host: usize, length: usize, block: usize, keep_present: bool, maps: &Maps) -> bool {
