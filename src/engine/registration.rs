@@ -2,7 +2,6 @@
 
 use std::fmt::Display;
 use std::ops::Range;
-use std::slice;
 use std::sync::atomic::{
     AtomicBool, AtomicUsize,
     Ordering::{Relaxed, SeqCst},
@@ -34,7 +33,7 @@ pub(crate) struct Registration {
 pub(crate) struct Treatment {
     /// Offsets that are not registered, in ascending order, in whole huge pages.
     pub unregistered_zero_runs: Box<[Range<usize>]>,
-    /// Nothing of it is registered.
+    /// It is to be mapped from the snapshot's file: none of it is registered.
     pub mapped: bool,
     /// Unreadable pages are to be poisoned.
     pub poison: bool,
@@ -50,6 +49,8 @@ pub(crate) struct Registered {
     parts: Vec<Part>,
     /// What is not registered: offsets in ascending order.
     pub unregistered_zero_runs: Box<[Range<usize>]>,
+    /// It is to be mapped from the snapshot's file, and none of it is registered.
+    pub mapped: bool,
     /// The size of the kernel's pages there: what is present or missing as one.
     pub unit: usize,
     /// The kernel can place zero pages there.
@@ -267,11 +268,11 @@ impl Drop for Registration {
 impl Registered {
     /// Of ordinary memory, of which nothing is registered yet.
     fn new(block: &RamBlock, uffds: usize, treatment: &Treatment) -> Result<Self> {
-        let all = 0..block.length();
-        let unregistered = if treatment.mapped { slice::from_ref(&all) } else { &*treatment.unregistered_zero_runs };
+        let zero_runs = &treatment.unregistered_zero_runs;
         Ok(Self {
-            parts: parts(block, uffds, unregistered)?,
-            unregistered_zero_runs: treatment.unregistered_zero_runs.clone(),
+            parts: if treatment.mapped { Vec::new() } else { parts(block, uffds, zero_runs)? },
+            unregistered_zero_runs: zero_runs.clone(),
+            mapped: treatment.mapped,
             unit: kernel::page_size(),
             zeropage: true,
             shared: treatment.shared,
@@ -288,7 +289,7 @@ impl Registered {
 fn parts(block: &RamBlock, uffds: usize, unregistered: &[Range<usize>]) -> Result<Vec<Part>> {
     let end = block.length();
     let smallest = SMALLEST_STRIPE.max(block.page_size());
-    let length = end.div_ceil(uffds.max(1) * STRIPES_A_THREAD).next_multiple_of(smallest);
+    let length = end.div_ceil(uffds * STRIPES_A_THREAD).next_multiple_of(smallest);
     // How many bytes of the first stripe lie before the block.
     let before = block.host() % length;
     let (mut parts, mut at) = (Vec::new(), 0);

@@ -61,13 +61,11 @@ pub(super) fn empty(
     registration: &Registration,
     table: &BlockTable,
     maps: &Maps,
-    is_to_be_mapped: impl Fn(usize) -> bool,
     has_begun: &AtomicBool,
 ) -> Result<()> {
-    for (index, block) in table.blocks().iter().enumerate() {
-        if is_to_be_mapped(index) {
-            continue;
-        }
+    // Others are emptied as they are mapped.
+    let copied = || table.blocks().iter().enumerate().filter(|(index, _)| !registration.of(*index).mapped);
+    for (index, block) in copied() {
         // hugetlbfs is locked by nature, and can be emptied.
         let locked = registration.of(index).zeropage && is_locked(block.host(), block.length())?;
         ensure!(!locked, EINVAL, "{block} cannot be emptied for a load: it is locked in memory (mlock)");
@@ -79,10 +77,7 @@ pub(super) fn empty(
         maps.check_files(block.host(), block.length()).map_err(|error| error.context(block))?;
     }
     has_begun.store(true, SeqCst);
-    table.blocks().iter().enumerate().try_for_each(|(index, block)| {
-        if is_to_be_mapped(index) {
-            return Ok(());
-        }
+    copied().try_for_each(|(index, block)| {
         for part in maps.parts(block.host(), block.length()) {
             // SAFETY: the mapping is as the contract of `add_ram_block` says, and its caller asks for a load, which replaces its contents.
             unsafe { empty_memory(part.start, part.len()) }.map_err(|error| error.context(block))?;

@@ -4,7 +4,7 @@ use std::ops::Range;
 use std::os::fd::BorrowedFd;
 
 use crate::engine::{Callbacks, LogLevel};
-use crate::error::{Result, ensure, error};
+use crate::error::{Result, ensure};
 use crate::kernel::{
     Asked, Maps, Numa, ask_again, asked_for, can_map_privately, empty_memory, is_born_locked, map_file_in_place,
     map_zeros_in_place, most_mappings, page_size,
@@ -13,11 +13,12 @@ use crate::loading::SnapshotLoad;
 use crate::memory::{BlockTable, RamBlock};
 
 /// What a block is to be mapped from.
-pub(super) struct Mappable {
+pub(super) struct Mappable<'a> {
     /// What was asked for its memory, mapping by mapping.
     asked: Vec<Asked>,
     /// Which offsets hold data.
     data: Vec<Range<usize>>,
+    file: BorrowedFd<'a>,
     /// Where in the file its first byte is.
     start: u64,
 }
@@ -29,16 +30,16 @@ pub(super) struct InPlace {
 }
 
 /// For each block how it can be mapped; a warning says why one cannot.
-pub(super) fn mappable(
+pub(super) fn mappable<'a>(
     table: &BlockTable,
     maps: &Maps,
-    load: &SnapshotLoad,
+    load: &'a SnapshotLoad,
     callbacks: &Callbacks,
-) -> Vec<Option<Mappable>> {
+) -> Vec<Option<Mappable<'a>>> {
     if let Err(error) = check_process() {
         callbacks
             .log(LogLevel::Warning, &format!("all RAM is loaded, and none mapped from the snapshot's file: {error}"));
-        return table.blocks().iter().map(|_| None).collect();
+        return Vec::new();
     }
     // Each run of data takes up to two mappings more. No more than a quarter of what is left: runs of zeros take up to half of it.
     let mut most_runs = most_mappings().map_or(usize::MAX, |most| most.saturating_sub(maps.count()) / 8);
@@ -60,20 +61,19 @@ fn check_process() -> Result<()> {
     Ok(())
 }
 
-fn check(
+fn check<'a>(
     block: &RamBlock,
     index: usize,
     maps: &Maps,
-    load: &SnapshotLoad,
+    load: &'a SnapshotLoad,
     numa: &Numa,
     most_runs: usize,
-) -> Result<Mappable> {
+) -> Result<Mappable<'a>> {
     let (host, length) = (block.host(), block.length());
     let is_private = maps.cover(host, length) && maps.are_private_anonymous(host, length);
     ensure!(is_private, EOPNOTSUPP, "it is not private anonymous memory");
-    let start = load.check_mappable(index, page_size() as u64)?;
+    let (file, start) = load.place_in_file(index, page_size() as u64)?;
     let asked = asked_for(&block.addresses())?;
-    let file = load.file().ok_or_else(|| error!(EOPNOTSUPP, "the snapshot is not in a file"))?;
     asked.iter().try_for_each(|asked| can_map_privately(file, asked))?;
     let anywhere = asked.iter().all(|asked| numa.allows_any_node(asked.range.start));
     ensure!(anywhere, EOPNOTSUPP, "it has a policy that names its NUMA nodes, which a file's pages do not follow");
@@ -83,7 +83,7 @@ fn check(
         EOPNOTSUPP,
         "its data lies in more runs than the process may have mappings for: see the sysctl vm.max_map_count"
     );
-    Ok(Mappable { asked, data, start })
+    Ok(Mappable { asked, data, file, start })
 }
 
 impl InPlace {
@@ -92,7 +92,7 @@ impl InPlace {
     }
 
     /// Empties a block, and maps its data.
-    pub fn map(&mut self, block: &RamBlock, mappable: &Mappable, file: BorrowedFd<'_>) -> Result<()> {
+    pub fn map(&mut self, block: &RamBlock, mappable: &Mappable<'_>) -> Result<()> {
         for asked in &mappable.asked {
             // SAFETY: the mapping is as the contract of `add_ram_block` says, and its caller asks for a load, which replaces its
             // contents.
@@ -106,7 +106,7 @@ impl InPlace {
                 let part = run.start.max(asked.range.start)..run.end.min(asked.range.end);
                 let offset = mappable.start + (part.start - block.host()) as u64;
                 // SAFETY: as above.
-                unsafe { map_file_in_place(&part, asked, file, offset) }?;
+                unsafe { map_file_in_place(&part, asked, mappable.file, offset) }?;
                 self.done.push((part.clone(), asked.clone()));
                 ask_again(&part, asked)?;
             }

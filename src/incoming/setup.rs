@@ -49,10 +49,10 @@ pub(super) struct Work {
 }
 
 /// What is known of the memory that the RAM is.
-struct Survey {
+struct Survey<'a> {
     maps: Option<Maps>,
     /// For each block how it can be mapped from the snapshot's file, if it is to be; empty if none is.
-    mappable: Vec<Option<Mappable>>,
+    mappable: Vec<Option<Mappable<'a>>>,
 }
 
 /// What a set-up is built from.
@@ -134,7 +134,7 @@ fn servers(
     (0..fault_threads).map(of_one).collect()
 }
 
-impl Survey {
+impl Survey<'_> {
     fn is_to_be_mapped(&self, index: usize) -> bool {
         self.mappable.get(index).is_some_and(Option::is_some)
     }
@@ -146,17 +146,17 @@ impl Survey {
 
 impl Site<'_> {
     /// Looks at the memory that the RAM is, and refuses what a load would destroy.
-    fn survey(&self, load: Option<&SnapshotLoad>) -> Result<Survey> {
+    fn survey<'a>(&self, load: Option<&'a SnapshotLoad>) -> Result<Survey<'a>> {
         let table = &self.table;
         let image = load.map(SnapshotLoad::mapped_image).transpose()?.flatten();
         let maps = self.read_maps(load)?;
+        if let (Some(load), Some(image), Some(maps)) = (load, &image, &maps) {
+            load.check_apart(image, table, maps)?;
+        }
         let mappable = match (load.filter(|load| load.config.map_private), &maps) {
             (Some(load), Some(maps)) => mapping::mappable(table, maps, load, &self.callbacks),
             _ => Vec::new(),
         };
-        if let (Some(load), Some(image), Some(maps)) = (load, &image, &maps) {
-            load.check_apart(image, table, maps)?;
-        }
         Ok(Survey { maps, mappable })
     }
 
@@ -165,7 +165,7 @@ impl Site<'_> {
         &self,
         load: Option<&SnapshotLoad>,
         uffds: Box<[Userfaultfd]>,
-        survey: &Survey,
+        survey: &Survey<'_>,
     ) -> Result<Registration> {
         let (config, table, maps) = (self.config, &self.table, survey.maps.as_ref());
         let is_to_be_mapped = |index| survey.is_to_be_mapped(index);
@@ -195,7 +195,7 @@ impl Site<'_> {
             check_trackable(&registration, table)?;
         }
         if let (Some(_), Some(maps)) = (emptying, maps) {
-            let empty = || emptying::empty(&registration, table, maps, is_to_be_mapped, self.has_emptied);
+            let empty = || emptying::empty(&registration, table, maps, self.has_emptied);
             if config.track_discards { drain_events_during(registration.uffds(), empty) } else { empty() }?;
             moving::decide(&registration, table, maps);
         }
@@ -203,18 +203,19 @@ impl Site<'_> {
     }
 
     /// Maps what can be mapped of the snapshot's file, in the place of RAM.
-    fn map(&self, load: &SnapshotLoad, survey: &Survey, in_place: &mut InPlace) -> Result<()> {
-        let mappable = &survey.mappable;
-        let Some(file) = load.file().filter(|_| mappable.iter().any(Option::is_some)) else { return Ok(()) };
+    fn map(&self, load: &SnapshotLoad, survey: &Survey<'_>, in_place: &mut InPlace) -> Result<()> {
+        if survey.mappable.iter().all(Option::is_none) {
+            return Ok(());
+        }
         self.has_emptied.store(true, SeqCst);
-        for (block, mappable) in self.table.blocks().iter().zip(mappable) {
+        for (block, mappable) in self.table.blocks().iter().zip(&survey.mappable) {
             if let Some(mappable) = mappable {
-                in_place.map(block, mappable, file).map_err(|error| error.context(block))?;
+                in_place.map(block, mappable).map_err(|error| error.context(block))?;
                 block.forget_pages();
                 block.receive(0..block.pages(), |_, _| ());
             }
         }
-        load.set_mapped(mappable.iter().map(Option::is_some).collect());
+        load.set_mapped(survey.mappable.iter().map(Option::is_some).collect());
         Ok(())
     }
 

@@ -16,7 +16,7 @@ use nix::sys::mman::{MapFlags, mmap, mmap_anonymous, munmap};
 use super::asked::Asked;
 use super::before::{Call, before};
 use super::file::is_hugetlbfs;
-use super::mapping::page_size;
+use super::mapping::{page_size, unmapped};
 use crate::error::{Error, Result, ensure, error};
 
 /// `MADV_POPULATE_READ`, Linux 5.14.
@@ -64,7 +64,7 @@ pub(crate) unsafe fn map_file_in_place(
         // SAFETY: by this function's contract.
         unsafe { mmap(Some(address), length, asked.protection, flags, file, at) }
     });
-    mapped.map(drop).map_err(|errno| refusal(errno, &what()))
+    mapped.map(drop).map_err(|errno| unmapped(errno, what()))
 }
 
 /// Maps anonymous memory of zeros in the place of a part of the memory that something was asked for.
@@ -78,7 +78,9 @@ pub(crate) unsafe fn map_zeros_in_place(memory: &Range<usize>, asked: &Asked) ->
         // SAFETY: by this function's contract.
         unsafe { mmap_anonymous(Some(address), length, asked.protection, flags) }
     });
-    mapped.map(drop).map_err(|errno| refusal(errno, &format!("mapping {:#x} bytes of anonymous memory", memory.len())))
+    mapped
+        .map(drop)
+        .map_err(|errno| unmapped(errno, format_args!("mapping {:#x} bytes of anonymous memory", memory.len())))
 }
 
 /// Has the kernel begin to read what a file holds of a private mapping. Only a hint.
@@ -162,14 +164,4 @@ unsafe fn advise(memory: &Range<usize>, advice: i32) -> nix::Result<()> {
     let start = with_exposed_provenance_mut::<c_void>(memory.start);
     // SAFETY: by this function's contract.
     Errno::result(unsafe { libc::madvise(start, memory.len(), advice) }).map(drop)
-}
-
-fn refusal(errno: Errno, what: &str) -> Error {
-    match errno {
-        Errno::ENOMEM => error!(
-            ENOMEM,
-            "{what}: ENOMEM: no memory, or the process has as many mappings as it may: see the sysctl vm.max_map_count"
-        ),
-        errno => Error::os(errno, what),
-    }
 }

@@ -1,6 +1,7 @@
 //! Anonymous memory of our own, and emptying memory of the caller's. The sizes of pages.
 
 use std::ffi::c_void;
+use std::fmt::Display;
 use std::num::NonZeroUsize;
 use std::ptr::{NonNull, with_exposed_provenance_mut};
 
@@ -42,14 +43,7 @@ impl Mapping {
         // SAFETY: a new mapping at an address of the kernel's choosing touches no memory that is in use.
         let map = |()| unsafe { mmap_anonymous(None, bytes, protection, MapFlags::MAP_PRIVATE) };
         let start = before(Call::Mmap).and_then(map);
-        let start = start.map_err(|errno| match errno {
-            Errno::ENOMEM => error!(
-                ENOMEM,
-                "mapping {length} bytes for {what}: ENOMEM: no memory, or the process has as many mappings as it may: see the \
-                 sysctl vm.max_map_count"
-            ),
-            errno => Error::os(errno, format_args!("mapping {length} bytes for {what}")),
-        })?;
+        let start = start.map_err(|errno| unmapped(errno, format_args!("mapping {length} bytes for {what}")))?;
         Ok(Self { start, length: bytes, usable: length })
     }
 
@@ -112,6 +106,17 @@ impl Drop for Mapping {
         // SAFETY: this has been mapped when it was made, and no pointer to it is kept beyond its life.
         let result = unsafe { munmap(self.start, self.length.get()) };
         debug_assert_eq!(result, Ok(()));
+    }
+}
+
+/// Why mmap() has failed.
+pub(super) fn unmapped(errno: Errno, what: impl Display) -> Error {
+    match errno {
+        Errno::ENOMEM => error!(
+            ENOMEM,
+            "{what}: ENOMEM: no memory, or the process has as many mappings as it may: see the sysctl vm.max_map_count"
+        ),
+        errno => Error::os(errno, what),
     }
 }
 

@@ -1,6 +1,5 @@
 //! A loader thread: places what no thread has asked for yet, piece by piece.
 
-use std::ops::Range;
 use std::sync::Arc;
 
 use super::page_loader::{Cause, PageLoader};
@@ -34,11 +33,7 @@ impl BackgroundLoader {
         let load = self.load.clone();
         while let Some(next) = load.mapped.take() {
             let Ok(_pass) = seat.enter(next.piece.index) else { return };
-            let data = |piece: &Piece| {
-                let Range { start, end } = engine.block(piece.index).offsets_of(&piece.pages);
-                load.pages.data(piece.index, start as u64..end as u64).collect()
-            };
-            next.load(engine, data);
+            next.load(engine, &load.pages);
             if load.mapped.read() {
                 engine.account().release_completion();
             }

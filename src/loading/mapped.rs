@@ -4,6 +4,7 @@
 use std::ops::Range;
 use std::sync::OnceLock;
 
+use super::page_loader::Pages;
 use super::unit_map::Piece;
 use super::working_set::MOST_RUNS;
 use crate::engine::{Engine, LogLevel};
@@ -87,11 +88,12 @@ impl MappedBlocks {
 }
 
 impl Next {
-    /// Reads it, and has what follows read. Its runs of data are at these offsets.
-    pub fn load(&self, engine: &Engine, data: impl Fn(&Piece) -> Vec<Range<usize>>) {
+    /// Reads its runs of data, and has those that follow read.
+    pub fn load(&self, engine: &Engine, pages: &Pages) {
         let addresses = |piece: &Piece| {
-            let host = engine.block(piece.index).host();
-            data(piece).into_iter().map(move |run| host + run.start..host + run.end)
+            let block = engine.block(piece.index);
+            let (host, Range { start, end }) = (block.host(), block.offsets_of(&piece.pages));
+            pages.data(piece.index, start as u64..end as u64).map(move |run| host + run.start..host + run.end)
         };
         let there = |piece: &&Piece| !engine.block(piece.index).is_removed();
         self.ahead.iter().filter(there).flat_map(addresses).for_each(|run| read_ahead(&run));
@@ -112,7 +114,7 @@ pub(super) fn add_touched(
     page_map: &PageMap,
     engine: &Engine,
     index: usize,
-    data: Vec<Range<usize>>,
+    data: impl Iterator<Item = Range<usize>>,
     touched: &mut Vec<Piece>,
 ) -> Result<()> {
     let block = engine.block(index);

@@ -5,7 +5,8 @@
 //! - `config`: how to load.
 //! - `unit_map`, `pieces`, `units`: what is loaded at once, in which order, and by whom.
 //! - `working_set`: its file. `notes`: what fault threads note for it.
-//! - `mapped`: blocks that are mapped from the file. `matching`, `buffers`, `zero_pages`, `read_around`, `backoff`, `page_loader`: from a source into RAM.
+//! - `matching`, `buffers`, `zero_pages`, `read_around`, `backoff`, `page_loader`: from a source into RAM. `mapped`: RAM that is
+//!   mapped from the source's file.
 //! - `snapshot_load`: what all workers share. `fault_loader`, `background`: the workers.
 
 mod background;

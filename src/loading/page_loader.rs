@@ -79,6 +79,11 @@ impl Pages {
         runs(bytes, move |at, max| self.source.run(self.blocks[index], at, max))
     }
 
+    /// All bytes of the RAM block.
+    pub fn all(&self, index: usize) -> Range<u64> {
+        0..self.source.info().blocks[self.blocks[index]].length()
+    }
+
     /// Which of these bytes of the RAM block are data.
     pub fn data(&self, index: usize, bytes: Range<u64>) -> impl Iterator<Item = Range<usize>> {
         let data = self.runs(index, bytes).filter(|(_, run)| run.kind == Kind::Data);

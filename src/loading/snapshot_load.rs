@@ -88,25 +88,18 @@ impl LoadRequest {
 impl SnapshotLoad {
     /// Bytes of the RAM block with this index that are zeros, in ascending order: the runs of a unit or more.
     pub fn long_zero_runs(&self, index: usize) -> Vec<Range<usize>> {
-        let length = self.pages.source.info().blocks[self.pages.blocks[index]].length();
         let is_long_zero = |run: &Run| run.kind == Kind::Zero && run.length >= UNIT as u64;
-        let zeros = self.pages.runs(index, 0..length).filter(|(_, run)| is_long_zero(run));
+        let zeros = self.pages.runs(index, self.pages.all(index)).filter(|(_, run)| is_long_zero(run));
         zeros.map(|(at, run)| at as usize..(at + run.length) as usize).collect()
     }
 
     /// Bytes of the RAM block with this index that are data, in ascending order.
     pub fn data_runs(&self, index: usize) -> impl Iterator<Item = Range<usize>> {
-        let length = self.pages.source.info().blocks[self.pages.blocks[index]].length();
-        self.pages.data(index, 0..length)
+        self.pages.data(index, self.pages.all(index))
     }
 
-    /// The file that the snapshot is in, if it is in one.
-    pub fn file(&self) -> Option<BorrowedFd<'_>> {
-        self.pages.source.info().files.as_ref().map(|files| files.image.descriptor())
-    }
-
-    /// Where in the file a RAM block starts, if it can be mapped in pages of that size.
-    pub fn check_mappable(&self, index: usize, page_size: u64) -> Result<u64> {
+    /// The snapshot's file, and where in it a RAM block starts, if it can be mapped in pages of that size.
+    pub fn place_in_file(&self, index: usize, page_size: u64) -> Result<(BorrowedFd<'_>, u64)> {
         let (number, info) = (self.pages.blocks[index], self.pages.source.info());
         let files = info.files.as_ref().ok_or_else(|| error!(EOPNOTSUPP, "the snapshot is not in a file"))?;
         let (block, start) = (&info.blocks[number], files.starts[number]);
@@ -122,7 +115,7 @@ impl SnapshotLoad {
             "the file ends at {:#x}, before the block does",
             files.image.length()
         );
-        Ok(start)
+        Ok((files.image.descriptor(), start))
     }
 
     /// These RAM blocks are mapped from the file; once, before any thread loads.
@@ -218,7 +211,7 @@ impl SnapshotLoad {
             let page_map = PageMap::open().map_err(|error| Error::io(&error, "opening /proc/thread-self/pagemap"))?;
             for index in (0..self.pages.blocks.len()).filter(|index| self.mapped.has(*index)) {
                 if !engine.block(index).is_removed() {
-                    add_touched(&page_map, engine, index, self.data_runs(index).collect(), &mut touched)?;
+                    add_touched(&page_map, engine, index, self.data_runs(index), &mut touched)?;
                 }
             }
         }
