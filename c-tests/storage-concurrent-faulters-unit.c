@@ -46,16 +46,6 @@ static bool bring_units(MigrationIncomingState *vm, RAMBlock *rb)
     return whole > (UNITS - 1) / 2;
 }
 
-/* What earlier loads have read has to be waited for again. */
-static void forget_cached(const struct storage *storage)
-{
-    int fd = open(storage->path, O_RDONLY);
-
-    CHECK(fd >= 0);
-    page_cache_drop(fd);
-    close(fd);
-}
-
 static void check_load(bool cached, uint64_t flags)
 {
     const UffdLoadConfig config = held_loader_config(flags);
@@ -71,7 +61,7 @@ static void check_load(bool cached, uint64_t flags)
         release_loader();
         CHECK_OK(uffd_incoming_abort(vm));
         hold_loader(vm);
-        forget_cached(storage);
+        storage_forget_cached(storage);
         CHECK_OK(uffd_incoming_load_snapshot(vm, file->snapshot, &config));
         place_first_pages(vm, rb, UNIT);
     }

@@ -5,10 +5,8 @@
  * storage cannot read is a warning, and SIGBUS to a thread that touches it.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 
-#include "page-cache.h"
 #include "scratch.h"
 #include "sigbus.h"
 #include "snapshot-load.h"
@@ -19,15 +17,10 @@
 #define BAD 300
 #define FAR 1400
 
-/* What is mapped stays in the page cache. */
-static void forget_cached(const struct storage *storage, const RAMBlock *rb)
+static void forget(const struct storage *storage, const RAMBlock *rb)
 {
-    ram_map_anew(rb);
-    int fd = open(storage->path, O_RDONLY);
-
-    CHECK(fd >= 0);
-    page_cache_drop(fd);
-    close(fd);
+    ram_map_anew(rb); /* what is mapped stays in the page cache */
+    storage_forget_cached(storage);
 }
 
 /* Maps the RAM, and touches a page for the record. */
@@ -37,7 +30,7 @@ static void record(MigrationIncomingState *vm, struct storage *storage, const ch
     CHECK_EQ(vm_stats(vm).complete, 1);
     CHECK_PAGE(vm->blocks[0], BAD);
     CHECK_OK(uffd_incoming_cleanup(vm));
-    forget_cached(storage, vm->blocks[0]);
+    forget(storage, vm->blocks[0]);
 }
 
 static void check_hanging(MigrationIncomingState *vm, struct storage *storage, const char *set)
@@ -55,7 +48,7 @@ static void check_hanging(MigrationIncomingState *vm, struct storage *storage, c
     CHECK_PAGE(vm->blocks[0], BAD);
     CHECK_EQ(vm_stats(vm).faults, 0);
     CHECK_OK(uffd_incoming_cleanup(vm));
-    forget_cached(storage, vm->blocks[0]);
+    forget(storage, vm->blocks[0]);
 }
 
 static void check_failing(MigrationIncomingState *vm, struct storage *storage, const char *set)

@@ -19,6 +19,7 @@
 #include "baseline.h"
 #include "faulting.h"
 #include "ours.h"
+#include "proc.h"
 #include "report.h"
 
 #define CLONES 8
@@ -37,7 +38,7 @@ static const char *const names[WAYS] = {
 /* What the VMs' processes have in common. */
 struct meeting {
     pthread_barrier_t start, done, measured;
-    double pss[CLONES]; /* of the RAM, in MB */
+    double pss[CLONES]; /* of the RAM, in MB: each page divided by how many map it */
 };
 
 struct figures {
@@ -57,30 +58,6 @@ static struct meeting *meeting_new(unsigned clones)
         errx(2, "no barriers between processes");
     }
     return meeting;
-}
-
-/* What this process's share of the RAM is: each page divided by how many map it. */
-static double ram_pss_mb(const struct ram *ram)
-{
-    FILE *smaps = fopen("/proc/self/smaps", "r");
-    char line[512];
-    bool is_ram = false;
-    double kb = 0;
-
-    if (!smaps) {
-        err(2, "/proc/self/smaps");
-    }
-    while (fgets(line, sizeof(line), smaps)) {
-        unsigned long start, end;
-
-        if (sscanf(line, "%lx-%lx ", &start, &end) == 2) {
-            is_ram = start < (uintptr_t)ram->host + ram->length && end > (uintptr_t)ram->host;
-        } else if (is_ram && strncmp(line, "Pss:", 4) == 0) {
-            kb += strtod(line + 4, NULL);
-        }
-    }
-    fclose(smaps);
-    return kb / 1e3;
 }
 
 static void run_guest(const struct ram *ram, const size_t *order)
@@ -116,7 +93,7 @@ static void run_clone(enum means way, const struct image *image, const size_t *o
     run_guest(&ram, order);
     pthread_barrier_wait(&meeting->done);
     /* While all have it. */
-    meeting->pss[number] = ram_pss_mb(&ram);
+    meeting->pss[number] = (double)proc_memory_kib(ram.host, ram.length, "Pss:") * 1024 / 1e6;
     pthread_barrier_wait(&meeting->measured);
     if (is_ours) {
         ours_stop(&ram);

@@ -13,6 +13,7 @@
 #include "baseline.h"
 #include "measure.h"
 #include "ours.h"
+#include "proc.h"
 #include "report.h"
 
 static double gigabytes_a_second(const struct image *image, double start)
@@ -20,30 +21,10 @@ static double gigabytes_a_second(const struct image *image, double start)
     return (double)image->length / (now_us() - start) / 1e3;
 }
 
-/* How many per cent of the RAM are huge pages, as /proc/self/smaps tells. */
+/* How many per cent of the RAM are huge pages. */
 static double huge_share(const struct ram *ram)
 {
-    FILE *file = fopen("/proc/self/smaps", "r");
-    char line[512];
-    bool inside = false;
-    uint64_t kib = 0;
-
-    if (!file) {
-        err(2, "smaps");
-    }
-    while (fgets(line, sizeof(line), file)) {
-        uintptr_t from;
-        uintptr_t to;
-        uint64_t seen;
-
-        if (sscanf(line, "%" SCNxPTR "-%" SCNxPTR " ", &from, &to) == 2) {
-            inside = from >= (uintptr_t)ram->host && to <= (uintptr_t)ram->host + ram->length;
-        } else if (inside && sscanf(line, "AnonHugePages: %" SCNu64, &seen) == 1) {
-            kib += seen;
-        }
-    }
-    fclose(file);
-    return (double)kib * 1024 * 100 / (double)ram->length;
+    return (double)proc_memory_kib(ram->host, ram->length, "AnonHugePages:") * 1024 * 100 / (double)ram->length;
 }
 
 /* GB/s; and, unless they are NULL, the share of huge pages, and the progress every 5 ms. */

@@ -28,28 +28,9 @@ bool is_present(const RAMBlock *rb, size_t page)
     return present & 1;
 }
 
-size_t smaps_bytes(const RAMBlock *rb, const char *start)
-{
-    FILE *smaps = fopen("/proc/self/smaps", "r");
-    char line[512];
-    bool inside = false;
-    size_t sum = 0;
-
-    CHECK(smaps != NULL);
-    while (fgets(line, sizeof(line), smaps) != NULL) {
-        unsigned long from, to;
-
-        if (sscanf(line, "%lx-%lx ", &from, &to) == 2) {
-            inside = from < (uintptr_t)rb->host + rb->length && to > (uintptr_t)rb->host;
-        } else if (inside && strncmp(line, start, strlen(start)) == 0) {
-            sum += strtoul(line + strlen(start), NULL, 10) * 1024;
-        }
-    }
-    fclose(smaps);
-    return sum;
-}
-
-size_t smaps_flags(const RAMBlock *rb, const char *flag)
+/* The sum of what `of_line` says of the lines of the block's mappings, so many bytes of which are in the block. */
+static size_t smaps_sum(const RAMBlock *rb, size_t (*of_line)(const char *line, const char *words, size_t inside),
+                        const char *words)
 {
     const uintptr_t start = (uintptr_t)rb->host, end = start + rb->length;
     FILE *smaps = fopen("/proc/self/smaps", "r");
@@ -64,12 +45,33 @@ size_t smaps_flags(const RAMBlock *rb, const char *flag)
             from = from < start ? start : from;
             to = to > end ? end : to;
             inside = from < to ? to - from : 0;
-        } else if (strncmp(line, "VmFlags:", strlen("VmFlags:")) == 0 && strstr(line, flag) != NULL) {
-            sum += inside;
+        } else if (inside > 0) {
+            sum += of_line(line, words, inside);
         }
     }
     fclose(smaps);
     return sum;
+}
+
+static size_t bytes_of(const char *line, const char *words, size_t inside)
+{
+    (void)inside;
+    return strncmp(line, words, strlen(words)) == 0 ? strtoul(line + strlen(words), NULL, 10) * 1024 : 0;
+}
+
+static size_t inside_with(const char *line, const char *words, size_t inside)
+{
+    return strncmp(line, "VmFlags:", strlen("VmFlags:")) == 0 && strstr(line, words) != NULL ? inside : 0;
+}
+
+size_t smaps_bytes(const RAMBlock *rb, const char *start)
+{
+    return smaps_sum(rb, bytes_of, start);
+}
+
+size_t smaps_flags(const RAMBlock *rb, const char *flag)
+{
+    return smaps_sum(rb, inside_with, flag);
 }
 
 bool has_huge_pages(void)

@@ -16,6 +16,7 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 
+#include "page-cache.h"
 #include "scratch.h"
 #include "snapshot-load.h"
 
@@ -110,6 +111,15 @@ void storage_free(struct storage *storage)
     close(storage->wake);
     free(storage->path);
     free(storage);
+}
+
+void storage_forget_cached(const struct storage *storage)
+{
+    int fd = open(storage->path, O_RDONLY);
+
+    CHECK(fd >= 0);
+    page_cache_drop(fd);
+    close(fd);
 }
 
 static void set_mood(struct storage *storage, enum fuse_mood mood)

@@ -38,6 +38,9 @@ void storage_hangs(struct storage *storage, size_t page, size_t pages);
 /* Everything is well again: reads that hang are answered. */
 void storage_heals(struct storage *storage);
 
+/* What has been read is not in the page cache any more, but for what is mapped: it has to be read again. */
+void storage_forget_cached(const struct storage *storage);
+
 /* Kills the process. */
 void storage_dies(struct storage *storage);
 
