@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parent.parent
-# C tests wait a lot: three of them for two CPUs.
-MANY_TESTS = f"MESON_TESTTHREADS={(os.cpu_count() or 1) * 3 // 2 or 1}"
+# C tests wait a lot: two of them for each CPU.
+MANY_TESTS = f"MESON_TESTTHREADS={(os.cpu_count() or 1) * 2}"
 
 # The tests that were built to be linted.
 LINTED = f"RUSTC_WORKSPACE_WRAPPER={shlex.quote(str(ROOT))}/scripts/rustc-clippy.sh"
@@ -49,9 +49,9 @@ def stages_of_test(build: str) -> list[list[list[Stage]]]:
     suites = Stage("C suites", [f"{MANY_TESTS} scripts/with-huge-pages.sh 64 scripts/meson-test.sh {build}"])
     sanitizers = Stage("sanitizers, a choice", ["scripts/check-sanitizers.sh quick"])
     mutations = Stage("mutations", [f"scripts/mutations.py {build}"])
-    # Where two build in the same target directory, cargo waits: as here, for the models.
-    building = [[*stages_of_sources(), models], [compile_c(build), asan]]
-    return [building, [[suites]], [[mutations], [sanitizers, sweep]]]
+    # Where two build in the same target directory, cargo waits: as the sanitizers do here for the lints, and mutations for the models.
+    building = [stages_of_sources(), [compile_c(build), asan]]
+    return [building, [[suites]], [[mutations], [sanitizers, sweep, models]]]
 
 
 def stages_of_check(build: str) -> list[list[list[Stage]]]:
