@@ -49,9 +49,9 @@ def stages_of_test(build: str) -> list[list[list[Stage]]]:
     suites = Stage("C suites", [f"{MANY_TESTS} scripts/with-huge-pages.sh 64 scripts/meson-test.sh {build}"])
     sanitizers = Stage("sanitizers, a choice", ["scripts/check-sanitizers.sh quick"])
     mutations = Stage("mutations", [f"scripts/mutations.py {build}"])
-    # Where two build in the same target directory, cargo waits: as the sanitizers do here for the lints, and mutations for the models.
-    building = [stages_of_sources(), [compile_c(build), asan]]
-    return [building, [[suites]], [[mutations], [sanitizers, sweep, models]]]
+    # Where two build in the same target directory, cargo waits: as here, for the models.
+    building = [[*stages_of_sources(), models], [compile_c(build), asan]]
+    return [building, [[suites]], [[mutations], [sanitizers, sweep]]]
 
 
 def stages_of_check(build: str) -> list[list[list[Stage]]]:
