@@ -5,11 +5,13 @@
  * The table goes to stdout, bench.json and the data of the picture to DIRECTORY. The snapshot has MIB mebibytes.
  * Exit status: 0 whether or not the goals are met, 1 for wrong contents, 2 for what failed.
  */
+#define _GNU_SOURCE
 #include "bench.h"
 
 #include <err.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -42,6 +44,7 @@ static bool wanted(int argc, char **argv, const char *group)
 int main(int argc, char **argv)
 {
     struct sigaction action = { .sa_handler = on_timeout };
+    char *path;
 
     if (argc < 2) {
         errx(2, "usage: bench DIRECTORY [MIB [ROUNDS [latency|following|throughput|loading|resume|clones|arming|idle]...]]");
@@ -59,7 +62,10 @@ int main(int argc, char **argv)
         bench_arming(rounds); /* first: what is free in the heap would hide what it takes */
     }
     level_memory(2 * length);
-    struct image image = image_new(argv[1], length);
+    if (asprintf(&path, "%s/bench.mapped-ram", argv[1]) < 0) {
+        err(2, "asprintf");
+    }
+    struct image image = image_new(path, length);
 
     if (wanted(argc, argv, "latency")) {
         bench_latency(&image, rounds);
@@ -83,6 +89,7 @@ int main(int argc, char **argv)
         bench_idle(&image);
     }
     image_free(&image);
+    free(path);
     report_end();
     return 0;
 }

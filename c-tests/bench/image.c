@@ -120,9 +120,9 @@ void level_memory(size_t length)
     ram_free(&ram);
 }
 
-struct image image_new(const char *directory, size_t length)
+struct image image_new(const char *path, size_t length)
 {
-    struct image image = { .length = length };
+    struct image image = { .path = strdup(path), .length = length };
     struct mapped_ram_block block = { .idstr = "ram", .length = length };
     struct mapped_ram_file file = {
         .target_page_size = PAGE,
@@ -131,8 +131,8 @@ struct image image_new(const char *directory, size_t length)
         .page = make_page,
     };
 
-    if (asprintf(&image.path, "%s/bench.mapped-ram", directory) < 0) {
-        err(2, "asprintf");
+    if (!image.path) {
+        err(2, "strdup");
     }
     image.fd = open(image.path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
     /* To the disk: what is dirty cannot be dropped from the page cache. */

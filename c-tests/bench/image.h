@@ -28,7 +28,7 @@ struct ram {
 };
 
 /* Writes a mapped-ram file of one block that has `length` bytes, none of its pages zeros. */
-struct image image_new(const char *directory, size_t length);
+struct image image_new(const char *path, size_t length);
 void image_drop_cache(const struct image *image);
 void image_free(struct image *image);
 

@@ -12,8 +12,12 @@
 #include "cpus.h"
 #include "faulting.h"
 #include "report.h"
+#include "slow-image.h"
 
 #define VCPUS 4
+
+#define SLOW_LENGTH ((size_t)64 << 20)
+#define SLOW_READ_US 2000
 
 enum means {
     OURS_ASLEEP,
@@ -171,27 +175,47 @@ static const struct row cold_rows[] = {
     { OURS_MAPPED_REPLAYING, MMAP, { 0.8, 0.8 } },
 };
 
-#define ROWS(rows) (sizeof(rows) / sizeof(*(rows)))
+static const struct row slow_rows[] = {
+    { OURS_ASLEEP, POLL, { 0.3, 0.3 } },
+    { OURS_ASLEEP, READ, { 0, 0 } },
+    { OURS_ASLEEP, MMAP, { 0, 0 } },
+    { OURS_REPLAYING, OURS_ASLEEP, { 0.8, 0.8 } },
+};
 
-static bool is_in(enum means way, const struct row *rows, size_t count)
+/* Where the file is: in the page cache, on the disk, or behind a network. */
+enum where { WARM, COLD, SLOW };
+
+#define ROWS(rows) rows, sizeof(rows) / sizeof(*(rows))
+
+static const struct table {
+    const char *where;
+    const struct row *rows;
+    size_t count;
+} tables[] = {
+    [WARM] = { "", ROWS(warm_rows) },
+    [COLD] = { ", cold file", ROWS(cold_rows) },
+    [SLOW] = { ", 2 ms a read", ROWS(slow_rows) },
+};
+
+static bool is_in(enum means way, const struct table *table)
 {
-    for (size_t i = 0; i < count; i++) {
-        if (rows[i].way == way || rows[i].other == way) {
+    for (size_t i = 0; i < table->count; i++) {
+        if (table->rows[i].way == way || table->rows[i].other == way) {
             return true;
         }
     }
     return false;
 }
 
-static void report(enum access access, const char *cache, const struct row *rows, size_t count, struct series *took)
+static void report(enum access access, const struct table *table, struct series *took)
 {
     char name[64];
 
-    for (size_t i = 0; i < count; i++) {
-        const struct row *row = &rows[i];
+    for (size_t i = 0; i < table->count; i++) {
+        const struct row *row = &table->rows[i];
         const double limit = row->limits[access];
 
-        snprintf(name, sizeof(name), "%s%s, %s", access_names[access], cache, names[row->way]);
+        snprintf(name, sizeof(name), "%s%s, %s", access_names[access], table->where, names[row->way]);
         report_row(name, &took[row->way], "ms", names[row->other], &took[row->other],
                    limit > 0 ? goal_at_most(limit) : goal_none);
     }
@@ -218,34 +242,33 @@ static void free_all(struct series took[ACCESSES][WAYS])
     }
 }
 
-static void resume(const struct image *image, int rounds, bool cold, size_t *const *orders, char *const *sets)
+static void resume(const struct image *image, int rounds, enum where where, size_t *const *orders, char *const *sets)
 {
-    const struct row *rows = cold ? cold_rows : warm_rows;
-    const size_t count = cold ? ROWS(cold_rows) : ROWS(warm_rows);
+    const struct table *table = &tables[where];
     struct series took[ACCESSES][WAYS] = { 0 };
 
     for (enum access i = 0; i < ACCESSES; i++) {
         for (int round = 0; round < rounds; round++) {
             for (enum means way = 0; way < WAYS; way++) {
-                if (!is_in(way, rows, count)) {
+                if (!is_in(way, table)) {
                     continue;
                 }
-                if (cold) {
+                if (where != WARM) {
                     image_drop_cache(image);
                 }
-                level_memory((cold ? 2 : 1) * image->length); /* the page cache takes as much again */
+                level_memory((where == WARM ? 1 : 2) * image->length); /* the page cache takes as much again */
                 series_add(&took[i][way], milliseconds_to_done(way, image, access_units[i], orders[i], sets[i]));
             }
         }
-        report(i, cold ? ", cold file" : "", rows, count, took[i]);
+        report(i, table, took[i]);
     }
-    if (!cold) {
+    if (where == WARM) {
         write_bars(took);
     }
     free_all(took);
 }
 
-void bench_resume(const struct image *image, int rounds)
+static void resume_all(const struct image *image, int rounds, enum where first, enum where last)
 {
     size_t *orders[ACCESSES];
     char *sets[ACCESSES];
@@ -257,9 +280,9 @@ void bench_resume(const struct image *image, int rounds)
         }
         record(image, access_units[i], orders[i], sets[i]);
     }
-    report_section("From restore to done: 4 threads read 25 % of the RAM");
-    resume(image, rounds, false, orders, sets);
-    resume(image, rounds, true, orders, sets);
+    for (enum where where = first; where <= last; where++) {
+        resume(image, rounds, where, orders, sets);
+    }
     for (size_t i = 0; i < ACCESSES; i++) {
         free(orders[i]);
         if (unlink(sets[i]) != 0) {
@@ -267,4 +290,27 @@ void bench_resume(const struct image *image, int rounds)
         }
         free(sets[i]);
     }
+}
+
+static void resume_slowly(const char *path, int rounds)
+{
+    struct slow_image slow;
+
+    if (slow_image_new(&slow, path, SLOW_LENGTH, SLOW_READ_US)) {
+        resume_all(&slow.image, rounds, SLOW, SLOW);
+        slow_image_free(&slow);
+    }
+}
+
+void bench_resume(const struct image *image, int rounds)
+{
+    char *path;
+
+    report_section("From restore to done: 4 threads read 25 % of the RAM");
+    resume_all(image, rounds, WARM, COLD);
+    if (asprintf(&path, "%s.behind", image->path) < 0) {
+        err(2, "asprintf");
+    }
+    resume_slowly(path, rounds);
+    free(path);
 }

@@ -62,6 +62,7 @@ static void answer_init(const struct server *server, const struct request *reque
         .minor = FUSE_KERNEL_MINOR_VERSION,
         .max_readahead = request->init.max_readahead,
         .flags = FUSE_ASYNC_READ,
+        .max_background = MOST_HELD,
         .max_write = 4096,
     };
 
@@ -106,7 +107,7 @@ static void answer_open(const struct server *server, const struct request *reque
 /* Answers a read in the mood of the moment; false if that is with silence. */
 static bool answer_read(const struct server *server, const struct reading *reading)
 {
-    static char bytes[1 << 20];
+    static _Thread_local char bytes[1 << 20];
     const struct fuse_orders *orders = server->orders;
     const enum fuse_mood mood = orders->mood;
     const bool concerned = reading->offset < orders->end && reading->offset + reading->size > orders->from;
