@@ -18,6 +18,7 @@ mod numa;
 mod poll;
 mod probe;
 mod replacement;
+mod residence;
 mod smaps;
 mod thread;
 mod uapi;
@@ -37,6 +38,7 @@ pub(crate) use numa::Numa;
 pub(crate) use poll::{Poll, Readiness};
 pub use probe::{Host, probe};
 pub(crate) use replacement::Replacement;
+pub(crate) use residence::Residence;
 pub(crate) use thread::{CpuSet, Uncancelable, affinity, set_own_affinity, shares_its_cpu, spawn_scoped};
 // Models have threads of their own.
 #[cfg(not(all(test, shuttle)))]

@@ -2,9 +2,11 @@
 
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::path::Path;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use crate::error::{Errno, Error, Result, error, quoted};
+use crate::kernel::Residence;
 use crate::kernel::file::{self, FileId};
 
 /// An open file with its length and what messages call it.
@@ -15,6 +17,8 @@ pub(crate) struct Image {
     length: u64,
     /// Its file system does not know what can be read at once.
     waits_always: AtomicBool,
+    /// Made when that is found out.
+    residence: OnceLock<Option<Residence>>,
 }
 
 impl Image {
@@ -29,7 +33,7 @@ impl Image {
     fn new(name: String, opened: Result<OwnedFd>) -> Result<Self> {
         let measured = opened.and_then(|descriptor| Ok((file::length(descriptor.as_fd())?, descriptor)));
         let (length, descriptor) = measured.map_err(|error| error.context(&name))?;
-        Ok(Self { descriptor, name, length, waits_always: AtomicBool::new(false) })
+        Ok(Self { descriptor, name, length, waits_always: AtomicBool::new(false), residence: OnceLock::new() })
     }
 
     pub(crate) fn descriptor(&self) -> BorrowedFd<'_> {
@@ -61,8 +65,14 @@ impl Image {
             }
         }
         // As on tmpfs and FUSE. What is there now may be gone before it is read, but hardly ever is.
-        let is_there = file::is_cached(self.descriptor(), offset, to.len());
+        let is_there = file::is_cached(self.descriptor(), offset, to.len()) && self.has_read(offset, to.len());
         if is_there { file::read_at(self.descriptor(), offset, to).unwrap_or(0) } else { 0 }
+    }
+
+    /// Whether what is in the page cache of these bytes has been read, and is not only going to be.
+    fn has_read(&self, offset: u64, length: usize) -> bool {
+        let residence = self.residence.get_or_init(|| Residence::of(self.descriptor(), self.length));
+        residence.as_ref().is_some_and(|residence| residence.holds(offset, length))
     }
 
     /// Fills `to` with the bytes at `offset`. Errors do not name the file.
