@@ -10,7 +10,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/eventfd.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
@@ -26,7 +25,6 @@
 struct server {
     int device;
     int file;
-    int wake;
     struct fuse_orders orders;
 };
 
@@ -34,7 +32,7 @@ static void *serve(void *opaque)
 {
     struct server *server = opaque;
 
-    fuse_serve(server->device, server->file, server->wake, true, &server->orders);
+    fuse_serve(server->device, server->file, -1, true, &server->orders);
     return NULL;
 }
 
@@ -49,10 +47,10 @@ static pid_t start_server(int device, int file, unsigned read_us)
     if (pid > 0) {
         return pid;
     }
-    struct server server = { .device = device, .file = file, .wake = eventfd(0, EFD_CLOEXEC) };
+    struct server server = { .device = device, .file = file };
     pthread_t threads[SERVERS];
 
-    if (prctl(PR_SET_PDEATHSIG, SIGKILL) != 0 || getppid() != parent || server.wake < 0) {
+    if (prctl(PR_SET_PDEATHSIG, SIGKILL) != 0 || getppid() != parent) {
         err(2, "the process of the slow file system");
     }
     server.orders.slow_us = read_us;

@@ -230,6 +230,11 @@ void fuse_serve(int device, int file, int wake, bool cached, struct fuse_orders 
     struct pollfd watched[] = { { .fd = device, .events = POLLIN }, { .fd = wake, .events = POLLIN } };
     uint64_t count;
 
+    while (wake < 0) {
+        if (!take_request(&server)) { /* not by poll(), which would wake all threads for each request */
+            return;
+        }
+    }
     for (;;) {
         CHECK(poll(watched, 2, -1) > 0);
         if (watched[1].revents != 0) {

@@ -35,7 +35,8 @@ struct fuse_orders {
 /*
  * Answers what comes from an open /dev/fuse with what is in `file`, until it is unmounted. An event on
  * `wake` tells that the mood has changed. `cached`: through the page cache, and the file can be mapped;
- * otherwise every read comes here. Several threads may serve one device, and so several reads at once, as long as the mood stays.
+ * otherwise every read comes here. Several threads may serve one device, and so several reads at once; `wake` is -1 then, and the
+ * mood stays.
  */
 void fuse_serve(int device, int file, int wake, bool cached, struct fuse_orders *orders);
 
