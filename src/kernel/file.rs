@@ -7,7 +7,7 @@ use std::path::Path;
 
 use libc::off_t;
 use nix::errno::Errno;
-use nix::fcntl::{FcntlArg, OFlag, fcntl, open};
+use nix::fcntl::{FcntlArg, OFlag, PosixFadviseAdvice, fcntl, open, posix_fadvise};
 use nix::sys::stat::{FileStat, Mode, SFlag, fstat};
 use nix::sys::statfs::{FsType, HUGETLBFS_MAGIC, fstatfs};
 use nix::unistd::{Whence, fdatasync, lseek};
@@ -154,6 +154,21 @@ pub(crate) fn read_at_once(file: BorrowedFd<'_>, offset: u64, to: &mut [u8]) -> 
     // SAFETY: the kernel writes to `to` only, which is borrowed for writing, and reads just one iovec.
     let read = unsafe { libc::preadv2(file.as_raw_fd(), &buffer, 1, offset, libc::RWF_NOWAIT) };
     Ok(Errno::result(read)? as usize)
+}
+
+/// As much as Linux fetches for one call, at least: it cuts off what is more than a device has for its readahead, silently.
+const FETCHED_AT_ONCE: u64 = 128 << 10;
+
+/// Has the disk read bytes into the page cache, all of them at once. Waits for none of them; whoever reads them sees what fails.
+pub(crate) fn prefetch(file: BorrowedFd<'_>, offset: u64, length: u64) {
+    for at in (offset..offset.saturating_add(length)).step_by(FETCHED_AT_ONCE as usize) {
+        let length = FETCHED_AT_ONCE.min(offset + length - at);
+        let (Ok(at), Ok(length)) = (off_t::try_from(at), off_t::try_from(length)) else { return };
+        let willneed = PosixFadviseAdvice::POSIX_FADV_WILLNEED;
+        if before(Call::Fadvise).and_then(|()| posix_fadvise(file, at, length, willneed)).is_err() {
+            return;
+        }
+    }
 }
 
 /// Whether `length` bytes from `offset` on are in the page cache; false where that cannot be told (before Linux 6.5, and on newer

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::page_loader::{Cause, PageLoader};
+use super::page_loader::{CacheOutcome, Cause, PageLoader};
 use super::snapshot_load::SnapshotLoad;
 use super::unit_map::Piece;
 use super::units::{Extent, LoadClaim};
@@ -72,10 +72,21 @@ impl BackgroundLoader {
         let piece = &claim.piece;
         claim.begin_again();
         let cached = self.pages.place_unit_cached(engine, piece);
+        if !matches!(cached, Ok(CacheOutcome::All)) {
+            self.prefetch(engine, piece);
+        }
         claim.wait_for_disk();
         // Those that were left to the loader are not woken by anything else.
         engine.registration().wake(piece.index, engine.block(piece.index).offsets_of(&piece.pages))?;
         self.pages.place_unit(engine, piece, cached?)
+    }
+
+    /// Keeps the disk busy: with this piece, and while that is placed with the next ones.
+    fn prefetch(&self, engine: &Engine, piece: &Piece) {
+        self.pages.prefetch(engine, piece);
+        while let Some(next) = self.load.units.next_ahead(self.extent) {
+            self.pages.prefetch(engine, &next);
+        }
     }
 
     /// Loads the missing pages of a piece one by one, and poisons the unreadable ones. False when that failed: then they are to

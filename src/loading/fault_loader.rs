@@ -117,6 +117,7 @@ impl FaultLoader {
             // Only one thread reads all of it.
             if unit.is_first && cached != CacheOutcome::Pages && self.habits.lock().backoff.is_unit_next() {
                 let start = Instant::now();
+                self.pages.prefetch(engine, piece);
                 let placed = self.pages.place_unit(engine, piece, cached);
                 self.habits.lock().backoff.waited(start.elapsed(), placed.is_err());
                 if placed.is_ok() {

@@ -179,6 +179,12 @@ impl PageLoader {
         Ok(at - pages.start)
     }
 
+    /// Has the disk read a piece that is going to be placed, all of it at once.
+    pub fn prefetch(&self, engine: &Engine, Piece { index, pages }: &Piece) {
+        let bytes = engine.block(*index).offsets_of(pages);
+        self.pages.source.prefetch(self.pages.blocks[*index], bytes.start as u64, bytes.len() as u64);
+    }
+
     /// Whether placing a page takes no waiting for a disk.
     pub fn is_there(&mut self, engine: &Engine, index: usize, page: usize) -> bool {
         let (source, offset) = (self.pages.blocks[index], engine.block(index).offset_of(page) as u64);

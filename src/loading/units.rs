@@ -19,6 +19,9 @@ use crate::sync::Mutex;
 /// How many units that were faulted in are remembered.
 const RECENT: usize = 16;
 
+/// How many pieces of a working set, or units, are fetched ahead of those that are being placed.
+const AHEAD: usize = 2;
+
 /// How much is loaded in the background.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Extent {
@@ -57,6 +60,10 @@ struct Queue {
     next: usize,
     /// What has not been handed out of the working set of an earlier restore.
     working_set: Option<vec::IntoIter<Piece>>,
+    /// How many of these, from the last one on, have not been fetched ahead.
+    set_to_fetch: usize,
+    /// All units before this one have been fetched ahead, or taken.
+    next_to_fetch: usize,
     /// Parts of units that were given back.
     returned: Vec<Piece>,
     /// The units that faults were in, the last one first.
@@ -98,7 +105,11 @@ impl Units {
         if whole > self.map.len() / 2 {
             working_set.sort_unstable_by_key(|piece| (piece.index, piece.pages.start));
         }
-        self.queue.lock().working_set.get_or_insert(working_set.into_iter());
+        let mut queue = self.queue.lock();
+        if queue.working_set.is_none() {
+            queue.set_to_fetch = working_set.len();
+            queue.working_set = Some(working_set.into_iter());
+        }
     }
 
     /// A block that is not loaded.
@@ -138,6 +149,11 @@ impl Units {
         Some(LoadClaim { units: self, number: self.map.unit_of(&piece), piece, is_loaded: false })
     }
 
+    /// What is worth fetching now since loader threads are going to take it soon, if nobody faults; each piece once.
+    pub fn next_ahead(&self, extent: Extent) -> Option<Piece> {
+        self.queue.lock().next_ahead(&self.map, extent)
+    }
+
     /// Changes the state of a unit from one of these.
     fn change(&self, number: usize, from: &[UnitState], to: UnitState) {
         let mut queue = self.queue.lock();
@@ -163,6 +179,29 @@ impl Queue {
                 .or_else(|| self.take_near_faults(map, 1))
                 .or_else(|| self.take_next(map)),
         }
+    }
+
+    fn next_ahead(&mut self, map: &UnitMap, extent: Extent) -> Option<Piece> {
+        let set = self.working_set.as_ref().map_or(&[][..], |set| set.as_slice());
+        self.set_to_fetch = self.set_to_fetch.min(set.len());
+        let fetched = set.len() - self.set_to_fetch;
+        if fetched >= AHEAD {
+            return None;
+        }
+        if let Some(piece) = set.get(fetched) {
+            self.set_to_fetch -= 1;
+            return Some(piece.clone());
+        }
+        if extent == Extent::WorkingSet {
+            return None;
+        }
+        let is_todo = |number: &usize| self.states[*number] == UnitState::Todo;
+        let number = (self.next..self.states.len())
+            .filter(is_todo)
+            .take(AHEAD - fetched)
+            .find(|it| *it >= self.next_to_fetch)?;
+        self.next_to_fetch = number + 1;
+        Some(map.unit(number))
     }
 
     /// The next piece of the working set.
@@ -305,6 +344,40 @@ mod tests {
         let units = units(&[(0x4000_0000, 6 << 20, 4096)]);
         put_first(&units, [1024..1536, 512..1024]);
         assert_eq!(all(&units), [(0, 512..1024), (0, 1024..1536), (0, 0..512)]);
+    }
+
+    #[test]
+    fn what_is_fetched_ahead_is_what_comes_next_and_each_piece_once() {
+        let units = units(&[(0x4000_0000, 12 << 20, 4096)]);
+        put_first(&units, [512..1024, 3..9]);
+        let ahead = || {
+            std::iter::from_fn(|| units.next_ahead(Extent::All))
+                .map(|piece| (piece.pages.start, piece.pages.end))
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(ahead(), [(512, 1024), (3, 9)]);
+        assert!(ahead().is_empty());
+        let mut taken = vec![units.take(Extent::All).unwrap()];
+        assert_eq!(ahead(), [(0, 512)]);
+        taken.extend(units.take(Extent::All));
+        // The unit that is in flight is not fetched once more.
+        assert_eq!(ahead(), [(1024, 1536)]);
+        taken.extend((0..2).map(|_| units.take(Extent::All).unwrap()));
+        assert_eq!(ahead(), [(1536, 2048), (2048, 2560)]);
+        faulted(&units, 2048);
+        taken.extend(units.take(Extent::All));
+        assert_eq!(ahead(), [(2560, 3072)]);
+        taken.extend((0..2).map(|_| units.take(Extent::All).unwrap()));
+        assert!(ahead().is_empty());
+        taken.iter_mut().for_each(|claim| claim.is_loaded = true);
+    }
+
+    #[test]
+    fn of_a_working_set_alone_nothing_else_is_fetched_ahead() {
+        let units = units(&[(0x4000_0000, 12 << 20, 4096)]);
+        put_first(&units, std::iter::once(3..9));
+        assert!(units.next_ahead(Extent::WorkingSet).is_some());
+        assert!(units.next_ahead(Extent::WorkingSet).is_none());
     }
 
     #[test]

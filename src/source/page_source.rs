@@ -23,6 +23,9 @@ pub(crate) trait PageSource: Send + Sync {
     /// can, begins to fetch the rest.
     fn read_cached(&self, block: usize, offset: u64, to: &mut [u8]) -> usize;
 
+    /// Begins to fetch bytes that are going to be read, and does not wait for them. Nothing, where that is no gain.
+    fn prefetch(&self, _block: usize, _offset: u64, _length: u64) {}
+
     /// A number that differs for different contents: a working set holds for one content only.
     fn identity(&self) -> Result<u64>;
 

@@ -15,6 +15,9 @@ use super::{flat, mapped_ram};
 use crate::error::{Result, ensure, error};
 use crate::kernel::file::{self, FileId};
 
+/// Less is one read of the disk anyway.
+const LEAST_PREFETCHED: u64 = 64 << 10;
+
 /// How many samples of a block its identity takes, and how many bytes each; the smallest target page has as many.
 const SAMPLES: u64 = 4;
 const SAMPLE: usize = 512;
@@ -191,6 +194,18 @@ impl PageSource for Snapshot {
     fn read_cached(&self, block: usize, offset: u64, to: &mut [u8]) -> usize {
         let read = |at, to: &mut [u8]| self.image.read_cached(at, to);
         self.read_prefix(block, offset, to, GAP_CACHED, read)
+    }
+
+    /// A read alone would have the kernel ask the disk for a small part after the other.
+    fn prefetch(&self, block: usize, offset: u64, length: u64) {
+        let (mut at, end) = (offset, offset + length);
+        while at < end {
+            let stretch = self.stretch(block, at, end - at, GAP_ON_DISK);
+            if stretch.kind == Kind::Data && stretch.length >= LEAST_PREFETCHED {
+                file::prefetch(self.image.descriptor(), self.blocks[block].pages_offset + at, stretch.length);
+            }
+            at += stretch.length;
+        }
     }
 
     /// A checksum of its blocks, of which pages it holds of them, of samples of those, and of what lies behind them (where
