@@ -46,6 +46,7 @@ static const struct {
     { "clock_gettime", SYS_clock_gettime },
     { "close", SYS_close },
     { "exit", SYS_exit },
+    { "fadvise64", SYS_fadvise64 },
     { "fcntl", SYS_fcntl },
     { "fstat", SYS_fstat },
     { "futex", SYS_futex },

@@ -81,10 +81,10 @@ impl BackgroundLoader {
         self.pages.place_unit(engine, piece, cached?)
     }
 
-    /// Keeps the disk busy: with this piece, and while that is placed with the next ones.
+    /// Keeps the disk busy: with this piece, and with the next ones of the working set while this one is placed.
     fn prefetch(&self, engine: &Engine, piece: &Piece) {
         self.pages.prefetch(engine, piece);
-        while let Some(next) = self.load.units.next_ahead(self.extent) {
+        while let Some(next) = self.load.units.next_ahead() {
             self.pages.prefetch(engine, &next);
         }
     }

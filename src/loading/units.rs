@@ -19,7 +19,7 @@ use crate::sync::Mutex;
 /// How many units that were faulted in are remembered.
 const RECENT: usize = 16;
 
-/// How many pieces of a working set, or units, are fetched ahead of those that are being placed.
+/// How many pieces of a working set are fetched ahead of those that are being placed.
 const AHEAD: usize = 2;
 
 /// How much is loaded in the background.
@@ -62,8 +62,6 @@ struct Queue {
     working_set: Option<vec::IntoIter<Piece>>,
     /// How many of these, from the last one on, have not been fetched ahead.
     set_to_fetch: usize,
-    /// All units before this one have been fetched ahead, or taken.
-    next_to_fetch: usize,
     /// Parts of units that were given back.
     returned: Vec<Piece>,
     /// The units that faults were in, the last one first.
@@ -149,9 +147,10 @@ impl Units {
         Some(LoadClaim { units: self, number: self.map.unit_of(&piece), piece, is_loaded: false })
     }
 
-    /// What is worth fetching now since loader threads are going to take it soon, if nobody faults; each piece once.
-    pub fn next_ahead(&self, extent: Extent) -> Option<Piece> {
-        self.queue.lock().next_ahead(&self.map, extent)
+    /// What is worth fetching now since loader threads are going to take it soon: pieces of the working set, each once. Which other
+    /// units come next is for faults to say, and the disk is left to those.
+    pub fn next_ahead(&self) -> Option<Piece> {
+        self.queue.lock().next_ahead()
     }
 
     /// Changes the state of a unit from one of these.
@@ -181,27 +180,13 @@ impl Queue {
         }
     }
 
-    fn next_ahead(&mut self, map: &UnitMap, extent: Extent) -> Option<Piece> {
-        let set = self.working_set.as_ref().map_or(&[][..], |set| set.as_slice());
+    fn next_ahead(&mut self) -> Option<Piece> {
+        let set = self.working_set.as_ref()?.as_slice();
         self.set_to_fetch = self.set_to_fetch.min(set.len());
         let fetched = set.len() - self.set_to_fetch;
-        if fetched >= AHEAD {
-            return None;
-        }
-        if let Some(piece) = set.get(fetched) {
-            self.set_to_fetch -= 1;
-            return Some(piece.clone());
-        }
-        if extent == Extent::WorkingSet {
-            return None;
-        }
-        let is_todo = |number: &usize| self.states[*number] == UnitState::Todo;
-        let number = (self.next..self.states.len())
-            .filter(is_todo)
-            .take(AHEAD - fetched)
-            .find(|it| *it >= self.next_to_fetch)?;
-        self.next_to_fetch = number + 1;
-        Some(map.unit(number))
+        let piece = set.get(fetched).filter(|_| fetched < AHEAD)?;
+        self.set_to_fetch -= 1;
+        Some(piece.clone())
     }
 
     /// The next piece of the working set.
@@ -347,37 +332,22 @@ mod tests {
     }
 
     #[test]
-    fn what_is_fetched_ahead_is_what_comes_next_and_each_piece_once() {
+    fn pieces_of_the_working_set_are_fetched_ahead_once_each() {
         let units = units(&[(0x4000_0000, 12 << 20, 4096)]);
-        put_first(&units, [512..1024, 3..9]);
-        let ahead = || {
-            std::iter::from_fn(|| units.next_ahead(Extent::All))
-                .map(|piece| (piece.pages.start, piece.pages.end))
-                .collect::<Vec<_>>()
-        };
-        assert_eq!(ahead(), [(512, 1024), (3, 9)]);
+        let ahead = || std::iter::from_fn(|| units.next_ahead()).map(|piece| piece.pages.start).collect::<Vec<_>>();
+        let take = || units.take(Extent::All).map(|mut claim| claim.is_loaded = true);
         assert!(ahead().is_empty());
-        let mut taken = vec![units.take(Extent::All).unwrap()];
-        assert_eq!(ahead(), [(0, 512)]);
-        taken.extend(units.take(Extent::All));
-        // The unit that is in flight is not fetched once more.
-        assert_eq!(ahead(), [(1024, 1536)]);
-        taken.extend((0..2).map(|_| units.take(Extent::All).unwrap()));
-        assert_eq!(ahead(), [(1536, 2048), (2048, 2560)]);
-        faulted(&units, 2048);
-        taken.extend(units.take(Extent::All));
-        assert_eq!(ahead(), [(2560, 3072)]);
-        taken.extend((0..2).map(|_| units.take(Extent::All).unwrap()));
+        put_first(&units, [512..1024, 3..9, 1024..1030, 2048..2054]);
+        assert_eq!(ahead(), [512, 3]);
         assert!(ahead().is_empty());
-        taken.iter_mut().for_each(|claim| claim.is_loaded = true);
-    }
-
-    #[test]
-    fn of_a_working_set_alone_nothing_else_is_fetched_ahead() {
-        let units = units(&[(0x4000_0000, 12 << 20, 4096)]);
-        put_first(&units, std::iter::once(3..9));
-        assert!(units.next_ahead(Extent::WorkingSet).is_some());
-        assert!(units.next_ahead(Extent::WorkingSet).is_none());
+        take();
+        assert_eq!(ahead(), [1024]);
+        assert!((0..3).all(|_| take().is_some()));
+        // What was taken before it could be fetched ahead is not worth it any more.
+        assert!(ahead().is_empty());
+        while take().is_some() {
+            assert!(ahead().is_empty());
+        }
     }
 
     #[test]
