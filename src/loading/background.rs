@@ -72,13 +72,14 @@ impl BackgroundLoader {
         let piece = &claim.piece;
         claim.begin_again();
         let cached = self.pages.place_unit_cached(engine, piece);
-        if !matches!(cached, Ok(CacheOutcome::All)) {
-            self.prefetch(engine, piece);
-        }
         claim.wait_for_disk();
         // Those that were left to the loader are not woken by anything else.
         engine.registration().wake(piece.index, engine.block(piece.index).offsets_of(&piece.pages))?;
-        self.pages.place_unit(engine, piece, cached?)
+        let cached = cached?;
+        if cached != CacheOutcome::All {
+            self.prefetch(engine, piece);
+        }
+        self.pages.place_unit(engine, piece, cached)
     }
 
     /// Keeps the disk busy: with this piece, and with the next ones of the working set while this one is placed.

@@ -15,9 +15,6 @@ use super::{flat, mapped_ram};
 use crate::error::{Result, ensure, error};
 use crate::kernel::file::{self, FileId};
 
-/// Less is one read of the disk anyway.
-const LEAST_PREFETCHED: u64 = 64 << 10;
-
 /// How many samples of a block its identity takes, and how many bytes each; the smallest target page has as many.
 const SAMPLES: u64 = 4;
 const SAMPLE: usize = 512;
@@ -201,7 +198,7 @@ impl PageSource for Snapshot {
         let (mut at, end) = (offset, offset + length);
         while at < end {
             let stretch = self.stretch(block, at, end - at, GAP_ON_DISK);
-            if stretch.kind == Kind::Data && stretch.length >= LEAST_PREFETCHED {
+            if stretch.kind == Kind::Data {
                 file::prefetch(self.image.descriptor(), self.blocks[block].pages_offset + at, stretch.length);
             }
             at += stretch.length;
