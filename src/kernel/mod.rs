@@ -7,6 +7,7 @@ mod before;
 mod call;
 mod eventfd;
 pub(crate) mod file;
+mod file_mapping;
 mod huge_pages;
 mod in_place;
 #[cfg(feature = "fault-injection")]
@@ -18,7 +19,6 @@ mod numa;
 mod poll;
 mod probe;
 mod replacement;
-mod residence;
 mod smaps;
 mod thread;
 mod uapi;
@@ -26,6 +26,7 @@ mod userfaultfd;
 
 pub(crate) use asked::{Asked, asked_for};
 pub(crate) use eventfd::EventFd;
+pub(crate) use file_mapping::FileMapping;
 pub(crate) use huge_pages::want_huge_pages;
 pub(crate) use in_place::{
     PageMap, ask_again, can_map_privately, map_file_in_place, map_zeros_in_place, populate, read_ahead,
@@ -38,7 +39,6 @@ pub(crate) use numa::Numa;
 pub(crate) use poll::{Poll, Readiness};
 pub use probe::{Host, probe};
 pub(crate) use replacement::Replacement;
-pub(crate) use residence::Residence;
 pub(crate) use thread::{CpuSet, Uncancelable, affinity, set_own_affinity, shares_its_cpu, spawn_scoped};
 // Models have threads of their own.
 #[cfg(not(all(test, shuttle)))]

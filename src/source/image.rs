@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use crate::error::{Errno, Error, Result, error, quoted};
-use crate::kernel::Residence;
+use crate::kernel::FileMapping;
 use crate::kernel::file::{self, FileId};
 
 /// An open file with its length and what messages call it.
@@ -18,7 +18,7 @@ pub(crate) struct Image {
     /// Its file system does not know what can be read at once.
     waits_always: AtomicBool,
     /// Made when that is found out.
-    residence: OnceLock<Option<Residence>>,
+    mapping: OnceLock<Option<FileMapping>>,
 }
 
 impl Image {
@@ -33,7 +33,7 @@ impl Image {
     fn new(name: String, opened: Result<OwnedFd>) -> Result<Self> {
         let measured = opened.and_then(|descriptor| Ok((file::length(descriptor.as_fd())?, descriptor)));
         let (length, descriptor) = measured.map_err(|error| error.context(&name))?;
-        Ok(Self { descriptor, name, length, waits_always: AtomicBool::new(false), residence: OnceLock::new() })
+        Ok(Self { descriptor, name, length, waits_always: AtomicBool::new(false), mapping: OnceLock::new() })
     }
 
     pub(crate) fn descriptor(&self) -> BorrowedFd<'_> {
@@ -71,8 +71,8 @@ impl Image {
 
     /// Whether what is in the page cache of these bytes has been read, and is not only going to be.
     fn has_read(&self, offset: u64, length: usize) -> bool {
-        let residence = self.residence.get_or_init(|| Residence::of(self.descriptor(), self.length));
-        residence.as_ref().is_some_and(|residence| residence.holds(offset, length))
+        let mapping = self.mapping.get_or_init(|| FileMapping::of(self.descriptor(), self.length));
+        mapping.as_ref().is_some_and(|mapping| mapping.has_read(offset, length))
     }
 
     /// Fills `to` with the bytes at `offset`. Errors do not name the file.

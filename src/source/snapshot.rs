@@ -94,16 +94,15 @@ impl Snapshot {
 
     /// Whether all that the file holds of `length` bytes of a block is known to be in the page cache.
     pub(super) fn is_cached(&self, block: usize, offset: u64, length: usize) -> bool {
-        let (start, end) = (self.blocks[block].pages_offset, offset + length as u64);
-        let mut at = offset;
-        while at < end {
-            let Run { length, kind } = self.stretch(block, at, end - at, GAP_CACHED);
-            if kind == Kind::Data && !file::is_cached(self.image.descriptor(), start + at, length as usize) {
-                return false;
-            }
-            at += length;
-        }
-        true
+        let mut data = self.data(block, offset..offset + length as u64, GAP_CACHED);
+        data.all(|(at, length)| file::is_cached(self.image.descriptor(), at, length as usize))
+    }
+
+    /// Where in the file the data of these bytes of a block lies, with zeros up to `gap`: offsets and lengths.
+    fn data(&self, block: usize, bytes: Range<u64>, gap: u64) -> impl Iterator<Item = (u64, u64)> {
+        let stretches = runs(bytes, move |at, max| self.stretch(block, at, max, gap));
+        let data = stretches.filter(|(_, stretch)| stretch.kind == Kind::Data);
+        data.map(move |(at, stretch)| (self.blocks[block].pages_offset + at, stretch.length))
     }
 
     /// Fills as much of `to`, from its start, as `read` gives, which is called with offsets in the file; how many bytes. Zeros up
@@ -195,14 +194,8 @@ impl PageSource for Snapshot {
 
     /// A read alone would have the kernel ask the disk for a small part after the other.
     fn prefetch(&self, block: usize, offset: u64, length: u64) {
-        let (mut at, end) = (offset, offset + length);
-        while at < end {
-            let stretch = self.stretch(block, at, end - at, GAP_ON_DISK);
-            if stretch.kind == Kind::Data {
-                file::prefetch(self.image.descriptor(), self.blocks[block].pages_offset + at, stretch.length);
-            }
-            at += stretch.length;
-        }
+        let data = self.data(block, offset..offset + length, GAP_ON_DISK);
+        data.for_each(|(at, length)| file::prefetch(self.image.descriptor(), at, length));
     }
 
     /// A checksum of its blocks, of which pages it holds of them, of samples of those, and of what lies behind them (where

@@ -1,4 +1,4 @@
-//! Which pages of a file have been read into the page cache, for file systems that do not tell by RWF_NOWAIT.
+//! A file that is mapped to ask the kernel of it, and never accessed.
 
 use std::ffi::c_void;
 use std::num::NonZeroUsize;
@@ -14,20 +14,20 @@ use super::mapping::page_size;
 /// How many pages the kernel is asked of at once.
 const AT_ONCE: usize = 512;
 
-/// A mapping of a file that nobody can access: mincore() tells only of what is mapped.
+/// A mapping of a file that nobody can access: mincore() and the lists of mappings tell only of what is mapped.
 #[derive(Debug)]
-pub(crate) struct Residence {
+pub(crate) struct FileMapping {
     start: NonNull<c_void>,
     length: NonZeroUsize,
 }
 
 // SAFETY: the memory is never accessed. It stays mapped for as long as this lives, whichever thread asks.
-unsafe impl Send for Residence {}
+unsafe impl Send for FileMapping {}
 // SAFETY: as above.
-unsafe impl Sync for Residence {}
+unsafe impl Sync for FileMapping {}
 
-impl Residence {
-    /// Of a file with that many bytes. None if it cannot be mapped.
+impl FileMapping {
+    /// Of so many bytes of a file, from its start on. None if it cannot be mapped.
     pub fn of(file: BorrowedFd<'_>, length: u64) -> Option<Self> {
         let length = NonZeroUsize::new(usize::try_from(length).ok()?)?;
         before(Call::MmapFile).ok()?;
@@ -36,9 +36,14 @@ impl Residence {
         Some(Self { start, length })
     }
 
+    /// Where it begins.
+    pub fn address(&self) -> usize {
+        self.start.as_ptr().addr()
+    }
+
     /// Whether all of these bytes have been read. Of those that are being read, cachestat() says that they are there, mincore()
     /// that they are not; and where a process may not know, mincore() says of all that they are.
-    pub fn holds(&self, offset: u64, length: usize) -> bool {
+    pub fn has_read(&self, offset: u64, length: usize) -> bool {
         let Some(end) = usize::try_from(offset).ok().and_then(|offset| offset.checked_add(length)) else {
             return false;
         };
@@ -59,7 +64,7 @@ impl Residence {
     }
 }
 
-impl Drop for Residence {
+impl Drop for FileMapping {
     fn drop(&mut self) {
         // SAFETY: this was mapped when it was made, and no pointer to it is kept beyond its life.
         let result = unsafe { munmap(self.start, self.length.get()) };
