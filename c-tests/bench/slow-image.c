@@ -3,16 +3,11 @@
 #include "slow-image.h"
 
 #include <err.h>
-#include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/mount.h>
-#include <sys/prctl.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -36,23 +31,16 @@ static void *serve(void *opaque)
     return NULL;
 }
 
-/* No other process may hold the device: it ends with this one. */
 static pid_t start_server(int device, int file, unsigned read_us)
 {
-    const pid_t parent = getpid(), pid = fork();
+    const pid_t pid = fuse_fork_server();
 
-    if (pid < 0) {
-        err(2, "fork");
-    }
     if (pid > 0) {
         return pid;
     }
     struct server server = { .device = device, .file = file };
     pthread_t threads[SERVERS];
 
-    if (prctl(PR_SET_PDEATHSIG, SIGKILL) != 0 || getppid() != parent) {
-        err(2, "the process of the slow file system");
-    }
     server.orders.slow_us = read_us;
     for (size_t i = 0; i < SERVERS; i++) {
         threads[i] = thread_start(serve, &server, -1);
@@ -66,16 +54,14 @@ static pid_t start_server(int device, int file, unsigned read_us)
 /* In a namespace of this process, a file system that is nothing but a file; -1 where that is not allowed. */
 static int mount_file(const char *path)
 {
-    char options[128];
     int device = open("/dev/fuse", O_RDWR | O_CLOEXEC);
 
     if (device < 0) {
         warn("no rows with a slow source: /dev/fuse");
         return -1;
     }
-    snprintf(options, sizeof(options), "fd=%d,rootmode=%o,user_id=%u,group_id=%u", device, S_IFREG, geteuid(), getegid());
     if (unshare(CLONE_NEWNS) != 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0 ||
-        mount("uffd-incoming-bench", path, "fuse", MS_NOSUID | MS_NODEV, options) != 0) {
+        fuse_mount(device, path, "uffd-incoming-bench") != 0) {
         warn("no rows with a slow source: a file system cannot be mounted (CAP_SYS_ADMIN is needed)");
         close(device);
         return -1;

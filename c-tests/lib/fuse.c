@@ -6,7 +6,11 @@
 #include <fcntl.h>
 #include <linux/fuse.h>
 #include <poll.h>
+#include <signal.h>
+#include <stdio.h>
 #include <string.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -222,6 +226,26 @@ static bool take_request(struct server *server)
         break;
     }
     return true;
+}
+
+int fuse_mount(int device, const char *path, const char *name)
+{
+    char options[128];
+
+    snprintf(options, sizeof(options), "fd=%d,rootmode=%o,user_id=%u,group_id=%u", device, S_IFREG, geteuid(), getegid());
+    return mount(name, path, "fuse", MS_NOSUID | MS_NODEV, options);
+}
+
+pid_t fuse_fork_server(void)
+{
+    const pid_t parent = getpid(), pid = fork();
+
+    CHECK(pid >= 0);
+    if (pid == 0) {
+        CHECK_EQ(prctl(PR_SET_PDEATHSIG, SIGKILL), 0);
+        CHECK_EQ(getppid(), parent);
+    }
+    return pid;
 }
 
 void fuse_serve(int device, int file, int wake, bool cached, struct fuse_orders *orders)

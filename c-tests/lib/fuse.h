@@ -9,6 +9,7 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 enum fuse_mood {
     FUSE_WELL,
@@ -31,6 +32,12 @@ struct fuse_orders {
     _Atomic uint64_t asked;     /* how many bytes were asked for, */
     _Atomic uint64_t direct;    /* and how many of them by direct reads */
 };
+
+/* Mounts a file system that is nothing but a file, over the file at `path`; `device` is an open /dev/fuse. Returns what mount() does. */
+int fuse_mount(int device, const char *path, const char *name);
+
+/* Forks the process that answers; it ends with its parent. No other process may hold the device: the parent closes it then. */
+pid_t fuse_fork_server(void);
 
 /*
  * Answers what comes from an open /dev/fuse with what is in `file`, until it is unmounted. An event on

@@ -12,8 +12,6 @@
 #include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
-#include <sys/prctl.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
 
 #include "page-cache.h"
@@ -36,29 +34,21 @@ static int open_device(void)
 /* Mounts a file system that is nothing but a file. */
 static void mount_file(const char *path, int device)
 {
-    char options[128];
-
     if (unshare(CLONE_NEWNS) != 0) {
         SKIP("a mount namespace: %s; CAP_SYS_ADMIN is needed", strerror(errno));
     }
     CHECK_EQ(mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL), 0);
     CHECK_EQ(close(open(path, O_CREAT | O_EXCL | O_CLOEXEC, 0600)), 0);
-    snprintf(options, sizeof(options), "fd=%d,rootmode=%o,user_id=%u,group_id=%u", device, S_IFREG, geteuid(),
-             getegid());
-    if (mount("uffd-incoming-test", path, "fuse", MS_NOSUID | MS_NODEV, options) != 0) {
+    if (fuse_mount(device, path, "uffd-incoming-test") != 0) {
         FAIL("mounting %s: %s", path, strerror(errno));
     }
 }
 
-/* No other process may hold the device: it ends with this one. */
 static pid_t start_server(const struct storage *storage, int device, bool cached)
 {
-    const pid_t parent = getpid(), pid = fork();
+    const pid_t pid = fuse_fork_server();
 
-    CHECK(pid >= 0);
     if (pid == 0) {
-        CHECK_EQ(prctl(PR_SET_PDEATHSIG, SIGKILL), 0);
-        CHECK_EQ(getppid(), parent);
         alarm(SERVER_SECONDS);
         fuse_serve(device, storage->file->fd, storage->wake, cached, storage->orders);
         _exit(0);
