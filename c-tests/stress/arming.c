@@ -180,6 +180,9 @@ void machine_prepare(struct machine *machine, struct memory *memory)
 
     CHECK(empties != NULL);
     memory->leaving = memory->removed = false;
+    if (machine->setup > 0 && machine_may_map(machine, memory)) {
+        ram_map_anew(memory->rb); /* a mapping of a snapshot cannot be loaded to */
+    }
     for (size_t page = 0; page < rb->pages;) {
         const bool chosen = random_percent(&machine->random, machine->setup > 0 ? plan->percent_emptied : 80);
         const bool all_empty = chosen || (!stays && memory->kind == RAM_MEMFD_PRIVATE);
@@ -241,7 +244,8 @@ static int refuse_at_the_end(MigrationIncomingState *mis)
 
 void machine_fail_to_arm(struct machine *machine)
 {
-    const bool at_the_end = random_percent(&machine->random, 50);
+    /* Where all RAM is mapped, no userfaultfd is opened. */
+    const bool at_the_end = machine->plan->map_private || random_percent(&machine->random, 50);
     UffdIncomingConfig config = machine->vm.config;
 
     if (at_the_end) {

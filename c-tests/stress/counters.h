@@ -9,7 +9,7 @@
 
 struct counters {
     atomic_ullong rounds, setups, loads, faults, bytes, placed, discards, freed, resumes, removals, drops, removals_with_client, clients, killed, cuts;
-    atomic_ullong sigbus, healed, poisoned_loads;
+    atomic_ullong sigbus, healed, poisoned_loads, mapped_loads;
 };
 extern struct counters counters;
 

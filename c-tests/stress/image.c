@@ -219,7 +219,8 @@ int image_load(struct image *image)
     const struct machine_plan *plan = image->machine->plan;
     const UffdLoadConfig config = {
         .size = sizeof(config),
-        .flags = (plan->keep_present ? UFFD_LOAD_KEEP_PRESENT : 0) | (plan->background ? 0 : UFFD_LOAD_NO_BACKGROUND),
+        .flags = (plan->keep_present ? UFFD_LOAD_KEEP_PRESENT : 0) | (plan->background ? 0 : UFFD_LOAD_NO_BACKGROUND) |
+                 (plan->map_private ? UFFD_LOAD_MAP_PRIVATE : 0),
         .loader_threads = plan->loader_threads,
         .working_set_record = image->working_set,
         .working_set_replay = image->machine->setup > 0 ? image->working_set : NULL,

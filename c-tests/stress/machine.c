@@ -28,6 +28,11 @@ bool machine_tracks(const struct machine *machine)
     return machine->plan->flags & UFFD_INCOMING_TRACK_DISCARDS;
 }
 
+bool machine_may_map(const struct machine *machine, const struct memory *memory)
+{
+    return machine->plan->map_private && memory->kind == RAM_ANON;
+}
+
 struct memory *machine_pick(struct machine *machine, struct random *random, size_t *page)
 {
     struct memory *memory = &machine->memories[random_below(random, machine->plan->block_count)];

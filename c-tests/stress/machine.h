@@ -44,6 +44,9 @@ struct random machine_random(const struct machine *machine, unsigned number);
 bool machine_poisons(const struct machine *machine);
 bool machine_tracks(const struct machine *machine);
 
+/* Whether the block's data may be a mapping of the snapshot: a page of it that is discarded holds the source's bytes again. */
+bool machine_may_map(const struct machine *machine, const struct memory *memory);
+
 /* A page of any block. */
 struct memory *machine_pick(struct machine *machine, struct random *random, size_t *page);
 

@@ -65,6 +65,8 @@ static void plan_load(struct random *random, struct machine_plan *plan)
     plan->working_set = random_percent(random, 40);
     plan->loader_threads = (unsigned)random_from(random, 1, 3);
     plan->direct_io = random_percent(random, 30);
+    /* What is mapped cannot be kept, nor read directly, and a page that is cut off is SIGBUS. */
+    plan->map_private = !plan->keep_present && !plan->direct_io && !plan->cuts && random_percent(random, 60);
 }
 
 static struct machine_plan plan_machine(struct random *random, bool huge_pages)
@@ -128,10 +130,11 @@ static void print_machine(const struct machine_plan *plan)
            plan->flags & UFFD_INCOMING_TRACK_DISCARDS ? ", tracked" : "", plan->percent_freed ? ", frees" : "",
            plan->placers);
     if (plan->load) {
-        printf(", %u loaders%s%s%s%s%s%s%s", plan->background ? plan->loader_threads : 0,
+        printf(", %u loaders%s%s%s%s%s%s%s%s", plan->background ? plan->loader_threads : 0,
                plan->keep_present ? ", keep-present" : "", plan->cuts ? ", cuts" : "",
                plan->flags & UFFD_INCOMING_POISON ? plan->percent_healed ? ", poison, heals" : ", poison" : "",
-               plan->working_set ? ", working set" : "", plan->direct_io ? ", direct" : "", plan->removes ? ", removes" : "",
+               plan->working_set ? ", working set" : "", plan->direct_io ? ", direct" : "",
+               plan->map_private ? ", maps" : "", plan->removes ? ", removes" : "",
                plan->percent_abort ? ", abort" : "");
     } else {
         printf("%s%s%s%s", plan->flags & UFFD_INCOMING_PREEMPT ? ", preempt" : "", plan->push ? ", push" : "",

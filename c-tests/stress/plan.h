@@ -52,7 +52,7 @@ struct machine_plan {
     unsigned permille_fails, permille_lost; /* of the handler's calls, and of what is placed later */
     bool by_configuration;
 
-    bool flat, background, keep_present, cuts, working_set, direct_io;
+    bool flat, background, keep_present, cuts, working_set, direct_io, map_private;
     unsigned percent_healed; /* by who gets SIGBUS */
     unsigned loader_threads;
 };

@@ -102,7 +102,9 @@ static void discard_at_the_end(struct machine *machine)
         struct memory *memory = machine_pick(machine, &machine->random, &page);
 
         CHECK_EQ(touch_discard(machine, memory, page, 1, touch_advice(memory)), 1);
-        memory->pages[page].other = OTHER_NONE;
+        if (!machine_may_map(machine, memory)) {
+            memory->pages[page].other = OTHER_NONE;
+        }
     }
     check_all(machine);
 }

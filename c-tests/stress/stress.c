@@ -87,11 +87,11 @@ static void print_counters(uint64_t first, uint64_t last, double seconds)
     printf("%llu rounds (%llu set-ups, %llu loads), %llu faults, %llu bytes checked, %llu pages placed by callers, "
            "%llu discards, %llu of them by MADV_FREE, %llu resumes, %llu blocks removed (%llu dropped, %llu with a client), "
            "%llu clients gone and come, "
-           "%llu of them killed, %llu cuts, %llu times SIGBUS, %llu of them healed, %llu loads ended poisoned, "
+           "%llu of them killed, %llu cuts, %llu times SIGBUS, %llu of them healed, %llu loads ended poisoned, %llu mapped RAM, "
            "%.1f minutes, seeds %" PRIu64 " to %" PRIu64 "\n",
            counters.rounds, counters.setups, counters.loads, counters.faults, counters.bytes, counters.placed, counters.discards, counters.freed,
            counters.resumes, counters.removals, counters.drops, counters.removals_with_client, counters.clients, counters.killed, counters.cuts, counters.sigbus, counters.healed,
-           counters.poisoned_loads, seconds / 60, first, last);
+           counters.poisoned_loads, counters.mapped_loads, seconds / 60, first, last);
 }
 
 int main(int argc, char **argv)

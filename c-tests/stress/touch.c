@@ -78,7 +78,7 @@ size_t touch_discard(struct machine *machine, struct memory *memory, size_t page
     }
     watch_doing("discards", memory->rb, page);
     if (machine_tracks(machine) || memory->removed) {
-        discard_now(memory, page, pages, advice, OTHER_NONE);
+        discard_now(memory, page, pages, advice, machine_may_map(machine, memory) ? OTHER_SOURCE : OTHER_NONE);
     } else {
         discarded = discard_received(machine, memory, page, pages, advice);
     }
@@ -90,11 +90,12 @@ size_t touch_discard(struct machine *machine, struct memory *memory, size_t page
 
 /*
  * Not of a load that does not track discards: what the source has may be on its way for a second time, and there would be
- * three things that a page may hold.
+ * three things that a page may hold. And not of RAM that is mapped from the file, where what is discarded is in the file again.
  */
 static bool may_free(const struct machine *machine, const struct memory *memory)
 {
-    return memory->kind == RAM_ANON && (machine_tracks(machine) || !machine->plan->load);
+    return memory->kind == RAM_ANON && (machine_tracks(machine) || !machine->plan->load) &&
+           !machine_may_map(machine, memory);
 }
 
 /* The kernel takes back what was freed when it needs memory, or now. */
