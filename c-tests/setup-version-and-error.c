@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* The version has three numbers. The last error is per thread: empty at first, and kept until the next failure. */
+/*
+ * The version has three numbers. The last error is per thread: empty at first, always at one place, kept until the next failure,
+ * and cut off if it is very long.
+ */
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -40,5 +43,21 @@ int main(void)
         FAIL("expected words about the double attach, saw those of before: '%s'", first);
     }
     vm_end(vm);
+
+    const char *error = uffd_incoming_error();
+    char path[4002];
+    for (size_t i = 0; i < sizeof(path) - 2; i += 2) {
+        memcpy(path + i, "\u00e9", 2);
+    }
+    for (size_t shorter = 0; shorter < 2; shorter++) {
+        path[sizeof(path) - 2 - 2 * shorter] = '\0';
+        path[0] = 'a'; /* so that a character may lie across the end */
+        path[1] = shorter ? 'b' : 'a';
+        CHECK(uffd_snapshot_open(path) == NULL);
+        CHECK_EQ(errno, ENAMETOOLONG);
+        CHECK_EQ(uffd_incoming_error(), error);
+        CHECK(strlen(error) > 2040 && strlen(error) < 2048);
+        CHECK_EQ(strcmp(error + strlen(error) - 5, "\u00e9..."), 0);
+    }
     return 0;
 }

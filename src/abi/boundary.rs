@@ -1,16 +1,24 @@
 //! The path of every exported function: panics become -ENOTRECOVERABLE, errors become errno values, and their messages are
 //! kept for `uffd_incoming_error()`.
 
-use std::cell::RefCell;
-use std::ffi::{CStr, CString, OsStr, c_char, c_int};
+use std::cell::Cell;
+use std::ffi::{CStr, OsStr, c_char, c_int};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use crate::error::{Error, Result, caught, ensure, error};
 use crate::kernel::Uncancelable;
 
+/// The room for a message, with the NUL at its end.
+const MESSAGE: usize = 2048;
+
+/// What a message ends with that has no room.
+const CUT: &str = "...";
+
 thread_local! {
-    static LAST_ERROR: RefCell<CString> = RefCell::new(CString::default());
+    /// Always at one place: a caller may still print the message before. Nothing is dropped when the thread ends, so it can be
+    /// used until then.
+    static LAST_ERROR: Cell<[u8; MESSAGE]> = const { Cell::new([0; MESSAGE]) };
 }
 
 /// Runs the body of an exported function that returns 0, or a negative errno value.
@@ -40,16 +48,25 @@ fn run<T>(body: impl FnOnce() -> Result<T>) -> Result<T> {
 }
 
 fn remember(error: &Error) {
-    let words: Vec<u8> = error.message().bytes().filter(|byte| *byte != 0).collect();
-    // The bytes hold no NUL. try_with fails only on a thread that is ending, which asks for no error any more.
-    if let Ok(words) = CString::new(words) {
-        let _ = LAST_ERROR.try_with(|last| last.replace(words));
-    }
+    let message = error.message();
+    let (shown, end) =
+        if message.len() < MESSAGE { (message, "") } else { (up_to(message, MESSAGE - 1 - CUT.len()), CUT) };
+    LAST_ERROR.with(|last| {
+        let last: &Cell<[u8]> = last;
+        let bytes = shown.bytes().chain(end.bytes()).filter(|byte| *byte != 0);
+        // The last byte stays NUL.
+        last.as_slice_of_cells().iter().zip(bytes.chain([0])).for_each(|(to, byte)| to.set(byte));
+    });
 }
 
-/// The message of this thread's last failure. Valid until its next failure.
+/// So many bytes of a text, or up to three less: whole characters.
+fn up_to(text: &str, bytes: usize) -> &str {
+    (bytes.saturating_sub(3)..=bytes).rev().find_map(|end| text.get(..end)).unwrap_or(text)
+}
+
+/// Where the message of this thread's last failure is, and of those to come.
 pub(super) fn last_error() -> *const c_char {
-    LAST_ERROR.try_with(|last| last.borrow().as_ptr()).unwrap_or(c"".as_ptr())
+    LAST_ERROR.with(|last| last.as_ptr().cast_const().cast())
 }
 
 /// # Safety

@@ -16,20 +16,22 @@ use crate::source::Snapshot;
 pub(super) struct Handles<T> {
     /// What messages call an address.
     what: &'static str,
+    /// What they say of an address that is not in the table.
+    unknown: &'static str,
     known: RwLock<Vec<(usize, T)>>,
 }
 
 impl<T: Clone> Handles<T> {
-    const fn new(what: &'static str) -> Self {
-        Self { what, known: RwLock::new(Vec::new()) }
+    const fn new(what: &'static str, unknown: &'static str) -> Self {
+        Self { what, unknown, known: RwLock::new(Vec::new()) }
     }
 
     fn get(&self, address: usize) -> Result<T> {
-        let what = self.what;
+        let Self { what, unknown, .. } = self;
         ensure!(address != 0, EINVAL, "{what} is NULL");
         let known = self.known.read();
         let found = known.iter().find(|(other, _)| *other == address);
-        found.map(|(_, held)| held.clone()).ok_or_else(|| error!(ENOENT, "{what} {address:#x} is not known here"))
+        found.map(|(_, held)| held.clone()).ok_or_else(|| error!(ENOENT, "{what} {address:#x} {unknown}"))
     }
 
     /// Adds the result of `make`, unless the address is known already.
@@ -52,10 +54,12 @@ impl<T: Clone> Handles<T> {
 }
 
 /// Each attached mis.
-pub(super) static INCOMING: Handles<Arc<Incoming>> = Handles::new("mis");
+pub(super) static INCOMING: Handles<Arc<Incoming>> =
+    Handles::new("mis", "is not attached: call uffd_incoming_attach() first");
 
 /// Each open snapshot. A load in progress keeps one that is closed.
-pub(super) static SNAPSHOTS: Handles<Arc<OpenSnapshot>> = Handles::new("snapshot");
+pub(super) static SNAPSHOTS: Handles<Arc<OpenSnapshot>> =
+    Handles::new("snapshot", "is not open: uffd_snapshot_open() returns a handle");
 
 /// The incoming side that a mis stands for.
 pub(super) fn incoming(mis: *mut MigrationIncomingState) -> Result<Arc<Incoming>> {

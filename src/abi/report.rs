@@ -124,7 +124,8 @@ fn describe(host: &Host) -> UffdIncomingHost {
 }
 
 /// Returns a description of this thread's last failure: what failed, where, and what to do. Never NULL; empty
-/// if nothing has failed yet. Valid until the next failure on this thread.
+/// if nothing has failed yet. The pointer is the same in each call and stays valid until the thread ends. The
+/// next failure on this thread replaces the text. A text of more than 2047 bytes is cut off.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn uffd_incoming_error() -> *const c_char {
     last_error()

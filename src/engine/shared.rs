@@ -157,7 +157,8 @@ impl SharedFds {
 
 fn find(list: &[Arc<SharedFd>], fd: RawFd) -> Result<Arc<SharedFd>> {
     let shared = list.iter().find(|shared| shared.fd == fd).cloned();
-    shared.ok_or_else(|| error!(ENOENT, "shared descriptor {fd} is not known here"))
+    shared
+        .ok_or_else(|| error!(ENOENT, "shared descriptor {fd} is unknown: it has not been added, or has been removed"))
 }
 
 impl SharedFd {

@@ -50,7 +50,7 @@ impl Config {
         ensure!(fault_threads <= MOST_THREADS, EINVAL, "{fault_threads} fault threads are more than {MOST_THREADS}");
         ensure!(spin_us <= MOST_SPIN_US, EINVAL, "spinning for {spin_us} us is longer than {MOST_SPIN_US} us");
         ensure!(vcpus <= MOST_VCPUS, EINVAL, "{vcpus} vCPUs are more than {MOST_VCPUS}");
-        ensure!(!blocktime || vcpus > 0, EINVAL, "blocktime is asked for, of 0 vCPUs");
+        ensure!(!blocktime || vcpus > 0, EINVAL, "measuring blocktime needs the number of vCPUs, and `vcpus` is 0");
         Ok(())
     }
 

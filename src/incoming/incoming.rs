@@ -43,8 +43,8 @@ pub(super) enum Phase {
     Retired,
 }
 
-const SETTING_UP: &str = "it is being set up";
-const CLEANING_UP: &str = "it is being cleaned up";
+const SETTING_UP: &str = "the mis is being set up";
+const CLEANING_UP: &str = "the mis is being cleaned up";
 
 impl Incoming {
     /// An incoming side without RAM blocks.
@@ -294,7 +294,7 @@ impl Incoming {
     pub(super) fn with_engine<T>(&self, f: impl FnOnce(&Engine) -> Result<T>) -> Result<T> {
         match &*self.read_engine() {
             Some(engine) => f(engine),
-            None => Err(error!(EINVAL, "it is not armed: nothing has been set up")),
+            None => Err(error!(EINVAL, "the mis is not armed: nothing has been set up")),
         }
     }
 
@@ -317,8 +317,8 @@ impl Phase {
             Phase::Attached => Ok(()),
             Phase::Listing => Err(error!(EBUSY, "{SETTING_UP}")),
             Phase::Changing(why) => Err(error!(EBUSY, "{why}")),
-            Phase::Armed(_) => Err(error!(EBUSY, "it is armed: clean up first")),
-            Phase::Retired => Err(error!(ENOENT, "it has been detached")),
+            Phase::Armed(_) => Err(error!(EBUSY, "the mis is armed: clean up first")),
+            Phase::Retired => Err(error!(ENOENT, "the mis has been detached")),
         }
     }
 

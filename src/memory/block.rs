@@ -57,11 +57,8 @@ impl RamBlock {
             "{this}: page size {page_size} is not a power of two of at least {}",
             kernel::page_size()
         );
-        ensure!(
-            host != 0 && host as u64 % page_size == 0,
-            EINVAL,
-            "{this} is not aligned to its page size {page_size}"
-        );
+        ensure!(host != 0, EINVAL, "RAM block '{idstr}': `host` is NULL");
+        ensure!(host as u64 % page_size == 0, EINVAL, "{this} is not aligned to its page size {page_size}");
         ensure!(
             length != 0 && length % page_size == 0,
             EINVAL,

@@ -63,7 +63,9 @@ impl BlockTable {
     pub fn by_id(&self, id: BlockId) -> Result<usize> {
         // A VM has a handful of blocks: looking at each is as fast as anything.
         let known = self.blocks.iter().position(|block| block.id() == id && !block.is_removed());
-        known.ok_or_else(|| error!(ENOENT, "RAM block handle {:#x} is not known here", id.0))
+        known.ok_or_else(|| {
+            error!(ENOENT, "RAM block handle {:#x} is unknown: it has not been added, or has been removed", id.0)
+        })
     }
 
     /// The blocks that a range of addresses touches: the index of each, and the offsets that are in the range.

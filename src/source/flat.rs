@@ -13,7 +13,7 @@ use std::path::Path;
 use super::data_pages::DataPages;
 use super::file_block::{FileBlock, check_idstr};
 use super::image::Image;
-use crate::error::{Error, Result, ensure, error};
+use crate::error::{Error, Result, ensure, error, quoted};
 use crate::kernel::file::{next_data, settle_holes};
 
 /// What the first line of a description starts with; its version follows.
@@ -40,6 +40,17 @@ pub(super) fn parse(description: &Image, path: &Path) -> Result<(Image, Vec<File
     settle_holes(image.descriptor()).map_err(|error| error.context(image.name()))?;
     let blocks = lines.iter().map(|line| block(line, &image)).collect::<Result<_>>()?;
     Ok((image, blocks))
+}
+
+/// What to do about a file that may be a raw image: nothing, if its length cannot be that of RAM.
+pub(super) fn hint(path: &Path, length: u64) -> String {
+    let (Some(name), true) = (path.file_name(), length > 0 && length % PAGE_SIZE == 0) else { return String::new() };
+    format!(
+        "; if it is a raw image of RAM, open a text file beside it with these three lines, in which NAME is the RAM block's: \
+         '{}{VERSION}', 'image {}', 'block 0 {length:#x} NAME'",
+        MAGIC.escape_ascii(),
+        quoted(Path::new(name)).trim_matches('\'')
+    )
 }
 
 fn text(description: &Image) -> Result<String> {

@@ -48,9 +48,10 @@ impl Snapshot {
         } else {
             Err(error!(
                 EINVAL,
-                "{}: neither a migration stream of QEMU nor the description of a flat image: it starts with '{}'",
+                "{}: neither a migration stream of QEMU nor the description of a flat image: it starts with '{}'{}",
                 file.name(),
-                start[..known].escape_ascii()
+                start[..known].escape_ascii(),
+                flat::hint(path, file.length())
             ))
         }
     }
