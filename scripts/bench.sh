@@ -1,9 +1,9 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT OR Apache-2.0
 # Measures the library beside what VMMs do without it: bench.sh [BUILD_DIR]
-# Writes bench.json, bench.svg and the data behind it to BUILD_DIR/bench; takes about two minutes.
+# Writes bench.json, bench.svg and the data behind it to BUILD_DIR/bench; takes about eight minutes.
 #   MIB=n       size of the RAM (1024); takes as much on the disk, and up to five times as much memory
-#   ROUNDS=n    how often each measurement is repeated (5)
+#   ROUNDS=n    how often each measurement is repeated (5); 3 times at most where a disk is read
 #   ONLY=...    some of: latency following throughput loading resume clones arming idle; then there is no picture
 set -eu
 build=${1:-build}
