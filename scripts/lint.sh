@@ -15,6 +15,7 @@ done
 
 cargo fmt --check
 export RUSTC_WORKSPACE_WRAPPER="$PWD/scripts/rustc-clippy.sh"
-# The unit tests see the library as it is released, the others with what fails system calls.
+# The unit tests see the library as it is released, the others with what fails system calls; the examples use what is built anyway.
 cargo test --locked --no-run --lib
 cargo test --locked --no-run --features fault-injection --test incoming --test sweep
+cargo build --locked --features fault-injection --examples

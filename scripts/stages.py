@@ -68,6 +68,7 @@ def stages_of_sources() -> list[Stage]:
         Stage("checks of the sources", checks_of_sources()),
         Stage("formatting, lints", ["scripts/lint.sh"]),
         Stage("unit tests", [f"{LINTED} cargo test --locked --lib", f"{LINTED} cargo test {INJECTED} --test incoming"]),
+        Stage("examples in Rust", [f"{LINTED} scripts/examples.sh"]),
     ]
 
 
