@@ -184,7 +184,7 @@ void bench_clones(const struct image *image, int rounds)
     size_t *order = shuffled(image->length / HUGE, 11);
 
     report_section("Many VMs from one snapshot, each reads 25 % of the RAM, the same regions of 2 MiB");
-    for (int round = 0; round < rounds; round++) {
+    for (int round = 0; round < image_cold_rounds(rounds); round++) {
         image_drop_cache(image);
         run(OURS_MAPPED, 1, image, order, &alone);
         for (enum means way = 0; way < WAYS; way++) {

@@ -153,6 +153,11 @@ void image_drop_cache(const struct image *image)
     }
 }
 
+int image_cold_rounds(int rounds)
+{
+    return rounds < 3 ? rounds : 3;
+}
+
 void image_free(struct image *image)
 {
     if (munmap(image->in_memory, image->length) != 0 || close(image->fd) != 0 || unlink(image->path) != 0) {

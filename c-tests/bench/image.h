@@ -30,6 +30,9 @@ struct ram {
 /* Writes a mapped-ram file of one block that has `length` bytes, none of its pages zeros. */
 struct image image_new(const char *path, size_t length);
 void image_drop_cache(const struct image *image);
+
+/* Where the disk is read, a round takes ten times as long: of so many rounds at most three. */
+int image_cold_rounds(int rounds);
 void image_free(struct image *image);
 
 /*

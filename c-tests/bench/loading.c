@@ -129,7 +129,7 @@ static void load_cold(const struct image *image, int rounds)
 {
     struct series ours = { 0 }, direct = { 0 }, sequential = { 0 }, read = { 0 };
 
-    for (int round = 0; round < rounds; round++) {
+    for (int round = 0; round < image_cold_rounds(rounds); round++) {
         image_drop_cache(image);
         series_add(&ours, load_ours(image, false, (struct ours){ 0 }, NULL, NULL));
         image_drop_cache(image);

@@ -19,9 +19,6 @@
 #define SLOW_LENGTH ((size_t)64 << 20)
 #define SLOW_READ_US 2000
 
-/* Where a disk is read, a round takes ten times as long: at most so many. */
-#define FEW_ROUNDS 3
-
 enum means {
     OURS_ASLEEP,
     OURS_SPINNING,
@@ -284,7 +281,7 @@ static void resume_all(const struct image *image, int rounds, enum where first, 
         record(image, access_units[i], orders[i], sets[i]);
     }
     for (enum where where = first; where <= last; where++) {
-        resume(image, where == WARM || rounds < FEW_ROUNDS ? rounds : FEW_ROUNDS, where, orders, sets);
+        resume(image, where == WARM ? rounds : image_cold_rounds(rounds), where, orders, sets);
     }
     for (size_t i = 0; i < ACCESSES; i++) {
         free(orders[i]);
