@@ -16,7 +16,7 @@ static atomic_uint stopped;
 static bool is_cleaning_up(MigrationIncomingState *vm)
 {
     CHECK_ERRNO(uffd_incoming_configure(vm, NULL), -EBUSY);
-    return strstr(uffd_incoming_error(), "it is being cleaned up") != NULL;
+    return strstr(uffd_incoming_error(), "the mis is being cleaned up") != NULL;
 }
 
 static int serve(MigrationIncomingState *vm, RAMBlock *rb, ram_addr_t offset, void *fault_address)

@@ -68,7 +68,7 @@ int main(void)
     CHECK_CONFIG("reserved", config.reserved = 1);
     CHECK_CONFIG("preempt_run", config.flags |= UFFD_INCOMING_PREEMPT, config.preempt_quit = nothing);
     CHECK_CONFIG("preempt_quit", config.flags |= UFFD_INCOMING_PREEMPT, config.preempt_run = nothing);
-    CHECK_CONFIG("0 vCPUs", config.flags |= UFFD_INCOMING_BLOCKTIME);
+    CHECK_CONFIG("`vcpus` is 0", config.flags |= UFFD_INCOMING_BLOCKTIME);
 
     /* Refused by configure, the old one stays. */
     vm_attach(vm);

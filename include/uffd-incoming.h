@@ -392,7 +392,8 @@ typedef struct UffdIncomingConfig {
      * Receives a message, without a newline. `level` is UFFD_INCOMING_LOG_*. Runs on the thread that logs,
      * which may be one of the caller's, within uffd_incoming_cleanup() or uffd_incoming_place_page() for
      * example. Failures on threads of the library are described here, and by uffd_incoming_wait();
-     * uffd_incoming_error() describes failed calls of the caller. NULL: messages go to stderr.
+     * uffd_incoming_error() describes failed calls of the caller. NULL: errors and warnings go
+     * to stderr.
      */
     void (*log)(struct MigrationIncomingState *mis, int level, const char *message);
     /**
@@ -640,6 +641,25 @@ typedef struct UffdIncomingStats {
      * field: it was added later.
      */
     uint64_t bytes_mapped;
+    /**
+     * Bytes of the snapshot's data that were found to be pages of zeros, and were placed as such (see
+     * UFFD_LOAD_NO_ZERO_SCAN). This and the fields that follow were added with bytes_mapped.
+     */
+    uint64_t bytes_of_zeros;
+    /**
+     * Bytes placed by moving pages (UFFDIO_MOVE), without a copy.
+     */
+    uint64_t bytes_moved;
+    /**
+     * How long the thread that has waited longest for a page, and still waits, has waited, in nanoseconds. 0 if
+     * none waits. See uffd_incoming_dump().
+     */
+    uint64_t oldest_wait_ns;
+    /**
+     * How many threads wait for a page now. At most 256 threads are counted, besides the vCPUs that blocktime
+     * is measured for.
+     */
+    uint64_t threads_waiting;
 } UffdIncomingStats;
 
 /**
@@ -1173,6 +1193,22 @@ int uffd_incoming_get_stats(struct MigrationIncomingState *mis, struct UffdIncom
  */
 int uffd_incoming_get_blocktime(struct MigrationIncomingState *mis,
                                 struct UffdIncomingBlocktime *blocktime);
+
+/**
+ * Writes the state of a mis to the descriptor `fd` in words, for whoever looks at a VM that is stuck: a pause
+ * and its reason, which threads wait for which pages and for how long, and how much of each RAM block is in
+ * place. The words are for people, and may differ in another version.
+ *
+ * May be called anywhere, also in a signal handler: it waits for no lock, allocates no memory, and leaves
+ * errno and uffd_incoming_error() as they are. What another thread is changing at the moment is left out,
+ * and the text says so.
+ *
+ * Errors:
+ * - -ENOENT: the mis is not attached.
+ * - -EBUSY: another thread is attaching or detaching a mis. Try again.
+ * - Also: any error of write().
+ */
+int uffd_incoming_dump(struct MigrationIncomingState *mis, int fd);
 
 /**
  * Finds out what this host supports for this process, and what to do if something is missing. Needs no mis.

@@ -97,6 +97,12 @@ impl From<nix::errno::Errno> for Errno {
     }
 }
 
+impl From<Errno> for i32 {
+    fn from(errno: Errno) -> Self {
+        errno.0
+    }
+}
+
 impl fmt::Display for Errno {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match nix::errno::Errno::from_raw(self.0) {

@@ -17,6 +17,8 @@ pub(crate) struct Stats {
     pub bytes_total: AtomicU64,
     pub bytes_loaded: AtomicU64,
     pub bytes_mapped: AtomicU64,
+    pub bytes_of_zeros: AtomicU64,
+    pub bytes_moved: AtomicU64,
     latency_ns_sum: AtomicU64,
     latency_buckets: [AtomicU64; LATENCY_BUCKETS],
 }
@@ -45,6 +47,8 @@ impl Stats {
             bytes_total: get(&self.bytes_total),
             bytes_loaded: get(&self.bytes_loaded),
             bytes_mapped: get(&self.bytes_mapped),
+            bytes_of_zeros: get(&self.bytes_of_zeros),
+            bytes_moved: get(&self.bytes_moved),
             fault_latency_ns_sum: get(&self.latency_ns_sum),
             fault_latency_buckets: self.latency_buckets.each_ref().map(get),
             ..Statistics::default()
@@ -79,6 +83,14 @@ pub struct Statistics {
     pub bytes_loaded: u64,
     /// How many bytes of RAM are a mapping of the snapshot's file.
     pub bytes_mapped: u64,
+    /// How many bytes of a snapshot's data were found to be pages of zeros, and were placed as such.
+    pub bytes_of_zeros: u64,
+    /// How many bytes were placed by moving pages, and not by copying.
+    pub bytes_moved: u64,
+    /// How long the thread has waited that has waited longest for a page and still does, in nanoseconds; 0 if none waits.
+    pub oldest_wait_ns: u64,
+    /// How many threads wait for a page.
+    pub threads_waiting: u32,
     /// Sum of the times from reading a fault to its page being placed, in nanoseconds.
     pub fault_latency_ns_sum: u64,
     /// Bucket 0: below 1 us; bucket i: from 2^(i-1) us to below 2^i us; the last has no upper end.

@@ -67,6 +67,10 @@ mod modelled {
         pub fn lock(&self) -> MutexGuard<'_, T> {
             MutexGuard(Some(self.0.lock().unwrap_or_else(PoisonError::into_inner)))
         }
+
+        pub fn try_lock(&self) -> Option<MutexGuard<'_, T>> {
+            self.0.try_lock().ok().map(|guard| MutexGuard(Some(guard)))
+        }
     }
 
     impl<T> Deref for MutexGuard<'_, T> {
@@ -129,6 +133,10 @@ mod modelled {
 
         pub fn read_recursive(&self) -> RwLockReadGuard<'_, T> {
             self.read()
+        }
+
+        pub fn try_read_recursive(&self) -> Option<RwLockReadGuard<'_, T>> {
+            self.0.try_read().ok()
         }
 
         pub fn write(&self) -> RwLockWriteGuard<'_, T> {

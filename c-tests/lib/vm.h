@@ -77,7 +77,7 @@ void vm_record_event(MigrationIncomingState *vm, int what, int error);
 /* How many of these events there have been. */
 unsigned vm_events(MigrationIncomingState *vm, int what, int error);
 
-/* A log callback for where there is nothing to say. */
+/* A log callback for where there is nothing to complain of. */
 void vm_no_message(MigrationIncomingState *vm, int level, const char *message);
 
 UffdIncomingStats vm_stats(MigrationIncomingState *vm);

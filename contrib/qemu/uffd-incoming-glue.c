@@ -341,8 +341,8 @@ static void log_message(MigrationIncomingState *mis, int level, const char *mess
     case UFFD_INCOMING_LOG_WARNING:
         warn_report("%s", message);
         break;
-    default:
-        info_report("%s", message);
+    default: /* the trace events of a load tell the same */
+        break;
     }
 }
 

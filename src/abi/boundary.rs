@@ -6,7 +6,7 @@ use std::ffi::{CStr, OsStr, c_char, c_int};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-use crate::error::{Error, Result, caught, ensure, error};
+use crate::error::{Errno, Error, Result, caught, ensure, error};
 use crate::kernel::Uncancelable;
 
 /// The room for a message, with the NUL at its end.
@@ -37,6 +37,15 @@ pub(super) fn pointer<T>(body: impl FnOnce() -> Result<*mut T>) -> *mut T {
         nix::errno::Errno::from_raw(error.errno()).set();
         std::ptr::null_mut()
     })
+}
+
+/// Runs the body of an exported function that a signal handler may call: it keeps no words, and leaves errno as it is.
+pub(super) fn quiet(body: impl FnOnce() -> Result<(), Errno>) -> c_int {
+    let errno = nix::errno::Errno::last();
+    let _whole_call = Uncancelable::new();
+    let status = caught(|| Ok(body().map_or_else(|errno| -c_int::from(errno), |()| 0)));
+    errno.set();
+    status.unwrap_or_else(|error| -error.errno())
 }
 
 fn run<T>(body: impl FnOnce() -> Result<T>) -> Result<T> {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use parking_lot::RwLock;
 
 use crate::abi::types::{MigrationIncomingState, RAMBlock, UffdSnapshot};
-use crate::error::{Result, ensure, error};
+use crate::error::{Errno, Result, ensure, error};
 use crate::incoming::Incoming;
 use crate::memory::BlockId;
 use crate::source::Snapshot;
@@ -32,6 +32,13 @@ impl<T: Clone> Handles<T> {
         let known = self.known.read();
         let found = known.iter().find(|(other, _)| *other == address);
         found.map(|(_, held)| held.clone()).ok_or_else(|| error!(ENOENT, "{what} {address:#x} {unknown}"))
+    }
+
+    /// Uses the object of an address without waiting for a lock, or allocating; no address comes or goes meanwhile.
+    pub fn try_with<R>(&self, address: usize, f: impl FnOnce(&T) -> R) -> Result<R, Errno> {
+        let known = self.known.try_read_recursive().ok_or(Errno::EBUSY)?;
+        let found = known.iter().find(|(other, _)| *other == address);
+        found.map(|(_, held)| f(held)).ok_or(Errno::ENOENT)
     }
 
     /// Adds the result of `make`, unless the address is known already.

@@ -1,13 +1,15 @@
 //! Reports: statistics, blocktime, the host, the last error, the version.
 
 use std::ffi::{c_char, c_int};
+use std::fmt::Write;
+use std::os::fd::BorrowedFd;
 
-use crate::abi::boundary::{last_error, status};
-use crate::abi::handles::incoming;
+use crate::abi::boundary::{last_error, quiet, status};
+use crate::abi::handles::{INCOMING, incoming};
 use crate::abi::structs;
 use crate::abi::types::*;
 use crate::error::Result;
-use crate::kernel::{self, Host};
+use crate::kernel::{self, Host, TextWriter};
 
 /// Reads the counters of the current setup, or of the last one. They survive cleanup until the next setup or
 /// detach. The counters are read one by one, and may change in between.
@@ -35,6 +37,10 @@ pub unsafe extern "C" fn uffd_incoming_get_stats(
             complete: snapshot.complete.into(),
             reserved: 0,
             bytes_mapped: snapshot.bytes_mapped,
+            bytes_of_zeros: snapshot.bytes_of_zeros,
+            bytes_moved: snapshot.bytes_moved,
+            oldest_wait_ns: snapshot.oldest_wait_ns,
+            threads_waiting: snapshot.threads_waiting.into(),
         };
         // SAFETY: the caller gives NULL or a struct that starts with its size.
         unsafe { structs::write(stats, &out) }
@@ -89,6 +95,36 @@ unsafe fn fill(array: *mut u64, capacity: usize, values: impl Iterator<Item = u6
         // SAFETY: `index` is below the capacity.
         unsafe { array.add(index).write_unaligned(value) };
     }
+}
+
+/// Writes the state of a mis to the descriptor `fd` in words, for whoever looks at a VM that is stuck: a pause
+/// and its reason, which threads wait for which pages and for how long, and how much of each RAM block is in
+/// place. The words are for people, and may differ in another version.
+///
+/// May be called anywhere, also in a signal handler: it waits for no lock, allocates no memory, and leaves
+/// errno and uffd_incoming_error() as they are. What another thread is changing at the moment is left out,
+/// and the text says so.
+///
+/// Errors:
+/// - -ENOENT: the mis is not attached.
+/// - -EBUSY: another thread is attaching or detaching a mis. Try again.
+/// - Also: any error of write().
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn uffd_incoming_dump(mis: *mut MigrationIncomingState, fd: c_int) -> c_int {
+    quiet(|| {
+        if fd < 0 {
+            return Err(libc::EBADF.into());
+        }
+        // SAFETY: not -1, and the caller keeps it open during the call.
+        let mut to = TextWriter::new(unsafe { BorrowedFd::borrow_raw(fd) });
+        INCOMING.try_with(mis.addr(), |incoming| {
+            let version = env!("CARGO_PKG_VERSION");
+            // What could not be written is told by `finish`.
+            let _ =
+                writeln!(to, "uffd-incoming {version}, mis {:#x}", mis.addr()).and_then(|()| incoming.dump(&mut to));
+        })?;
+        to.finish()
+    })
 }
 
 /// Finds out what this host supports for this process, and what to do if something is missing. Needs no mis.

@@ -191,7 +191,8 @@ pub struct UffdIncomingConfig {
     /// Receives a message, without a newline. `level` is UFFD_INCOMING_LOG_*. Runs on the thread that logs,
     /// which may be one of the caller's, within uffd_incoming_cleanup() or uffd_incoming_place_page() for
     /// example. Failures on threads of the library are described here, and by uffd_incoming_wait();
-    /// uffd_incoming_error() describes failed calls of the caller. NULL: messages go to stderr.
+    /// uffd_incoming_error() describes failed calls of the caller. NULL: errors and warnings go
+    /// to stderr.
     pub log: Option<unsafe extern "C" fn(mis: *mut MigrationIncomingState, level: c_int, message: *const c_char)>,
     /// The number of vCPUs to measure blocktime for, at most 65536. 0 with UFFD_INCOMING_BLOCKTIME is -EINVAL.
     pub vcpus: u32,
@@ -279,6 +280,17 @@ pub struct UffdIncomingStats {
     /// Bytes of RAM that are a mapping of the snapshot's file (UFFD_LOAD_MAP_PRIVATE). `size` may exclude this
     /// field: it was added later.
     pub bytes_mapped: u64,
+    /// Bytes of the snapshot's data that were found to be pages of zeros, and were placed as such (see
+    /// UFFD_LOAD_NO_ZERO_SCAN). This and the fields that follow were added with bytes_mapped.
+    pub bytes_of_zeros: u64,
+    /// Bytes placed by moving pages (UFFDIO_MOVE), without a copy.
+    pub bytes_moved: u64,
+    /// How long the thread that has waited longest for a page, and still waits, has waited, in nanoseconds. 0 if
+    /// none waits. See uffd_incoming_dump().
+    pub oldest_wait_ns: u64,
+    /// How many threads wait for a page now. At most 256 threads are counted, besides the vCPUs that blocktime
+    /// is measured for.
+    pub threads_waiting: u64,
 }
 
 /// How long the vCPUs waited for pages: uffd_incoming_get_blocktime(). A wait counts once it has ended.

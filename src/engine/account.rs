@@ -7,10 +7,10 @@ use super::callbacks::Callbacks;
 use super::gate::{Ending, Gate, NO_BLOCK, Pass, Seat};
 use super::hooks::{Event, LogLevel};
 use super::shared::SharedFds;
-use super::waits::Waits;
+use super::waits::{PageWait, Waits};
 use crate::error::{Error, Result, ensure, error};
 use crate::memory::{BlockId, BlockTable, RamBlock, bits, words};
-use crate::stats::Stats;
+use crate::stats::{Statistics, Stats};
 use crate::sync::atomic::{
     AtomicBool, AtomicUsize,
     Ordering::{Relaxed, SeqCst},
@@ -86,6 +86,10 @@ impl Account {
         &self.callbacks
     }
 
+    pub fn record(&self) -> &Record {
+        &self.record
+    }
+
     pub fn gate(&self) -> &Arc<Gate> {
         &self.record.gate
     }
@@ -140,7 +144,20 @@ impl Account {
         if newly > 0 {
             self.check_complete();
         }
+        if let Some(slow) = self.waits().take_slow() {
+            self.log_slow(&slow);
+        }
         self.notify_shared(index, pages);
+    }
+
+    /// The storage, or whoever is asked for pages, takes very long: a user may want to know before asking.
+    fn log_slow(&self, slow: &PageWait) {
+        let Some((index, page)) = self.table.locate(slow.page) else { return };
+        let (block, seconds) = (self.block(index), slow.ns as f64 / 1e9);
+        let offset = block.offset_of(page);
+        let message =
+            format!("thread {} has waited {seconds:.1} s for the page of {block} at offset {offset:#x}", slow.thread);
+        self.log(LogLevel::Warning, &message);
     }
 
     /// Marks pages received, and ends the waits for them; `each` is called with those that were not, in words (first page,
@@ -231,10 +248,24 @@ impl Account {
             return;
         }
         match self.poisoned_pages() {
-            None if self.gate().set_loaded(Ok(())) => self.callbacks.event(&Event::Complete),
+            None if self.gate().set_loaded(Ok(())) => {
+                self.log_complete();
+                self.callbacks.event(&Event::Complete);
+            }
             Some(error) if self.gate().set_loaded(Err(error.clone())) => self.callbacks.event(&Event::Poisoned(error)),
             _ => {}
         }
+    }
+
+    fn log_complete(&self) {
+        let Statistics { faults, pages_placed, zero_pages_placed, bytes_moved, bytes_of_zeros, .. } =
+            self.stats().read();
+        let seconds = self.waits().now() as f64 / 1e9;
+        let message = format!(
+            "the load is complete after {seconds:.3} s and {faults} faults: {pages_placed} pages placed with data ({bytes_moved} bytes \
+             moved), {zero_pages_placed} with zeros ({bytes_of_zeros} bytes found among the data)"
+        );
+        self.log(LogLevel::Info, &message);
     }
 
     /// Why a load is not complete though nothing is left to be read.

@@ -59,6 +59,17 @@ enum Pause {
     Failed(Error),
 }
 
+/// What may keep the workers from their work, as it is now.
+#[derive(Debug)]
+pub(crate) struct Look<'a> {
+    /// What a pause is for, if there is one.
+    pub paused: Option<&'a str>,
+    pub ending: bool,
+    pub workers: usize,
+    /// How many of them are at a piece of work.
+    pub at_work: usize,
+}
+
 /// All is being undone: the worker returns.
 #[derive(Debug)]
 pub(crate) struct Ending;
@@ -229,6 +240,17 @@ impl Gate {
                 }
             }
         }
+    }
+
+    /// Has a look, unless another thread is just changing something.
+    pub fn try_look<T>(&self, look: impl FnOnce(Look<'_>) -> T) -> Option<T> {
+        let state = self.state.try_lock()?;
+        let paused = state.paused.as_ref().map(|pause| match pause {
+            Pause::Asked => "the caller has asked for it",
+            Pause::Failed(error) => error.message(),
+        });
+        let at_work = state.busy.iter().filter(|busy| busy.0.load(SeqCst) != 0).count();
+        Some(look(Look { paused, ending: state.ending, workers: state.busy.len(), at_work }))
     }
 
     pub fn is_ending(&self) -> bool {

@@ -81,7 +81,7 @@ pub trait Hooks: Send + Sync {
         let _ = event;
     }
 
-    /// A message.
+    /// A message. By default errors and warnings go to stderr.
     fn log(&self, level: LogLevel, message: &str) {
         level.to_stderr(message);
     }
@@ -121,9 +121,11 @@ pub enum LogLevel {
 }
 
 impl LogLevel {
-    /// Writes a message where messages go by default.
+    /// Writes a message where messages go by default: to stderr, if it tells of something that is not as it should be.
     pub(crate) fn to_stderr(self, message: &str) {
-        // A closed stderr is no reason to fail.
-        let _ = writeln!(std::io::stderr(), "uffd-incoming: {message}");
+        if self != Self::Info {
+            // A closed stderr is no reason to fail.
+            let _ = writeln!(std::io::stderr(), "uffd-incoming: {message}");
+        }
     }
 }

@@ -12,6 +12,7 @@ use super::gate::{Ending, NO_BLOCK, Seat};
 use super::shared::Asked;
 use super::sleep::{Sleep, Woken};
 use super::spin::Spin;
+use super::waits::Waiter;
 use super::waker::IDLE;
 use crate::error::Result;
 use crate::kernel::{BATCH, Message, Readiness};
@@ -229,14 +230,17 @@ fn begin_waits(engine: &Engine, now: u64, pages: &[Option<(usize, usize)>], mess
     let (waits, callbacks) = (engine.account().waits(), engine.account().callbacks());
     let addresses = pages.iter().map(|page| page.map(|(index, page)| engine.block(index).address_of(page)));
     if !waits.has_vcpus() {
-        return waits.begin(now, addresses.flatten().map(|address| (address, None)));
+        let threads = messages.iter().map(|message| Waiter { thread: message.thread_id, vcpu: None });
+        return waits.begin(now, addresses.zip(threads).filter_map(|(address, waiter)| Some((address?, waiter))));
     }
     // Before the lock is taken: the callback may take its time.
-    let mut vcpus = [None; BATCH];
-    for (vcpu, message) in vcpus.iter_mut().zip(messages) {
-        *vcpu = callbacks.infallible("the vcpu_index callback", None, |hooks| hooks.vcpu_index(message.thread_id));
+    let mut waiters = [Waiter { thread: 0, vcpu: None }; BATCH];
+    for (waiter, message) in waiters.iter_mut().zip(messages) {
+        let thread = message.thread_id;
+        let vcpu = callbacks.infallible("the vcpu_index callback", None, |hooks| hooks.vcpu_index(thread));
+        *waiter = Waiter { thread, vcpu };
     }
-    waits.begin(now, addresses.zip(vcpus).filter_map(|(address, vcpu)| address.map(|address| (address, vcpu))));
+    waits.begin(now, addresses.zip(waiters).filter_map(|(address, waiter)| Some((address?, waiter))));
 }
 
 fn tell_faults(engine: &Engine, pages: &[Option<(usize, usize)>], messages: &[Message]) {

@@ -7,6 +7,7 @@
 //! - `gate`: pausing, resuming, ending. `blocktime`, `waits`: which threads wait for which pages.
 //! - `registration`: which userfaultfd serves which range. `shared`: userfaultfds of other processes.
 //! - `account`: requested, received, complete.
+//! - `dump`: all of that in words.
 //! - `waker`: what wakes a fault thread. `discards`: RAM that the guest gives back.
 //! - `engine`: all of these together.
 //! - `refusals`, `placing`, `poisoning`: installing pages, and what each errno value of that means.
@@ -18,6 +19,7 @@ mod blocktime;
 mod callbacks;
 mod concurrency;
 mod discards;
+mod dump;
 #[expect(clippy::module_inception, reason = "it is the engine, and the others are its parts")]
 mod engine;
 mod fault;
@@ -45,6 +47,7 @@ pub(crate) use account::{Account, Record, Removal};
 pub use blocktime::{BlocktimeReport, Waited};
 pub(crate) use callbacks::{Callbacks, Owner};
 pub(crate) use discards::{Discards, drain_events_during};
+pub(crate) use dump::{BUSY, dump_blocks};
 pub(crate) use engine::Engine;
 pub(crate) use fault::{FaultServer, PageFault, Wait};
 pub(crate) use fault_thread::FaultThread;

@@ -159,7 +159,9 @@ impl Engine {
         // Whatever stopped it: where a page is present, or the range is no place to move to, copying goes on; and if it
         // cannot be done at all, copying finds out.
         let whole = pages.start + block.page_of(moved.bytes);
-        Stats::count(&self.account().stats().pages_placed, (whole - pages.start) as u64);
+        let stats = self.account().stats();
+        Stats::count(&stats.pages_placed, (whole - pages.start) as u64);
+        Stats::count(&stats.bytes_moved, moved.bytes as u64);
         self.account().receive(index, pages.start..whole);
         if whole == pages.end {
             return Ok(());

@@ -8,7 +8,7 @@ use super::blocktime::{Blocktime, BlocktimeReport};
 use crate::error::{Result, error};
 use crate::stats::Stats;
 use crate::sync::Mutex;
-use crate::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 
 /// How many waits of threads that are no vCPUs are measured at once; more go unmeasured.
 const OTHERS: usize = 256;
@@ -21,6 +21,8 @@ pub(crate) struct Waits {
     clock: Instant,
     /// When a wait ended last.
     latest_end: AtomicU64,
+    /// There is a slow wait to tell of.
+    is_slow: AtomicBool,
     stats: Arc<Stats>,
 }
 
@@ -31,6 +33,8 @@ struct State {
     /// How many of them are of other threads.
     others: usize,
     blocktime: Option<Blocktime>,
+    /// The slowest wait that has ended and was not told of yet.
+    slow: Option<PageWait>,
 }
 
 /// A thread waits for the page at a host address.
@@ -38,8 +42,43 @@ struct State {
 struct Wait {
     page: usize,
     since: u64,
+    thread: u32,
     vcpu: Option<usize>,
 }
+
+/// A thread that faulted.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Waiter {
+    /// The kernel's number of it.
+    pub thread: u32,
+    /// Which vCPU it is, if blocktime is kept and it is one.
+    pub vcpu: Option<u32>,
+}
+
+/// A thread that waits, or has waited, for a page.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct PageWait {
+    /// The page's host address.
+    pub page: usize,
+    pub thread: u32,
+    pub vcpu: Option<usize>,
+    pub ns: u64,
+}
+
+/// Who waits now.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Waiting {
+    /// How many threads.
+    pub threads: usize,
+    /// Those that have waited longest, the longest first.
+    pub oldest: [Option<PageWait>; SHOWN],
+}
+
+/// So many waits are told of one by one.
+const SHOWN: usize = 16;
+
+/// A wait that took so long, in nanoseconds, is worth a warning.
+const SLOW: u64 = 10_000_000_000;
 
 impl Waits {
     /// With blocktime for so many vCPUs, if any.
@@ -51,8 +90,9 @@ impl Waits {
             .try_reserve_exact(number + OTHERS)
             .map_err(|_| error!(ENOMEM, "no memory for the waits of {number} vCPUs"))?;
         let blocktime = vcpus.map(Blocktime::new);
-        let state = Mutex::new(State { waiting, others: 0, blocktime });
-        Ok(Self { state, vcpus: number, clock: Instant::now(), latest_end: AtomicU64::new(0), stats })
+        let state = Mutex::new(State { waiting, others: 0, blocktime, slow: None });
+        let (latest_end, is_slow) = (AtomicU64::new(0), AtomicBool::new(false));
+        Ok(Self { state, vcpus: number, clock: Instant::now(), latest_end, is_slow, stats })
     }
 
     /// Whether blocktime is kept, which needs to know what vCPU a thread is.
@@ -70,12 +110,12 @@ impl Waits {
         self.latest_end.load(Relaxed)
     }
 
-    /// Threads wait since `now`: each for a page, and which vCPU it is, if it is one.
-    pub fn begin(&self, now: u64, faults: impl Iterator<Item = (usize, Option<u32>)>) {
+    /// Threads wait since `now`, each for a page.
+    pub fn begin(&self, now: u64, faults: impl Iterator<Item = (usize, Waiter)>) {
         let mut state = self.state.lock();
-        for (page, vcpu) in faults {
+        for (page, Waiter { thread, vcpu }) in faults {
             let vcpu = vcpu.map(|vcpu| vcpu as usize).filter(|vcpu| *vcpu < self.vcpus);
-            state.begin(Wait { page, since: now, vcpu }, &self.stats);
+            state.begin(Wait { page, since: now, thread, vcpu }, &self.stats);
         }
     }
 
@@ -85,7 +125,13 @@ impl Waits {
         let mut now = None;
         while let Some(at) = state.waiting.iter().position(|wait| wait.page == page) {
             let wait = state.remove(at);
-            state.count(wait, *now.get_or_insert_with(|| self.now()), &self.stats);
+            let end = *now.get_or_insert_with(|| self.now());
+            state.count(wait, end, &self.stats);
+            let waited = wait.until(end);
+            if waited.ns >= SLOW && state.slow.is_none_or(|slow| slow.ns < waited.ns) {
+                state.slow = Some(waited);
+                self.is_slow.store(true, Relaxed);
+            }
         }
         if let Some(now) = now {
             self.latest_end.store(now, Relaxed);
@@ -103,9 +149,49 @@ impl Waits {
         }
     }
 
+    /// The slowest of the waits that took very long and have ended since this was asked last.
+    pub fn take_slow(&self) -> Option<PageWait> {
+        if !self.is_slow.load(Relaxed) {
+            return None;
+        }
+        let mut state = self.state.lock();
+        self.is_slow.store(false, Relaxed);
+        state.slow.take()
+    }
+
+    /// Who waits now; None if another thread is just changing that.
+    pub fn try_waiting(&self) -> Option<Waiting> {
+        let state = self.state.try_lock()?;
+        let now = self.now();
+        let mut waiting = Waiting { threads: state.waiting.len(), ..Waiting::default() };
+        for wait in &state.waiting {
+            let mut next = Some(wait.until(now));
+            for slot in &mut waiting.oldest {
+                if slot.is_none_or(|slot| next.is_some_and(|next| next.ns > slot.ns)) {
+                    std::mem::swap(slot, &mut next);
+                }
+            }
+        }
+        Some(waiting)
+    }
+
+    /// How many threads wait now, and for how many nanoseconds the one that has waited longest.
+    pub fn now_waiting(&self) -> (usize, u64) {
+        let state = self.state.lock();
+        let first = state.waiting.iter().map(|wait| wait.since).min();
+        (state.waiting.len(), first.map_or(0, |first| self.now().saturating_sub(first)))
+    }
+
     /// How long the vCPUs have waited, if blocktime is kept.
     pub fn blocktime(&self) -> Option<BlocktimeReport> {
         self.state.lock().blocktime.as_ref().map(Blocktime::report)
+    }
+}
+
+impl Wait {
+    fn until(&self, now: u64) -> PageWait {
+        let Self { page, since, thread, vcpu } = *self;
+        PageWait { page, thread, vcpu, ns: now.saturating_sub(since) }
     }
 }
 
@@ -153,12 +239,22 @@ impl State {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::super::blocktime::Waited;
     use super::*;
 
     fn waits(vcpus: Option<usize>) -> (Waits, Arc<Stats>) {
         let stats = Arc::new(Stats::default());
         (Waits::new(stats.clone(), vcpus).unwrap(), stats)
+    }
+
+    fn vcpu(number: u32) -> Waiter {
+        Waiter { thread: 100 + number, vcpu: Some(number) }
+    }
+
+    fn other() -> Waiter {
+        Waiter { thread: 99, vcpu: None }
     }
 
     fn counted(stats: &Stats) -> u64 {
@@ -168,7 +264,7 @@ mod tests {
     #[test]
     fn every_thread_that_waits_for_a_page_is_counted_once() {
         let (waits, stats) = waits(Some(2));
-        waits.begin(0, [(0x1000, Some(1)), (0x1000, None), (0x2000, Some(0)), (0x1000, Some(7))].into_iter());
+        waits.begin(0, [(0x1000, vcpu(1)), (0x1000, other()), (0x2000, vcpu(0)), (0x1000, vcpu(7))].into_iter());
         waits.finish(0x1000);
         waits.finish(0x1000);
         assert_eq!(counted(&stats), 3);
@@ -179,10 +275,10 @@ mod tests {
     #[test]
     fn a_vcpu_that_faults_again_has_been_served() {
         let (waits, stats) = waits(Some(1));
-        waits.begin(100, [(0x1000, Some(0))].into_iter());
+        waits.begin(100, [(0x1000, vcpu(0))].into_iter());
         // It faults on the next page before the first one is counted, and once more on that one, since it was woken for nothing.
-        waits.begin(300, [(0x2000, Some(0))].into_iter());
-        waits.begin(350, [(0x2000, Some(0))].into_iter());
+        waits.begin(300, [(0x2000, vcpu(0))].into_iter());
+        waits.begin(350, [(0x2000, vcpu(0))].into_iter());
         waits.finish(0x1000);
         waits.finish(0x2000);
         let Waited { blocked_ns, faults } = waits.blocktime().unwrap().vcpus[0];
@@ -194,7 +290,7 @@ mod tests {
     #[test]
     fn threads_that_are_not_served_are_not_counted() {
         let (waits, stats) = waits(Some(1));
-        waits.begin(0, [(0x1000, Some(0)), (0x1000, None), (0x3000, None)].into_iter());
+        waits.begin(0, [(0x1000, vcpu(0)), (0x1000, other()), (0x3000, other())].into_iter());
         waits.forget(0x1000..0x2000);
         [0x1000, 0x3000].into_iter().for_each(|page| waits.finish(page));
         assert_eq!(counted(&stats), 1);
@@ -202,12 +298,48 @@ mod tests {
     }
 
     #[test]
+    fn the_longest_waits_are_told_of_first() {
+        let (mut waits, _) = waits(Some(1));
+        waits.clock -= Duration::from_secs(100);
+        for number in 0..20_u64 {
+            // In no order: 0, 7, 14, 1, 8, ...
+            let since = number * 7 % 20;
+            waits.begin(since, [(0x1000, Waiter { thread: since as u32, vcpu: None })].into_iter());
+        }
+        waits.begin(30, [(0x2000, vcpu(0))].into_iter());
+        let waiting = waits.try_waiting().unwrap();
+        assert_eq!(waiting.threads, 21);
+        let threads: Vec<_> = waiting.oldest.iter().flatten().map(|wait| wait.thread).collect();
+        assert_eq!(threads, Vec::from_iter(0..16));
+        let (threads, ns) = waits.now_waiting();
+        assert!(threads == 21 && ns >= 100_000_000_000, "{threads} threads, {ns} ns");
+    }
+
+    #[test]
+    fn the_slowest_wait_is_told_of_once() {
+        let (mut waits, _) = waits(None);
+        waits.clock -= Duration::from_secs(100);
+        let now = waits.now();
+        let since = [now - SLOW / 2, now - 2 * SLOW, now - 3 * SLOW];
+        for (page, since) in since.into_iter().enumerate() {
+            waits.begin(since, [(page, other())].into_iter());
+        }
+        assert_eq!(waits.take_slow(), None);
+        waits.finish(0);
+        assert_eq!(waits.take_slow(), None);
+        waits.finish(1);
+        waits.finish(2);
+        assert_eq!(waits.take_slow().map(|slow| slow.page), Some(2));
+        assert_eq!(waits.take_slow(), None);
+    }
+
+    #[test]
     fn too_many_go_unmeasured() {
         let (waits, stats) = waits(None);
-        waits.begin(0, (0..2 * OTHERS).map(|_| (0x1000, None)));
+        waits.begin(0, (0..2 * OTHERS).map(|_| (0x1000, other())));
         waits.finish(0x1000);
         assert_eq!(counted(&stats), OTHERS as u64);
-        waits.begin(0, std::iter::once((0x1000, None)));
+        waits.begin(0, std::iter::once((0x1000, other())));
         waits.finish(0x1000);
         assert_eq!(counted(&stats), OTHERS as u64 + 1);
     }

@@ -3,10 +3,11 @@
 //! thread behind; what a call answers is up to it, unless the header says what it must be.
 
 use std::ffi::{CStr, c_char, c_int, c_uint, c_void};
-use std::fs;
+use std::fs::{self, File};
+use std::os::fd::AsRawFd;
 use std::ptr::{null, null_mut, without_provenance_mut};
 use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering::SeqCst};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{LazyLock, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -345,6 +346,12 @@ impl Calls<'_> {
                 let arrays = UffdIncomingBlocktime { vcpus: 3, vcpu_ns: ns.as_mut_ptr(), ..blocktime };
                 let mut blocktime = self.tailed(arrays, |arrays, size| arrays.size = size);
                 uffd_incoming_get_blocktime(mis, &raw mut blocktime.value);
+            },
+            // SAFETY: takes any handle.
+            5 => unsafe {
+                static NOWHERE: LazyLock<File> = LazyLock::new(|| File::create("/dev/null").expect("/dev/null"));
+                let dumped = uffd_incoming_dump(mis, NOWHERE.as_raw_fd());
+                assert!([0, -libc::ENOENT, -libc::EBUSY].contains(&dumped), "dump: {dumped}");
             },
             // SAFETY: a string.
             4 => unsafe {

@@ -198,5 +198,7 @@ impl Drop for Armed {
             self.engine.waker(number).bell().into_iter().for_each(|bell| bell.end(uffd));
             join(ringer);
         }
+        // Who still waits is woken when the RAM is unregistered.
+        self.engine.account().waits().forget(0..usize::MAX);
     }
 }

@@ -117,12 +117,15 @@ impl Incoming {
     /// The counters of the current set-up, or the last one.
     pub fn stats(&self) -> Statistics {
         let record = self.record.lock().clone();
+        let (threads_waiting, oldest_wait_ns) = record.waits.now_waiting();
         let fault_threads = self.read_engine().as_ref().map_or(0, |engine| {
             engine.account().update_progress();
             engine.fault_threads() as u32
         });
         Statistics {
             fault_threads,
+            threads_waiting: threads_waiting as u32,
+            oldest_wait_ns,
             paused: record.gate.is_paused(),
             complete: record.gate.is_complete(),
             ..record.stats.read()

@@ -8,7 +8,7 @@ use super::setup::{Bringer, Plan};
 use crate::engine::LogLevel;
 use crate::error::{Result, ensure};
 use crate::loading::{LoadConfig, LoadRequest};
-use crate::source::{DirectSnapshot, PageSource, Snapshot};
+use crate::source::{DirectSnapshot, PageSource, Snapshot, SnapshotBlock, SourceInfo};
 
 /// Empties the RAM, arms the incoming side with the snapshot as the source of pages, and starts loading. Returns before
 /// all is loaded: see [`Incoming::wait`].
@@ -40,8 +40,17 @@ pub(crate) fn load_from(incoming: &Incoming, source: Arc<dyn PageSource>, config
         EINVAL,
         "a mapping (UFFD_LOAD_MAP_PRIVATE) is of the page cache, which direct reads (UFFD_LOAD_DIRECT_IO) leave out"
     );
-    let bringer = Bringer::Load(LoadRequest::new(source, config)?);
+    let bringer = Bringer::Load(LoadRequest::new(source.clone(), config)?);
     // Blocktime is kept if the configuration asks for it.
     let plan = Plan { channels: config.channels.max(1), bringer, preempt: false, blocktime: true };
-    incoming.arm(|_| Ok(plan))
+    incoming.arm(|_| Ok(plan))?;
+    incoming.callbacks().log(LogLevel::Info, &describe(source.info()));
+    Ok(())
+}
+
+/// What is told of a load that begins.
+fn describe(info: &SourceInfo) -> String {
+    let sum = |of: fn(&SnapshotBlock) -> u64| info.blocks.iter().map(of).sum::<u64>();
+    let (length, data) = (sum(SnapshotBlock::length), sum(SnapshotBlock::data_bytes));
+    format!("loading {}: {} RAM blocks of {length} bytes, {data} of them data", info.name, info.blocks.len())
 }

@@ -20,6 +20,7 @@ mod poll;
 mod probe;
 mod replacement;
 mod smaps;
+mod text_writer;
 mod thread;
 mod uapi;
 mod userfaultfd;
@@ -39,6 +40,7 @@ pub(crate) use numa::Numa;
 pub(crate) use poll::{Poll, Readiness};
 pub use probe::{Host, probe};
 pub(crate) use replacement::Replacement;
+pub(crate) use text_writer::TextWriter;
 pub(crate) use thread::{CpuSet, Uncancelable, affinity, set_own_affinity, shares_its_cpu, spawn_scoped};
 // Models have threads of their own.
 #[cfg(not(all(test, shuttle)))]

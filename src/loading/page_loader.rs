@@ -11,6 +11,7 @@ use crate::engine::{Engine, Filling};
 use crate::error::Result;
 use crate::kernel::HUGE_PAGE;
 use crate::source::{GAP_CACHED, GAP_ON_DISK, Kind, PageSource, Run, runs};
+use crate::stats::Stats;
 
 /// What all workers read from.
 pub(super) struct Pages {
@@ -101,6 +102,7 @@ impl Pages {
             let run = at..at + count;
             if zeros {
                 cause.place_zeros(engine, index, run)?;
+                Stats::count(&engine.account().stats().bytes_of_zeros, block.offset_of(count) as u64);
             } else {
                 let from = &bytes[block.offset_of(at - pages.start)..];
                 engine.place(index, run, Filling::Bytes(from.as_ptr()))?;

@@ -53,6 +53,11 @@ impl AtomicBitmap {
         self.words.iter().for_each(|word| word.store(0, SeqCst));
     }
 
+    /// How many bits are set.
+    pub fn count(&self) -> usize {
+        self.words.iter().map(|word| word.load(SeqCst).count_ones() as usize).sum()
+    }
+
     /// The first bit in a range that is set, or that is clear.
     pub fn find(&self, range: Range<usize>, set: bool) -> Option<usize> {
         words(range).find_map(|(first, mask)| {

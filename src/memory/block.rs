@@ -49,7 +49,7 @@ pub(crate) struct RamBlock {
 impl RamBlock {
     pub fn new(id: BlockId, spec: RamBlockSpec) -> Result<Self> {
         let RamBlockSpec { idstr, host, length, page_size } = spec;
-        let this = describe(&idstr, host);
+        let this = Named { idstr: &idstr, host };
         ensure!(!idstr.is_empty() && idstr.len() <= 255, EINVAL, "a RAM block's name must have 1 to 255 bytes");
         ensure!(
             page_size.is_power_of_two() && page_size >= kernel::page_size() as u64,
@@ -228,11 +228,18 @@ impl RamBlock {
 
 impl fmt::Display for RamBlock {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&describe(&self.idstr, self.host))
+        Named { idstr: &self.idstr, host: self.host }.fmt(f)
     }
 }
 
 /// How messages name a block.
-fn describe(idstr: &str, host: usize) -> String {
-    format!("RAM block '{idstr}' at {host:#x}")
+struct Named<'a> {
+    idstr: &'a str,
+    host: usize,
+}
+
+impl fmt::Display for Named<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "RAM block '{}' at {:#x}", self.idstr, self.host)
+    }
 }

@@ -3,13 +3,14 @@
 
 use super::*;
 use crate::engine::fault::serve_page;
+use crate::engine::waits::Waiter;
 use crate::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use crate::sync::{check, thread};
 
 /// A thread faults on a page, and a worker serves it.
 fn serve(engine: &Engine, index: usize, page: usize, with: impl FnMut(&Engine, &PageFault) -> Result<()> + Send) {
     let address = engine.block(index).address_of(page);
-    engine.account().waits().begin(0, std::iter::once((address, None)));
+    engine.account().waits().begin(0, std::iter::once((address, Waiter { thread: 1, vcpu: None })));
     let fault = PageFault { index, page, address, concurrent: false };
     serve_page(engine, &mut engine.account().gate().add_worker(), &mut Serves(with), &fault, Wait::AsLongAsItTakes)
         .unwrap();
