@@ -1,8 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT OR Apache-2.0
 # Measures the library beside what VMMs do without it: bench.sh [BUILD_DIR]
-# Writes bench.json, bench.svg and the data behind it to BUILD_DIR/bench; takes about eight minutes.
-#   MIB=n       size of the RAM (1024); takes as much on the disk, and up to five times as much memory
+# Writes bench.json, bench.svg and the data behind it to BUILD_DIR/bench; takes about six minutes.
+#   MIB=n       size of the RAM (512); takes as much on the disk, and up to five times as much memory
 #   ROUNDS=n    how often each measurement is repeated (5); 3 times at most where a disk is read
 #   ONLY=...    some of: latency following throughput loading resume clones arming idle; then there is no picture
 set -eu
@@ -12,7 +12,7 @@ results=$build/bench
 
 mkdir -p "$results"
 # shellcheck disable=SC2086 # one word a group
-"$build/c-tests/bench/bench" "$results" "${MIB:-1024}" "${ROUNDS:-5}" ${ONLY:-}
+"$build/c-tests/bench/bench" "$results" "${MIB:-512}" "${ROUNDS:-5}" ${ONLY:-}
 printf '\nResults: %s\n' "$results/bench.json"
 if [ -n "${ONLY:-}" ]; then
     exit 0

@@ -49,7 +49,7 @@ int main(int argc, char **argv)
     if (argc < 2) {
         errx(2, "usage: bench DIRECTORY [MIB [ROUNDS [latency|following|throughput|loading|resume|clones|arming|idle]...]]");
     }
-    size_t length = (argc > 2 ? number_or_exit(argv[2], "MIB", 64, 1 << 20) : 1024) << 20;
+    size_t length = (argc > 2 ? number_or_exit(argv[2], "MIB", 64, 1 << 20) : 512) << 20;
     int rounds = argc > 3 ? (int)number_or_exit(argv[3], "ROUNDS", 1, 1000) : 5;
 
     if (sigaction(SIGALRM, &action, NULL) != 0) {
