@@ -70,6 +70,14 @@ impl fmt::Display for Error {
 
 impl std::error::Error for Error {}
 
+/// The kind is that of the errno value; the error itself is inside, with its words.
+impl From<Error> for io::Error {
+    fn from(error: Error) -> Self {
+        let kind = io::Error::from_raw_os_error(error.errno).kind();
+        io::Error::new(kind, error)
+    }
+}
+
 /// An errno value, positive. It prints as its symbol and description: `ENOENT (No such file or directory)`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Errno(i32);

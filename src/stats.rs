@@ -64,6 +64,7 @@ fn bucket(ns: u64) -> usize {
 
 /// The counters as they were read.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Statistics {
     /// Faults read from the kernel.
     pub faults: u64,

@@ -1,5 +1,6 @@
 //! The Rust API, with real faults.
 
+use std::fs;
 use std::os::raw::c_void;
 use std::ptr;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::SeqCst};
@@ -8,7 +9,10 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
-use uffd_incoming::{BlockId, Config, Event, Fault, Hooks, Incoming, LogLevel, PageHandler, RamBlockSpec, Result};
+use uffd_incoming::{
+    BlockId, Config, Event, Fault, Hooks, Incoming, LoadConfig, LogLevel, PageHandler, RamBlockSpec, Result, Snapshot,
+    load,
+};
 
 const PAGE: usize = 4096;
 const TIMEOUT: Duration = Duration::from_secs(20);
@@ -84,10 +88,11 @@ impl Drop for Ram {
     }
 }
 
-/// Collects events; keeps quiet.
+/// Collects events, and errors that are logged.
 #[derive(Default)]
 struct Watcher {
     events: Mutex<Vec<Event>>,
+    errors: Mutex<Vec<String>>,
 }
 
 impl Hooks for Watcher {
@@ -95,7 +100,11 @@ impl Hooks for Watcher {
         self.events.lock().unwrap().push(event.clone());
     }
 
-    fn log(&self, _level: LogLevel, _message: &str) {}
+    fn log(&self, level: LogLevel, message: &str) {
+        if level == LogLevel::Error {
+            self.errors.lock().unwrap().push(message.to_owned());
+        }
+    }
 }
 
 fn config(hooks: Arc<dyn Hooks>) -> Config {
@@ -253,4 +262,58 @@ fn a_retired_side_cannot_be_set_up() {
     ram.add_to(&incoming);
     incoming.retire().unwrap();
     assert_eq!(incoming.setup(Arc::new(Numbers), 1).unwrap_err().errno(), libc::ENOENT);
+}
+
+/// A flat image of which page N is full of N + 1; it is gone with what opens it.
+fn snapshot(pages: usize) -> Arc<Snapshot> {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let name = format!("uffd-incoming-test.{}.{}", std::process::id(), NEXT.fetch_add(1, SeqCst));
+    let (image, description) = (std::env::temp_dir().join(&name), std::env::temp_dir().join(name.clone() + ".flat"));
+    let bytes: Vec<u8> = (0..pages).flat_map(|page| [page as u8 + 1; PAGE]).collect();
+    fs::write(&image, bytes).unwrap();
+    fs::write(&description, format!("uffd-incoming flat 1\nimage {name}\nblock 0 {} ram\n", pages * PAGE)).unwrap();
+    let snapshot = Snapshot::open(&description).unwrap();
+    [image, description].into_iter().for_each(|path| fs::remove_file(path).unwrap());
+    Arc::new(snapshot)
+}
+
+#[test]
+fn an_incomplete_load_that_is_dropped_goes_on() {
+    let (ram, watcher) = (Ram::new(8), Arc::new(Watcher::default()));
+    let incoming = Incoming::new(config(watcher.clone())).unwrap();
+    ram.add_to(&incoming);
+    load(&incoming, &snapshot(8), &LoadConfig { background: false, ..LoadConfig::default() }).unwrap();
+    assert_eq!(ram.read(1), 2);
+    drop(incoming);
+    assert_eq!((0..8).map(|page| ram.read(page)).collect::<Vec<_>>(), [1, 2, 3, 4, 5, 6, 7, 8]);
+    let errors = watcher.errors.lock().unwrap();
+    assert!(errors.len() == 1 && errors[0].contains("stays armed"), "{errors:?}");
+}
+
+#[test]
+fn a_complete_load_that_is_dropped_is_cleaned_up() {
+    let (ram, watcher) = (Ram::new(8), Arc::new(Watcher::default()));
+    let incoming = Incoming::new(config(watcher.clone())).unwrap();
+    ram.add_to(&incoming);
+    load(&incoming, &snapshot(8), &LoadConfig::default()).unwrap();
+    incoming.wait(Some(TIMEOUT)).unwrap();
+    drop(incoming);
+    // No thread of it is left that holds the hooks.
+    assert_eq!(Arc::strong_count(&watcher), 1);
+    // What is discarded now is nobody's but the kernel's.
+    // SAFETY: our own mapping, in which no reference points.
+    assert_eq!(unsafe { libc::madvise(ram.start.cast(), PAGE, libc::MADV_DONTNEED) }, 0);
+    assert_eq!((ram.read(0), ram.read(7)), (0, 8));
+    assert!(watcher.errors.lock().unwrap().is_empty());
+}
+
+#[test]
+fn an_error_is_one_of_the_standard_library_too() {
+    let Err(error) = Snapshot::open(std::path::Path::new("/nowhere/at all")) else { panic!("there is no such file") };
+    let words = error.to_string();
+    let error = std::io::Error::from(error);
+    assert_eq!(error.kind(), std::io::ErrorKind::NotFound);
+    assert_eq!(error.to_string(), words);
+    let inner = error.get_ref().unwrap().downcast_ref::<uffd_incoming::Error>().unwrap();
+    assert_eq!(inner.errno(), libc::ENOENT);
 }

@@ -21,6 +21,7 @@ struct Vcpu {
 
 /// How long threads waited, and how often.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Waited {
     /// Nanoseconds altogether.
     pub blocked_ns: u64,
@@ -43,6 +44,7 @@ impl Waited {
 
 /// How long the vCPUs waited for pages.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct BlocktimeReport {
     /// Nanoseconds in which all vCPUs waited at once.
     pub total_ns: u64,

@@ -94,6 +94,7 @@ impl Hooks for NoHooks {}
 
 /// What a main loop may want to know without sitting in [`Incoming::wait`](crate::Incoming::wait).
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Event {
     /// A pause begins: faults queue until [`Incoming::resume`](crate::Incoming::resume). Nothing new is begun; what is running may go on for a while.
     /// `None`: [`Incoming::pause`](crate::Incoming::pause); a failure during such a pause is told of once more, with the reason.
@@ -111,6 +112,7 @@ pub enum Event {
 
 /// How much a message matters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum LogLevel {
     /// Something failed.
     Error,

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::threads::{join, spawn};
 use crate::engine::{Bell, Discards, Engine, FaultServer, FaultThread, Lane, Leader, Seat, worker};
-use crate::error::{Result, ensure, error};
+use crate::error::{Result, ensure};
 use crate::loading::{BackgroundLoader, SnapshotLoad};
 use crate::sync::JoinHandle;
 use crate::sync::atomic::{AtomicBool, Ordering::SeqCst};
@@ -157,16 +157,27 @@ impl Armed {
         if account.outstanding() != 0 {
             await_callers();
         }
-        let left = account.outstanding();
-        if left == 0 || gate.skips_urgent_wait() {
+        if gate.skips_urgent_wait() {
             return Ok(());
         }
-        gate.let_in();
-        Err(error!(
+        self.check_requested().inspect_err(|_| gate.let_in())
+    }
+
+    fn check_requested(&self) -> Result<()> {
+        let left = self.engine.account().outstanding();
+        ensure!(
+            left == 0,
             EBUSY,
             "{left} pages that the handler was asked for have not been placed, and would read as zeros to the threads that \
              wait for them: place them, or abort (uffd_incoming_abort)"
-        ))
+        );
+        Ok(())
+    }
+
+    /// Whether all can be undone now, without waiting for anything, and no page becomes zeros.
+    pub fn check_dropped(&self) -> Result<()> {
+        self.check_loaded()?;
+        self.check_requested()
     }
 
     /// Ends and joins all threads but the one that reads of discards, to be dropped once no callback is left to wait for: until

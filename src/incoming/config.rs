@@ -15,7 +15,8 @@ const MOST_SPIN_US: u32 = 1000;
 /// How many vCPUs blocktime can be kept for.
 const MOST_VCPUS: u32 = 65536;
 
-/// The description of an incoming side. The default: no callbacks, one fault thread, messages on stderr.
+/// The description of an incoming side. The default: no callbacks, one fault thread, errors and warnings on stderr. A literal ends
+/// with `..Config::default()`: fields may be added.
 #[derive(Clone)]
 pub struct Config {
     /// Keep account of how long the vCPUs wait; needs `vcpus` and [`Hooks::vcpu_index`].

@@ -304,6 +304,22 @@ impl Incoming {
     }
 }
 
+impl Drop for Incoming {
+    /// Cleans up. Where [`Incoming::cleanup`] would be refused, since that would turn missing pages into zeros, all stays armed and
+    /// goes on until the process ends, and an error is logged: who wants the zeros calls [`Incoming::abort`].
+    fn drop(&mut self) {
+        let Phase::Armed(armed) = std::mem::replace(&mut *self.phase.lock(), Phase::Retired) else { return };
+        let may_end = self.owner.refuse_inside("cleaning up").and_then(|()| armed.check_dropped());
+        if let Err(error) = may_end {
+            let message = format!("the last reference to an armed side was dropped; it stays armed: {error}");
+            armed.engine.account().log(LogLevel::Error, &message);
+            return std::mem::forget(armed);
+        }
+        let load = armed.load.clone();
+        self.disarm(armed, load);
+    }
+}
+
 impl AddRamBlock for Incoming {
     unsafe fn add_ram_block(&self, id: BlockId, block: RamBlockSpec) -> Result<()> {
         // SAFETY: the contract is the same.

@@ -5,6 +5,7 @@ use crate::error::Result;
 
 /// Which ways to a userfaultfd are open, and what the kernel can do.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Host {
     /// /dev/userfaultfd (Linux 6.1).
     pub device: Result<()>,

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-/// How to restore RAM.
+/// How to restore RAM. A literal ends with `..LoadConfig::default()`: fields may be added.
 #[derive(Clone, Debug)]
 pub struct LoadConfig {
     /// Do not empty the RAM first: pages that are present win over the snapshot's.

@@ -44,7 +44,7 @@ impl Hooks for Watcher {
         match event {
             Event::Paused(Some(error)) => *self.failure.lock().unwrap() = Some(error.clone()),
             Event::Complete => *self.complete.lock().unwrap() = true,
-            Event::Paused(None) | Event::Resumed | Event::SourceError(_) | Event::Poisoned(_) => {}
+            _ => {}
         }
     }
 
