@@ -3,7 +3,7 @@
 
 BUILD = build
 
-.PHONY: all deps check test models miri msrv fuzz bench demo header index install check-sanitizers stress qemu-check clean help
+.PHONY: all deps check test models miri msrv fuzz bench demo header abi index install check-sanitizers stress qemu-check clean help
 
 all: $(BUILD)/build.ninja
 	meson compile -C $(BUILD)
@@ -47,6 +47,9 @@ demo: deps $(BUILD)/build.ninja
 header:
 	scripts/check-header.py --write
 
+abi:
+	CC="$${CC:-cc}" c-tests/package/abi.sh include/uffd-incoming.h c-tests/package/abi --write
+
 index:
 	scripts/check-index.py --write
 
@@ -84,6 +87,7 @@ help:
 	@echo '                REFERENCE=path of a file to compare with; RECORD=file for the working set, REPLAY=file of an'
 	@echo '                earlier one'
 	@echo 'make header     bring include/uffd-incoming.h up to date with the Rust sources'
+	@echo 'make abi        store the ABI of the header, when it is released'
 	@echo 'make index      bring c-tests/INDEX.md up to date, which tells what C tests call a function'
 	@echo 'make install    install libraries, header and pkg-config file; DESTDIR=path for a staged install'
 	@echo 'make check-sanitizers   the C tests and the demo under AddressSanitizer, UndefinedBehaviorSanitizer and'

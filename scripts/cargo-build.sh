@@ -1,25 +1,26 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT OR Apache-2.0
 # Builds the library with cargo and hands it to Meson, which calls this:
-# cargo-build.sh CARGO SOURCE_DIR TARGET_DIR SANITIZER DEPFILE LIB.so LIB.so.0 LIB.a
+# cargo-build.sh CARGO SOURCE_DIR TARGET_DIR SANITIZER DEPFILE LIB.so LIB.so.0 LIB.a CC...
 set -eu
 cargo=$1 source_dir=$2 target_dir=$3 sanitizer=$4 depfile=$5 link=$6 shared=$7 archive=$8
+shift 8
 
 unset CARGO_BUILD_TARGET # the libraries would land elsewhere
 built=$target_dir/release
-set --
+target=
 # Under a sanitizer the profile `dev`, which checks overflows, and what the standard library asserts of unsafe code. The standard
 # library's own machine code is as it comes.
 case $sanitizer in
-none) set -- --release ;;
+none) ;;
 address)
     built=$target_dir/debug
     export RUSTC_WORKSPACE_WRAPPER="$source_dir/scripts/rustc-address.sh"
     ;;
 thread) # in a nightly Rust, and in all crates: with a target named, the flags are not for build scripts
-    target=$(rustc -vV | sed -n 's/^host: //p')
-    built=$target_dir/$target/debug
-    set -- --target "$target"
+    host=$(rustc -vV | sed -n 's/^host: //p')
+    built=$target_dir/$host/debug
+    target="--target $host"
     export RUSTFLAGS="-Zsanitizer=thread -Cunsafe-allow-abi-mismatch=sanitizer -Cforce-frame-pointers=yes -Copt-level=1"
     ;;
 esac
@@ -28,20 +29,24 @@ esac
 # --frozen: a build never reaches for the network.
 (
     cd "$source_dir" || exit
-    "$cargo" rustc --lib --crate-type cdylib,staticlib --frozen --target-dir "$target_dir" "$@" -- \
+    if [ "$sanitizer" = none ]; then
+        exec "$cargo" rustc --lib --crate-type staticlib --frozen --target-dir "$target_dir" --release
+    fi
+    # shellcheck disable=SC2086 # words, if any
+    exec "$cargo" rustc --lib --crate-type cdylib,staticlib --frozen --target-dir "$target_dir" $target -- \
         "-Clink-arg=-Wl,-soname,$(basename "$shared")"
 ) || {
     echo "If crates are missing, run \`cargo fetch --locked\` in $source_dir: this build never uses the network." >&2
     exit 1
 }
 
-cp "$built/libuffd_incoming.so" "$shared"
-ln -sf "$(basename "$shared")" "$link"
-if [ "$sanitizer" != none ]; then
-    cp "$built/libuffd_incoming.a" "$archive" # with all symbols, for reports
-else
-    "$source_dir/scripts/own-archive.sh" "$built/libuffd_incoming.so" "$built/libuffd_incoming.a" "$archive"
+if [ "$sanitizer" = none ]; then
+    "$source_dir/scripts/own-libraries.sh" "$built/libuffd_incoming.a" "$source_dir/src/abi/exports.map" "$shared" "$archive" "$@"
+else # with all symbols, for reports
+    cp "$built/libuffd_incoming.so" "$shared"
+    cp "$built/libuffd_incoming.a" "$archive"
 fi
+ln -sf "$(basename "$shared")" "$link"
 
 # Cargo tells what each of its outputs was made of; for Ninja that is what ours were made of.
 sed -n "s|^.*/libuffd_incoming\.[a-z]*: |$link: |p" "$built/libuffd_incoming.d" >"$depfile"

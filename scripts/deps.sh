@@ -20,6 +20,7 @@ need meson meson
 need ninja ninja-build
 need pkg-config pkg-config
 need zstd zstd
+need abidiff abigail-tools
 need setpriv util-linux
 [ "${1-}" != bench ] || need gnuplot gnuplot-nox
 [ -n "${LIBCLANG_PATH-}" ] || /sbin/ldconfig -p | grep -q 'libclang\(-[0-9]*\)\?\.so' || missing="$missing libclang-dev"

@@ -32,18 +32,23 @@ export PKG_CONFIG_LIBDIR="$libdir/pkgconfig" PKG_CONFIG_SYSROOT_DIR="$stage"
 # A prefix of /usr is no system directory within the stage.
 export PKG_CONFIG_ALLOW_SYSTEM_CFLAGS=1 PKG_CONFIG_ALLOW_SYSTEM_LIBS=1
 
-build_and_run() { # PKG-CONFIG-OPTIONS...
-    flags=$(pkg-config --cflags --libs "$@" uffd-incoming)
+build_and_run() { # [PKG-CONFIG-OPTION [LINKER-OPTION]]
+    # shellcheck disable=SC2086 # no word, or one
+    flags="${2-} $(pkg-config --cflags --libs ${1-} uffd-incoming)"
     # shellcheck disable=SC2086 # words of a command line
     $CC -Wall -Wextra -Werror "$source" $flags -o "$program" || fail "expected to link with: $flags"
     "$program" >/dev/null || fail "expected the program linked with these to run: $flags"
-    ldd "$program" >"$scratch/needed"
+    ldd "$program" >"$scratch/needed" 2>&1 || true
 }
 
 export LD_LIBRARY_PATH="$libdir"
 build_and_run
 grep -q "libuffd_incoming.so.0 => $libdir/" "$scratch/needed" ||
     fail "expected the program to need libuffd_incoming.so.0 of $libdir, seen: $(cat "$scratch/needed")"
+
+# The archive stands beside the shared library, which -static passes over.
+build_and_run --static -static
+grep -q 'not a dynamic executable' "$scratch/needed" || fail "expected a static program, seen: $(cat "$scratch/needed")"
 
 rm "$libdir"/libuffd_incoming.so*
 build_and_run --static

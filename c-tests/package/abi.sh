@@ -1,0 +1,86 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT OR Apache-2.0
+# A program that was built with an earlier header runs on this library: abi.sh HEADER DIRECTORY [--write]
+# DIRECTORY has the ABI of the last release, and what may change: fields at the end of a struct that starts with its size. With
+# --write it gets the ABI of this header, which is for releases. The test also sees that what must not change is noticed.
+set -eu
+export LC_ALL=C
+header=$(realpath "$1") stored=$2
+
+scratch=$(mktemp -d)
+trap 'rm -rf "$scratch"' EXIT
+
+# A library with the header's functions, which do nothing: Rust's debug information is not C's.
+stub() { # HEADER NAME
+    {
+        printf '#include "%s"\n' "$1"
+        awk '
+            /^[a-z]/ && !/^(typedef|extern|static_assert)/ && /\(/ { declaration = "" ; inside = 1 }
+            inside { declaration = declaration $0 "\n" }
+            inside && /;$/ { sub(/;\n$/, " { __builtin_unreachable(); }", declaration); print declaration; inside = 0 }
+        ' "$1"
+    } >"$scratch/$2.c"
+    # shellcheck disable=SC2086 # a compiler may come with flags
+    $CC -g -shared -fPIC -Wno-unused-parameter "$scratch/$2.c" -o "$scratch/$2.so" -Wl,-soname,libuffd_incoming.so.0
+}
+
+constants() { # HEADER
+    sed -n 's/^#define \(UFFD_[A-Z0-9_]* .*\)/\1/p' "$1" | sort
+}
+
+# Each field of a struct with its place: abidiff lets more pass than fields at the end, once it is to let those pass.
+fields() { # HEADER
+    sed 's,/\*.*\*/,,; /^ *\/\*/,/\*\/$/d' "$1" | awk '
+        /^typedef struct [A-Za-z]+ {$/ { name = $3; field = 0; declaration = ""; next }
+        /^}/ { name = "" }
+        name { declaration = declaration " " $0 }
+        name && /;$/ { gsub(/ +/, " ", declaration); print name, ++field declaration; declaration = "" }
+    ' | sort
+}
+
+is_missing() { # KIND HEADER: what the stored list of this kind has, and the header does not
+    "$1" "$2" >"$scratch/now"
+    comm -23 "$stored/$1" "$scratch/now" >"$scratch/difference"
+    [ -s "$scratch/difference" ]
+}
+
+is_compatible() { # HEADER
+    stub "$1" new || return
+    abidiff --no-added-syms --suppressions "$stored/suppressions" "$stored/functions.abi" "$scratch/new.so" \
+        >"$scratch/difference" 2>&1 || return
+    ! is_missing fields "$1" && ! is_missing constants "$1"
+}
+
+expect_incompatible() { # WHAT SED-SCRIPT
+    sed "$2" "$header" >"$scratch/changed.h"
+    if cmp -s "$header" "$scratch/changed.h" || is_compatible "$scratch/changed.h"; then
+        echo "expected this to be noticed: $1"
+        exit 1
+    fi
+}
+
+if [ "${3-}" = --write ]; then
+    stub "$header" now
+    abidw --no-show-locs --no-corpus-path --no-comp-dir-path "$scratch/now.so" --out-file "$stored/functions.abi"
+    constants "$header" >"$stored/constants"
+    fields "$header" >"$stored/fields"
+    exit
+fi
+
+if ! is_compatible "$header"; then
+    cat "$scratch/difference"
+    echo "expected $header to stay compatible with the ABI in $stored"
+    exit 1
+fi
+
+sed 's/^    uint64_t threads_waiting;$/&\n    uint64_t one_more;/' "$header" >"$scratch/appended.h"
+if cmp -s "$header" "$scratch/appended.h" || ! is_compatible "$scratch/appended.h"; then
+    cat "$scratch/difference"
+    echo "expected that a field may be added at the end of a struct"
+    exit 1
+fi
+expect_incompatible 'a function is gone' '/^int uffd_incoming_notify(/d'
+expect_incompatible 'a parameter has another type' 's/int timeout_ms)/long timeout_ms)/'
+expect_incompatible 'a field is added in the middle of a struct' 's/^    uint64_t pages_placed;$/    uint64_t more;\n&/'
+expect_incompatible 'a field has another type' 's/^    uint32_t loader_threads;$/    uint16_t loader_threads;/'
+expect_incompatible 'a constant has another value' 's/^#define UFFD_LOAD_DIRECT_IO .*/#define UFFD_LOAD_DIRECT_IO (1 << 30)/'
