@@ -999,8 +999,8 @@ int uffd_incoming_resume(struct MigrationIncomingState *mis);
 int uffd_incoming_notify(struct MigrationIncomingState *mis);
 
 /**
- * Calls `each`, on this thread, for every page that the page handler was asked for and that has not been
- * placed. These are the pages to request again after a lost connection. `opaque` is passed on. A value other
+ * Calls `each` for every page that the page handler was asked for and that has not been placed, on this
+ * thread. These are the pages to request again after a lost connection. `opaque` is passed on. A value other
  * than 0 from `each` ends the iteration and is returned.
  *
  * The list is made before the first call, so a block that is removed meanwhile may still be in it. Pause first
@@ -1127,7 +1127,7 @@ struct UffdSnapshot *uffd_snapshot_open(const char *path);
 struct UffdSnapshot *uffd_snapshot_open_fd(int fd, uint64_t offset);
 
 /**
- * Describes the RAM block with index 0, 1, ... in a snapshot.
+ * Describes a RAM block of a snapshot; `index` counts from 0.
  *
  * Errors:
  * - -ENOENT: there are not that many RAM blocks.

@@ -21,6 +21,7 @@ need ninja ninja-build
 need pkg-config pkg-config
 need zstd zstd
 need abidiff abigail-tools
+need man man-db
 need setpriv util-linux
 [ "${1-}" != bench ] || need gnuplot gnuplot-nox
 [ -n "${LIBCLANG_PATH-}" ] || /sbin/ldconfig -p | grep -q 'libclang\(-[0-9]*\)\?\.so' || missing="$missing libclang-dev"
@@ -37,4 +38,6 @@ if [ -n "$missing" ]; then
     apt-get install -q -y --no-install-recommends $missing
 fi
 
-cargo fetch --locked --target "$(rustc -vV | sed -n 's/^host: //p')"
+host=$(rustc -vV | sed -n 's/^host: //p')
+cargo fetch --locked --target "$host"
+cargo fetch --locked --target "$host" --manifest-path examples/kvm/Cargo.toml

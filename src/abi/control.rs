@@ -38,8 +38,8 @@ pub unsafe extern "C" fn uffd_incoming_notify(mis: *mut MigrationIncomingState) 
     status(|| incoming(mis)?.notify())
 }
 
-/// Calls `each`, on this thread, for every page that the page handler was asked for and that has not been
-/// placed. These are the pages to request again after a lost connection. `opaque` is passed on. A value other
+/// Calls `each` for every page that the page handler was asked for and that has not been placed, on this
+/// thread. These are the pages to request again after a lost connection. `opaque` is passed on. A value other
 /// than 0 from `each` ends the iteration and is returned.
 ///
 /// The list is made before the first call, so a block that is removed meanwhile may still be in it. Pause first

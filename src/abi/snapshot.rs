@@ -55,7 +55,7 @@ pub unsafe extern "C" fn uffd_snapshot_open_fd(fd: c_int, offset: u64) -> *mut U
     })
 }
 
-/// Describes the RAM block with index 0, 1, ... in a snapshot.
+/// Describes a RAM block of a snapshot; `index` counts from 0.
 ///
 /// Errors:
 /// - -ENOENT: there are not that many RAM blocks.
