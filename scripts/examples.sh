@@ -1,8 +1,17 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT OR Apache-2.0
-# Runs the Rust examples, as scripts/lint.sh has built them; those in C are tests of Meson's.
+# Runs the Rust examples, as scripts/lint.sh has built them; with `kvm` the one that has crates of its own. Those in C are tests of
+# Meson's: examples.sh [kvm]
 set -eu
 cd "$(dirname "$0")/.."
+
+if [ "${1-}" = kvm ]; then
+    if [ ! -e /dev/kvm ] || { [ "$(id -u)" -ne 0 ] && [ ! -w /dev/kvm ]; }; then
+        echo "NOT RUN: examples/kvm needs /dev/kvm"
+        exit
+    fi
+    CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-target}" exec cargo run --quiet --locked --manifest-path examples/kvm/Cargo.toml
+fi
 
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT

@@ -9,6 +9,7 @@
 static const char *into;
 static FILE *json;
 static bool first_row = true;
+static const char *section = ""; /* the title of what follows */
 
 FILE *report_data_file(const char *name)
 {
@@ -39,6 +40,7 @@ void report_section(const char *title)
 {
     printf("\n%s\n", title);
     fflush(stdout);
+    section = title;
 }
 
 static bool is_met(struct goal goal, double value)
@@ -61,8 +63,8 @@ void report_row(const char *name, struct series *figure, const char *unit, const
         snprintf(goal_text, sizeof(goal_text), "%s %.4g", goal.kind == AT_MOST ? "<=" : ">=", goal.limit);
     }
     printf("  %-48s %10.4g %-7s %-21s ", name, median, unit, range);
-    fprintf(json, "%s\n  {\"name\": \"%s\", \"figure\": %.6g, \"min\": %.6g, \"max\": %.6g, \"unit\": \"%s\", ",
-            first_row ? "" : ",", name, median, series_at(figure, 0), series_at(figure, 1), unit);
+    fprintf(json, "%s\n  {\"section\": \"%s\", \"name\": \"%s\", \"figure\": %.6g, \"min\": %.6g, \"max\": %.6g, \"unit\": \"%s\", ",
+            first_row ? "" : ",", section, name, median, series_at(figure, 0), series_at(figure, 1), unit);
     if (baseline) {
         printf("%-14s %10.4g %7.3g ", baseline_name, other, ratio);
         fprintf(json, "\"baseline\": {\"name\": \"%s\", \"figure\": %.6g}, \"ratio\": %.4g, ", baseline_name,
