@@ -42,16 +42,16 @@ class Result(NamedTuple):
 
 
 def stages_of_test(build: str) -> list[list[list[Stage]]]:
-    sweep = Stage("failing system calls", [f"{LINTED} cargo test {INJECTED} --test sweep"])
-    models = Stage("models", ["scripts/models.sh"])
+    # What runs beside the mutations leaves them the CPUs: they take longest.
+    sweep = Stage("failing system calls", [f"{LINTED} nice cargo test {INJECTED} --test sweep"])
+    models = Stage("models", ["nice scripts/models.sh"])
     asan = Stage("build with sanitizers", ["scripts/check-sanitizers.sh build-quick"])
     # The tests of the C suites look at times: nothing else runs then.
     suites = Stage("C suites", [f"{MANY_TESTS} scripts/with-huge-pages.sh 64 scripts/meson-test.sh {build}"])
     sanitizers = Stage("sanitizers, a choice", ["scripts/check-sanitizers.sh quick"])
     mutations = Stage("mutations", [f"scripts/mutations.py {build}"])
-    # Where two build in the same target directory, cargo waits: as here, for the models.
-    building = [[*stages_of_sources(), models], [compile_c(build), asan]]
-    return [building, [[suites]], [[mutations], [sanitizers, sweep]]]
+    building = [stages_of_sources(), [compile_c(build), asan]]
+    return [building, [[suites]], [[mutations], [sanitizers, sweep, models]]]
 
 
 def stages_of_check(build: str) -> list[list[list[Stage]]]:
