@@ -40,8 +40,8 @@ set ylabel "milliseconds"
 set style data histograms
 set style fill solid 0.7
 set xtics rotate by -30 font ",10"
-set title "Restore until 25 % of the RAM is read, 4 KiB pages (lower is better)"
+set title "Restored, and 25 % read as 4 KiB pages (lower is better)"
 plot "resume.dat" using 2:xtic(1) linecolor 1
-set title "Restore until 25 % of the RAM is read, 2 MiB regions (lower is better)"
+set title "Restored, and 25 % read as 2 MiB regions (lower is better)"
 plot "resume.dat" using 3:xtic(1) linecolor 2
 unset multiplot

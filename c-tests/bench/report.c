@@ -81,6 +81,7 @@ void report_row(const char *name, struct series *figure, const char *unit, const
         fprintf(json, "\"goal\": null, \"met\": null}");
     }
     fflush(stdout);
+    fflush(json); /* a process that is forked writes nothing of it once more */
     first_row = false;
 }
 
