@@ -145,7 +145,7 @@ _Static_assert(sizeof(ram_addr_t) == sizeof(uintptr_t), "ram_addr_t must have th
 #define UFFD_INCOMING_EVENT_SOURCE_ERROR 3
 
 /**
- * `event`: a snapshot load has placed every page.
+ * `event`: a snapshot load has placed every page. uffd_incoming_wait() may have returned before.
  */
 #define UFFD_INCOMING_EVENT_COMPLETE 4
 

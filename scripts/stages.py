@@ -56,7 +56,13 @@ def stages_of_test(build: str) -> list[list[list[Stage]]]:
 
 def stages_of_check(build: str) -> list[list[list[Stage]]]:
     kvm = Stage("example of a VMM", [f"{LINTED} scripts/examples.sh kvm"])
-    doc = Stage("documentation", ["RUSTDOCFLAGS='-D warnings' cargo doc --locked --no-deps --document-private-items"])
+    doc = Stage(
+        "documentation",
+        [
+            "RUSTDOCFLAGS='-D warnings' cargo doc --locked --no-deps --document-private-items",
+            f"cargo test {INJECTED} --doc",
+        ],
+    )
     suites = Stage(
         "C suites, shared library",
         [f"{MANY_TESTS} scripts/with-huge-pages.sh 64 scripts/meson-test.sh {build} --suite shared --no-suite stress"],

@@ -7,6 +7,24 @@
 //! Most users are C programs: see `include/uffd-incoming.h`, which is generated from [`abi`]. The Rust API says the
 //! same thing: [`Incoming`] is a `mis`, [`Hooks`] are its callbacks, [`PageHandler`] is its `PostcopyPageHandler`.
 //!
+//! ```no_run
+//! # use std::sync::Arc;
+//! # use uffd_incoming::{BlockId, Config, Incoming, LoadConfig, RamBlockSpec, Result, Snapshot, load};
+//! /// Lets a guest run while its RAM, one block at a host address, arrives from a snapshot.
+//! fn restore(ram: usize, run_vcpus: impl FnOnce()) -> Result<()> {
+//!     let snapshot = Arc::new(Snapshot::open("vm.mapped-ram".as_ref())?);
+//!     let length = snapshot.blocks()[0].length();
+//!     let incoming = Incoming::new(Config::default())?;
+//!     let block = RamBlockSpec { idstr: "pc.ram".into(), host: ram, length, page_size: 4096 };
+//!     // SAFETY: it stays mapped, and no reference points into it.
+//!     unsafe { incoming.add_ram_block(BlockId(0), block) }?;
+//!     load(&incoming, &snapshot, &LoadConfig::default())?;
+//!     run_vcpus();
+//!     incoming.wait(None)?; // until every page is in place
+//!     incoming.cleanup()
+//! }
+//! ```
+//!
 //! # The life of an incoming side
 //!
 //! attached → armed ⇄ paused → complete → attached again (cleanup) → gone (detach). Any failure inside a set-up returns

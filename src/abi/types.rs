@@ -111,7 +111,7 @@ pub const UFFD_INCOMING_EVENT_RESUMED: c_int = 2;
 /// (UFFD_INCOMING_POISON).
 pub const UFFD_INCOMING_EVENT_SOURCE_ERROR: c_int = 3;
 
-/// `event`: a snapshot load has placed every page.
+/// `event`: a snapshot load has placed every page. uffd_incoming_wait() may have returned before.
 pub const UFFD_INCOMING_EVENT_COMPLETE: c_int = 4;
 
 /// `event`: a snapshot load has nothing left to load, but is not complete, because it has poisoned pages
