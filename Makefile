@@ -3,7 +3,7 @@
 
 BUILD = build
 
-.PHONY: all deps check test models miri msrv fuzz bench demo header abi index install check-sanitizers stress qemu-check clean help
+.PHONY: all deps check test models miri msrv fuzz bench demo header abi index install packages check-sanitizers stress qemu-check clean help
 
 all: $(BUILD)/build.ninja
 	meson compile -C $(BUILD)
@@ -56,6 +56,9 @@ index:
 install: all
 	meson install -C $(BUILD) --no-rebuild
 
+packages:
+	scripts/packages.sh $(BUILD)/packages
+
 check-sanitizers: deps
 	scripts/check-sanitizers.sh
 
@@ -90,6 +93,7 @@ help:
 	@echo 'make abi        store the ABI of the header, when it is released'
 	@echo 'make index      bring c-tests/INDEX.md up to date, which tells what C tests call a function'
 	@echo 'make install    install libraries, header and pkg-config file; DESTDIR=path for a staged install'
+	@echo 'make packages   build the Debian packages in $(BUILD)/packages, without a network, and try them'
 	@echo 'make check-sanitizers   the C tests and the demo under AddressSanitizer, UndefinedBehaviorSanitizer and'
 	@echo '                (where there is a nightly Rust) ThreadSanitizer'
 	@echo 'make qemu-check QEMU_SRC=path QEMU_BUILD=path   QEMU 10.0 or 10.2 on the library, and its own migration tests;'

@@ -4,7 +4,8 @@
 # themselves, so that they get along with other Rust libraries in one program:
 # own-libraries.sh CARGOS.a EXPORTS LIB.so.N LIB.a CC...
 # Cargo's archive defines the symbols of Rust's runtime, too, and two of those in one program clash. A shared library of cargo's has
-# no versions of symbols.
+# no versions of symbols. Debug information is kept, in the shared one, if cargo was asked for it by CARGO_PROFILE_RELEASE_DEBUG:
+# else there is only that of Rust's standard library.
 set -eu
 cargos=$1 exports=$2 shared=$3 archive=$4
 shift 4
@@ -18,7 +19,8 @@ sed -n 's/^ *\([a-z0-9_]*\);$/\1/p' "$exports" >"$scratch/functions"
 # for ours.
 # shellcheck disable=SC2046 # one word a function
 ld -r --gc-sections --force-group-allocation $(sed 's/^/-u /' "$scratch/functions") "$cargos" -o "$object"
-objcopy --keep-global-symbols="$scratch/functions" --strip-debug --remove-section=.llvmbc --remove-section=.llvmcmd "$object"
+objcopy --keep-global-symbols="$scratch/functions" --remove-section=.llvmbc --remove-section=.llvmcmd "$object"
+[ -n "${CARGO_PROFILE_RELEASE_DEBUG-}" ] || objcopy --strip-debug "$object"
 
 # shellcheck disable=SC2046 # one word a library
 "$@" -shared -o "$shared" "$object" -Wl,--version-script="$exports" -Wl,-soname,"$(basename "$shared")" \
