@@ -21,7 +21,7 @@ stub() { # HEADER NAME
         ' "$1"
     } >"$scratch/$2.c"
     # shellcheck disable=SC2086 # a compiler may come with flags
-    $CC -g -shared -fPIC -Wno-unused-parameter "$scratch/$2.c" -o "$scratch/$2.so" -Wl,-soname,libuffd_incoming.so.0
+    $CC -g -shared -fPIC -Wno-unused-parameter -ffile-prefix-map="$scratch"=. "$scratch/$2.c" -o "$scratch/$2.so" -Wl,-soname,libuffd_incoming.so.0
 }
 
 constants() { # HEADER
