@@ -72,7 +72,7 @@ static void check_stuck(MigrationIncomingState *vm, pid_t thread, bool from_sign
     check_has(text, "state: armed");
     check_has(text, "threads: 1 of ");
     check_has(text, "512 pages of 4096 bytes");
-    check_has(text, "waits: 1 threads");
+    check_has(text, "waiting threads: 1\n");
     CHECK(wait != NULL);
     if (sscanf(wait, "  thread %d for %lf s: page at 0x%*x, 'anon.%*d' offset 0x%lx", &waits, &seconds, &offset) != 3) {
         FAIL("expected a thread, how long it waits, and its page; saw: %s", wait);
@@ -118,7 +118,7 @@ int main(void)
 
     CHECK_EQ(snapshot_page_kind(HANGING), PAGE_DATA);
     load(vm, storage->file->snapshot, UFFD_LOAD_NO_BACKGROUND);
-    check_has(dump(vm, false), "waits: 0 threads\n");
+    check_has(dump(vm, false), "waiting threads: 0\n");
     CHECK_EQ(vm_stats(vm).oldest_wait_ns, 0);
     storage_hangs(storage, HANGING, 1);
     touch_read(&hanging, ram_page(rb, HANGING));
@@ -134,7 +134,7 @@ int main(void)
     storage_heals(storage);
     CHECK_EQ(toucher_finish(&hanging), *ram_source(rb, HANGING));
     AWAIT(vm_stats(vm).threads_waiting == 0);
-    check_has(dump(vm, false), "waits: 0 threads\n");
+    check_has(dump(vm, false), "waiting threads: 0\n");
     CHECK_RAM(vm);
     CHECK_OK(uffd_incoming_wait(vm, -1));
     CHECK_OK(uffd_incoming_cleanup(vm));

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
  * A postcopy between two processes. The source has the RAM and sends it on two sockets: all pages in order on one, and the pages
- * that the destination asks for on the other, so that they overtake. The destination's vCPUs run from the start.
+ * that the destination asks for on the other, so that they overtake the rest. The destination's vCPUs run from the start.
  * Build: cc postcopy.c $(pkg-config --cflags --libs uffd-incoming) -pthread
  */
 #define _GNU_SOURCE
@@ -95,7 +95,7 @@ static void run_source(int stream, int urgent)
     if (pthread_create(&thread, NULL, send_all, &stream) != 0) {
         die("pthread_create");
     }
-    /* The destination hangs up once it has all pages, whatever it has asked for. */
+    /* The destination hangs up once it has all pages, even if requests are unanswered. */
     while (receive(urgent, &offset, sizeof(offset)) && send_page(urgent, offset)) {
     }
     pthread_join(thread, NULL);
@@ -105,7 +105,7 @@ static void run_source(int stream, int urgent)
 
 static RAMBlock *ram_block(struct vm *vm)
 {
-    return (RAMBlock *)vm->ram; /* a handle, too */
+    return (RAMBlock *)vm->ram; /* like the mis, only a handle */
 }
 
 /* On a fault thread, for a page that a vCPU waits for. */
@@ -162,7 +162,7 @@ struct vcpu {
     size_t wrong;
 };
 
-/* Touches pages all over the RAM, and looks whether they hold what the source had. */
+/* Reads pages all over the RAM, and checks that they hold the source's bytes. */
 static void *run_vcpu(void *opaque)
 {
     struct vcpu *vcpu = opaque;

@@ -1,7 +1,7 @@
-//! A postcopy: the destination's vCPU runs from the start, and its missing pages come from the source over a socket.
+//! A postcopy: the destination's vCPU runs from the start, and its missing pages come from the source over sockets.
 //! cargo run --example postcopy
 //!
-//! The source is a thread here; only the socket connects it with the destination.
+//! The source is a thread here; only two sockets connect it with the destination.
 
 use std::error::Error;
 use std::io::{self, Read, Write};
@@ -23,7 +23,7 @@ fn byte_of(page: usize) -> u8 {
     (page % 251 + 1) as u8
 }
 
-/// Sends all pages in order, and what is asked for as soon as it is, until the destination hangs up: it has all pages then.
+/// Sends all pages in order, and each requested page at once. Returns when the destination, which then has all pages, hangs up.
 fn run_source(mut requests: UnixStream, pages: UnixStream) {
     let pages = Mutex::new(pages);
     let send = |page: usize| -> io::Result<()> {
@@ -59,14 +59,14 @@ fn place_pages(incoming: &Incoming, ram: usize, mut pages: UnixStream) -> Result
         pages.read_exact(&mut header)?;
         pages.read_exact(&mut bytes)?;
         let offset = u64::from_le_bytes(header) * PAGE as u64;
-        // One that was asked for comes twice: what is in place stays.
+        // A requested page arrives twice; the second copy is ignored.
         left -= usize::from(!incoming.page_received(RAM, offset)?);
         incoming.place_page(RAM, ram + offset as usize, bytes.as_ptr())?;
     }
     Ok(())
 }
 
-/// Touches pages all over the RAM. How many hold something else than the source had.
+/// Reads pages all over the RAM, and returns how many differ from the source's.
 fn run_vcpu(ram: usize) -> usize {
     let touched = (0..PAGES).map(|i| i * 7919 % PAGES);
     // SAFETY: mapped guest RAM, which other threads may write to: hence volatile.

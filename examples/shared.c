@@ -90,7 +90,7 @@ static int run_back_end(int memfd, int socket)
         die("userfaultfd");
     }
     exchange(socket, &base, uffd);
-    /* A page that is missing is missing here, too, and this thread waits for it. */
+    /* A page that the VMM has not placed is missing in this mapping as well: the read waits for it. */
     for (size_t i = 0; i < PAGES; i++) {
         const size_t page = i * 7 % PAGES;
 
@@ -109,7 +109,7 @@ struct vm {
 
 static RAMBlock *ram_block(struct vm *vm)
 {
-    return (RAMBlock *)vm->ram; /* a handle, too */
+    return (RAMBlock *)vm->ram; /* like the mis, only a handle */
 }
 
 /* For a page that a thread of either process waits for. It is made up here; a migration would ask its source. */
@@ -137,7 +137,7 @@ static int back_end_touched(UffdSharedFd *shared, void *message)
                                              address - vm->base);
 }
 
-/* A page has been placed: the back end may wait for it. */
+/* A page has been placed: the back end may be waiting for it. */
 static int wake_back_end(UffdSharedFd *shared, RAMBlock *rb, uint64_t offset)
 {
     struct vm *vm = shared->data;

@@ -643,7 +643,7 @@ typedef struct UffdIncomingStats {
     uint64_t bytes_mapped;
     /**
      * Bytes of the snapshot's data that were found to be pages of zeros, and were placed as such (see
-     * UFFD_LOAD_NO_ZERO_SCAN). This and the fields that follow were added with bytes_mapped.
+     * UFFD_LOAD_NO_ZERO_SCAN). `size` may exclude this field and those after it.
      */
     uint64_t bytes_of_zeros;
     /**
@@ -651,13 +651,13 @@ typedef struct UffdIncomingStats {
      */
     uint64_t bytes_moved;
     /**
-     * How long the thread that has waited longest for a page, and still waits, has waited, in nanoseconds. 0 if
-     * none waits. See uffd_incoming_dump().
+     * The longest time, in nanoseconds, that any thread has been waiting for a page so far. 0 if no thread
+     * waits. See uffd_incoming_dump().
      */
     uint64_t oldest_wait_ns;
     /**
-     * How many threads wait for a page now. At most 256 threads are counted, besides the vCPUs that blocktime
-     * is measured for.
+     * The number of threads that wait for a page now. vCPUs whose blocktime is measured are all counted; of
+     * other threads, at most 256.
      */
     uint64_t threads_waiting;
 } UffdIncomingStats;
@@ -1195,13 +1195,13 @@ int uffd_incoming_get_blocktime(struct MigrationIncomingState *mis,
                                 struct UffdIncomingBlocktime *blocktime);
 
 /**
- * Writes the state of a mis to the descriptor `fd` in words, for whoever looks at a VM that is stuck: a pause
- * and its reason, which threads wait for which pages and for how long, and how much of each RAM block is in
- * place. The words are for people, and may differ in another version.
+ * Writes the state of a mis to the descriptor `fd` as text, to diagnose a VM that is stuck: a pause and its
+ * reason, which threads wait for which pages and for how long, and how much of each RAM block is in place.
+ * The text is not meant to be parsed, and may change in another version.
  *
  * May be called anywhere, also in a signal handler: it waits for no lock, allocates no memory, and leaves
- * errno and uffd_incoming_error() as they are. What another thread is changing at the moment is left out,
- * and the text says so.
+ * errno and uffd_incoming_error() as they are. If another thread holds the lock of a part, the text says so
+ * in place of that part.
  *
  * Errors:
  * - -ENOENT: the mis is not attached.

@@ -97,13 +97,13 @@ unsafe fn fill(array: *mut u64, capacity: usize, values: impl Iterator<Item = u6
     }
 }
 
-/// Writes the state of a mis to the descriptor `fd` in words, for whoever looks at a VM that is stuck: a pause
-/// and its reason, which threads wait for which pages and for how long, and how much of each RAM block is in
-/// place. The words are for people, and may differ in another version.
+/// Writes the state of a mis to the descriptor `fd` as text, to diagnose a VM that is stuck: a pause and its
+/// reason, which threads wait for which pages and for how long, and how much of each RAM block is in place.
+/// The text is not meant to be parsed, and may change in another version.
 ///
 /// May be called anywhere, also in a signal handler: it waits for no lock, allocates no memory, and leaves
-/// errno and uffd_incoming_error() as they are. What another thread is changing at the moment is left out,
-/// and the text says so.
+/// errno and uffd_incoming_error() as they are. If another thread holds the lock of a part, the text says so
+/// in place of that part.
 ///
 /// Errors:
 /// - -ENOENT: the mis is not attached.

@@ -281,15 +281,15 @@ pub struct UffdIncomingStats {
     /// field: it was added later.
     pub bytes_mapped: u64,
     /// Bytes of the snapshot's data that were found to be pages of zeros, and were placed as such (see
-    /// UFFD_LOAD_NO_ZERO_SCAN). This and the fields that follow were added with bytes_mapped.
+    /// UFFD_LOAD_NO_ZERO_SCAN). `size` may exclude this field and those after it.
     pub bytes_of_zeros: u64,
     /// Bytes placed by moving pages (UFFDIO_MOVE), without a copy.
     pub bytes_moved: u64,
-    /// How long the thread that has waited longest for a page, and still waits, has waited, in nanoseconds. 0 if
-    /// none waits. See uffd_incoming_dump().
+    /// The longest time, in nanoseconds, that any thread has been waiting for a page so far. 0 if no thread
+    /// waits. See uffd_incoming_dump().
     pub oldest_wait_ns: u64,
-    /// How many threads wait for a page now. At most 256 threads are counted, besides the vCPUs that blocktime
-    /// is measured for.
+    /// The number of threads that wait for a page now. vCPUs whose blocktime is measured are all counted; of
+    /// other threads, at most 256.
     pub threads_waiting: u64,
 }
 

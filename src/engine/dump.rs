@@ -51,9 +51,9 @@ impl Account {
         self.record().dump_threads(to)?;
         self.record().dump(to)?;
         dump_blocks(self.table(), to)?;
-        let Some(waiting) = self.waits().try_waiting() else { return writeln!(to, "waits: {BUSY}") };
+        let Some(waiting) = self.waits().try_waiting() else { return writeln!(to, "waiting threads: {BUSY}") };
         let order = if waiting.threads > 1 { ", the longest wait first" } else { "" };
-        writeln!(to, "waits: {} threads{order}", waiting.threads)?;
+        writeln!(to, "waiting threads: {}{order}", waiting.threads)?;
         waiting.oldest.iter().flatten().try_for_each(|wait| self.dump_wait(wait, to))
     }
 

@@ -1,7 +1,7 @@
-//! A VMM of the rust-vmm crates that restores a guest from a snapshot: the guest runs at once, while its RAM still arrives.
+//! A VMM built from the rust-vmm crates that restores a guest from a snapshot: the guest runs at once, while its RAM still arrives.
 //! cargo run --manifest-path examples/kvm/Cargo.toml
 //!
-//! The snapshot is made up: a flat image of 64 MiB, in which the guest is a loop that adds up a byte of each page.
+//! The snapshot is made up: a flat image of 64 MiB. It holds the guest's code, a loop that adds up the first byte of each page.
 
 use std::error::Error;
 use std::fs::{self, File};
@@ -19,10 +19,11 @@ type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
 const RAM: u64 = 64 << 20;
 const PAGE: u64 = 4096;
-/// Where the guest's code is, and the first page that it adds up.
+/// The address of the guest's code.
 const CODE: u64 = 0x1000;
+/// The address of the first page that the guest adds up.
 const FIRST: u64 = 0x2000;
-/// The port on which it says the sum.
+/// The port to which the guest writes the sum.
 const PORT: u16 = 0x10;
 
 #[rustfmt::skip]
@@ -60,7 +61,7 @@ fn host_address(memory: &GuestMemoryMmap) -> Result<u64> {
     Ok(memory.get_host_address(GuestAddress(0))?.expose_provenance() as u64)
 }
 
-/// Starts to load the RAM. Dropping the result before all is loaded would leave it armed.
+/// Starts to load the RAM. If the result is dropped before the load is complete, the RAM stays armed.
 fn restore(snapshot: &Path, memory: &GuestMemoryMmap) -> Result<Arc<Incoming>> {
     let incoming = Incoming::new(Config::default())?;
     for (number, region) in memory.iter().enumerate() {
@@ -108,7 +109,7 @@ fn make_vcpu(vm: &VmFd) -> Result<VcpuFd> {
     Ok(vcpu)
 }
 
-/// Runs the guest until it halts; what it has said.
+/// Runs the guest until it halts. Returns the sum that it wrote to PORT.
 fn run(vcpu: &mut VcpuFd) -> Result<u32> {
     let mut sum = None;
     loop {
