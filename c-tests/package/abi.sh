@@ -6,6 +6,7 @@
 set -eu
 export LC_ALL=C
 header=$(realpath "$1") stored=$2
+exports=$(dirname "$header")/../src/abi/exports.map
 
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
@@ -38,17 +39,32 @@ fields() { # HEADER
     ' | sort
 }
 
+# Each function with the version that programs ask for.
+versions() { # HEADER
+    sed -n 's/^\([A-Z0-9_.]*\) {$/v \1/p; s/^ *\([a-z0-9_]*\);$/f \1/p' "$exports" |
+        awk '$1 == "v" { version = $2 } $1 == "f" { print $2 "@" version }' | sort
+}
+
 is_missing() { # KIND HEADER: what the stored list of this kind has, and the header does not
+    [ -s "$stored/$1" ] || {
+        echo "expected $stored/$1"
+        exit 1
+    }
     "$1" "$2" >"$scratch/now"
     comm -23 "$stored/$1" "$scratch/now" >"$scratch/difference"
     [ -s "$scratch/difference" ]
 }
 
 is_compatible() { # HEADER
-    stub "$1" new || return
+    stub "$1" new || exit
+    status=0
     abidiff --no-added-syms --suppressions "$stored/suppressions" "$stored/functions.abi" "$scratch/new.so" \
-        >"$scratch/difference" 2>&1 || return
-    ! is_missing fields "$1" && ! is_missing constants "$1"
+        >"$scratch/difference" 2>&1 || status=$?
+    if [ $((status & 3)) -ne 0 ]; then # not a difference
+        cat "$scratch/difference"
+        exit 1
+    fi
+    [ "$status" -eq 0 ] && ! is_missing fields "$1" && ! is_missing constants "$1" && ! is_missing versions "$1"
 }
 
 expect_incompatible() { # WHAT SED-SCRIPT
@@ -64,6 +80,7 @@ if [ "${3-}" = --write ]; then
     abidw --no-show-locs --no-corpus-path --no-comp-dir-path "$scratch/now.so" --out-file "$stored/functions.abi"
     constants "$header" >"$stored/constants"
     fields "$header" >"$stored/fields"
+    versions "$header" >"$stored/versions"
     exit
 fi
 
@@ -83,4 +100,6 @@ expect_incompatible 'a function is gone' '/^int uffd_incoming_notify(/d'
 expect_incompatible 'a parameter has another type' 's/int timeout_ms)/long timeout_ms)/'
 expect_incompatible 'a field is added in the middle of a struct' 's/^    uint64_t pages_placed;$/    uint64_t more;\n&/'
 expect_incompatible 'a field has another type' 's/^    uint32_t loader_threads;$/    uint16_t loader_threads;/'
+expect_incompatible 'a field has another type, and one is added at the end' \
+    's/^    uint64_t bytes_moved;$/    int64_t bytes_moved;/; s/^    uint64_t threads_waiting;$/&\n    uint64_t one_more;/'
 expect_incompatible 'a constant has another value' 's/^#define UFFD_LOAD_DIRECT_IO .*/#define UFFD_LOAD_DIRECT_IO (1 << 30)/'

@@ -27,6 +27,12 @@ if ! diff -u "$scratch/declared" "$scratch/archived"; then
     exit 1
 fi
 
+nm -D --defined-only --format=posix "$library" | sed -n 's/@@\(UFFD_INCOMING_[0-9.]*\) T .*/@\1/p' | sort >"$scratch/versions"
+if ! diff -u "$(dirname "$0")/abi/versions" "$scratch/versions"; then
+    echo "expected (-) the functions of $library to have these versions: run \`make abi\` if one was added"
+    exit 1
+fi
+
 soname=$(readelf -d "$library" | sed -n 's/.*(SONAME).*\[\(.*\)\]/\1/p')
 if [ "$soname" != libuffd_incoming.so.0 ]; then
     echo "expected the soname libuffd_incoming.so.0, seen '$soname'"
