@@ -41,10 +41,11 @@ pub(super) fn pointer<T>(body: impl FnOnce() -> Result<*mut T>) -> *mut T {
 
 /// Runs the body of an exported function that a signal handler may call: it keeps no words, and leaves errno as it is.
 pub(super) fn quiet(body: impl FnOnce() -> Result<(), Errno>) -> c_int {
-    let errno = nix::errno::Errno::last();
-    let _whole_call = Uncancelable::new();
+    let errno = nix::errno::Errno::last_raw();
+    let whole_call = Uncancelable::new();
     let status = caught(|| Ok(body().map_or_else(|errno| -c_int::from(errno), |()| 0)));
-    errno.set();
+    drop(whole_call);
+    nix::errno::Errno::set_raw(errno);
     status.unwrap_or_else(|error| -error.errno())
 }
 

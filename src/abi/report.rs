@@ -101,13 +101,15 @@ unsafe fn fill(array: *mut u64, capacity: usize, values: impl Iterator<Item = u6
 /// reason, which threads wait for which pages and for how long, and how much of each RAM block is in place.
 /// The text is not meant to be parsed, and may change in another version.
 ///
-/// May be called anywhere, also in a signal handler: it waits for no lock, allocates no memory, and leaves
-/// errno and uffd_incoming_error() as they are. If another thread holds the lock of a part, the text says so
-/// in place of that part.
+/// Any thread may call it at any time, such as one that watches the others. It takes no lock that it would
+/// have to wait for, allocates no memory, and leaves errno and uffd_incoming_error() as they are. If another
+/// thread holds the lock of a part, the text says so in place of that part. In a signal handler it works in
+/// nearly all cases, but it may hang if the handler has interrupted this library, or malloc(), at the moment
+/// that one thread wakes another: prefer a thread. `fd` must not block: other calls may wait meanwhile.
 ///
 /// Errors:
 /// - -ENOENT: the mis is not attached.
-/// - -EBUSY: another thread is attaching or detaching a mis. Try again.
+/// - -EBUSY: a thread is attaching or detaching a mis.
 /// - Also: any error of write().
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn uffd_incoming_dump(mis: *mut MigrationIncomingState, fd: c_int) -> c_int {

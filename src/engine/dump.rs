@@ -1,5 +1,6 @@
-//! The state in words, for whoever looks at a VM that is stuck. It can be asked for anywhere, also in a signal handler and while
-//! a thread hangs that holds a lock: no lock is waited for, and no memory is allocated.
+//! The state in words, for whoever looks at a VM that is stuck. It can be asked for while a thread hangs that holds a lock: no
+//! lock is taken that would have to be waited for, and no memory is allocated. What parking_lot does to wake a thread is not safe in
+//! a signal handler, where it interrupts the same.
 
 use std::fmt::{Result, Write};
 
@@ -48,6 +49,7 @@ impl Statistics {
 impl Account {
     /// The threads and the pause, what was counted, the RAM blocks, and who waits for pages of them.
     pub fn dump(&self, to: &mut dyn Write) -> Result {
+        self.update_progress();
         self.record().dump_threads(to)?;
         self.record().dump(to)?;
         dump_blocks(self.table(), to)?;

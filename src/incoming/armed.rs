@@ -174,10 +174,17 @@ impl Armed {
         Ok(())
     }
 
-    /// Whether all can be undone now, without waiting for anything, and no page becomes zeros.
+    /// Whether all can be undone now, without waiting for anything, and no page that a thread waits for becomes zeros.
     pub fn check_dropped(&self) -> Result<()> {
         self.check_loaded()?;
-        self.check_requested()
+        self.check_requested()?;
+        let (waiting, _) = self.engine.account().waits().now_waiting();
+        ensure!(
+            self.load.is_some() || waiting == 0,
+            EBUSY,
+            "{waiting} threads wait for pages, which would read as zeros"
+        );
+        Ok(())
     }
 
     /// Ends and joins all threads but the one that reads of discards, to be dropped once no callback is left to wait for: until

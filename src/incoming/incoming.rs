@@ -75,8 +75,9 @@ impl Incoming {
     /// Adds a RAM block: while not armed, or from [`Hooks::ram_blocks`](crate::Hooks::ram_blocks).
     ///
     /// # Safety
-    /// The memory is a mapping of the caller's that stays as long as the block is known here. No reference points into
-    /// it while pages are placed or a load empties it: guest RAM is raw memory.
+    /// The memory is a mapping of the caller's that stays as long as the block is known here: until it is removed, or a clean-up or
+    /// abort has returned 0 and this is dropped. If this is dropped while a load is incomplete, it stays known until the process
+    /// ends. No reference points into it while pages are placed or a load empties it: guest RAM is raw memory.
     pub unsafe fn add_ram_block(&self, id: BlockId, block: RamBlockSpec) -> Result<()> {
         let block = RamBlock::new(id, block)?;
         let phase = self.phase.lock();
@@ -305,8 +306,9 @@ impl Incoming {
 }
 
 impl Drop for Incoming {
-    /// Cleans up. Where [`Incoming::cleanup`] would be refused, since that would turn missing pages into zeros, all stays armed and
-    /// goes on until the process ends, and an error is logged: who wants the zeros calls [`Incoming::abort`].
+    /// Cleans up. Where [`Incoming::cleanup`] would be refused, since that would turn missing pages into zeros, all stays armed until
+    /// the process ends, and an error is logged: who wants the zeros calls [`Incoming::abort`]. A load goes on; one that is paused
+    /// stays so. The RAM, and the descriptors of clients, must then stay as they are, too: see [`Incoming::add_ram_block`].
     fn drop(&mut self) {
         let Phase::Armed(armed) = std::mem::replace(&mut *self.phase.lock(), Phase::Retired) else { return };
         let may_end = self.owner.refuse_inside("cleaning up").and_then(|()| armed.check_dropped());
