@@ -42,9 +42,8 @@ class Result(NamedTuple):
 
 
 def stages_of_test(build: str) -> list[list[list[Stage]]]:
-    # What runs beside the mutations leaves them the CPUs: they take longest.
-    sweep = Stage("failing system calls", [f"{LINTED} nice cargo test {INJECTED} --test sweep"])
-    models = Stage("models", ["nice scripts/models.sh"])
+    sweep = Stage("failing system calls", [f"{LINTED} cargo test {INJECTED} --test sweep"])
+    models = Stage("models", ["scripts/models.sh"])
     asan = Stage("build with sanitizers", ["scripts/check-sanitizers.sh build-quick"])
     # The tests of the C suites look at times: nothing else runs then.
     suites = Stage("C suites", [f"{MANY_TESTS} scripts/with-huge-pages.sh 64 scripts/meson-test.sh {build}"])
