@@ -8,11 +8,15 @@ shift 8
 
 unset CARGO_BUILD_TARGET # the libraries would land elsewhere
 built=$target_dir/release
-target=
+types=cdylib,staticlib
+options=
 # Under a sanitizer the profile `dev`, which checks overflows, and what the standard library asserts of unsafe code. The standard
 # library's own machine code is as it comes.
 case $sanitizer in
-none) ;;
+none)
+    types=staticlib
+    options=--release
+    ;;
 address)
     built=$target_dir/debug
     export RUSTC_WORKSPACE_WRAPPER="$source_dir/scripts/rustc-address.sh"
@@ -20,7 +24,7 @@ address)
 thread) # in a nightly Rust, and in all crates: with a target named, the flags are not for build scripts
     host=$(rustc -vV | sed -n 's/^host: //p')
     built=$target_dir/$host/debug
-    target="--target $host"
+    options="--target $host"
     export RUSTFLAGS="-Zsanitizer=thread -Cunsafe-allow-abi-mismatch=sanitizer -Cforce-frame-pointers=yes -Copt-level=1"
     ;;
 esac
@@ -29,11 +33,8 @@ esac
 # --frozen: a build never reaches for the network.
 (
     cd "$source_dir" || exit
-    if [ "$sanitizer" = none ]; then
-        exec "$cargo" rustc --lib --crate-type staticlib --frozen --target-dir "$target_dir" --release
-    fi
     # shellcheck disable=SC2086 # words, if any
-    exec "$cargo" rustc --lib --crate-type cdylib,staticlib --frozen --target-dir "$target_dir" $target -- \
+    "$cargo" rustc --lib --crate-type "$types" --frozen --target-dir "$target_dir" $options -- \
         "-Clink-arg=-Wl,-soname,$(basename "$shared")"
 ) || {
     echo "If crates are missing, run \`cargo fetch --locked\` in $source_dir: this build never uses the network." >&2

@@ -8,7 +8,7 @@ header=$1 build=$2
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 
-sed -n 's/^[a-z][A-Za-z0-9_ ]*[ *]\([a-z0-9_]\{1,\}\)(.*/\1/p' "$header" | while read -r function; do
+"$(dirname "$0")/declared.sh" "$header" | while read -r function; do
     [ -f "$build/$function.3" ] || {
         echo "expected a man page for $function: run \`meson setup --reconfigure $build\` after adding a function"
         exit 1

@@ -3,14 +3,15 @@
 # The shared library has the right soname, and both libraries show the functions of the header, no more and no fewer:
 # symbols.sh HEADER LIBRARY ARCHIVE
 set -eu
+export LC_ALL=C
 header=$1 library=$2 archive=$3
 
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 
-# A declaration of a function starts in column 0 with its type; a type, a comment or an assertion does not look so.
-sed -n 's/^[a-z][A-Za-z0-9_ ]*[ *]\([a-z0-9_]\{1,\}\)(.*/\1/p' "$header" | sort >"$scratch/declared"
-nm -D --defined-only --format=posix "$library" | sed -n 's/@@UFFD_INCOMING_[0-9.]* T .*//p' | sort >"$scratch/exported"
+"$(dirname "$0")/declared.sh" "$header" >"$scratch/declared"
+nm -D --defined-only --format=posix "$library" | sed -n 's/@@\(UFFD_INCOMING_[0-9.]*\) T .*/@\1/p' | sort >"$scratch/versions"
+sed 's/@.*//' "$scratch/versions" >"$scratch/exported"
 nm --extern-only --defined-only --format=posix "$archive" | sed -n 's/ .*//p' | sort >"$scratch/archived"
 
 if ! [ -s "$scratch/declared" ]; then
@@ -27,7 +28,6 @@ if ! diff -u "$scratch/declared" "$scratch/archived"; then
     exit 1
 fi
 
-nm -D --defined-only --format=posix "$library" | sed -n 's/@@\(UFFD_INCOMING_[0-9.]*\) T .*/@\1/p' | sort >"$scratch/versions"
 if ! diff -u "$(dirname "$0")/abi/versions" "$scratch/versions"; then
     echo "expected (-) the functions of $library to have these versions: run \`make abi\` if one was added"
     exit 1

@@ -39,7 +39,7 @@ pub(super) fn pointer<T>(body: impl FnOnce() -> Result<*mut T>) -> *mut T {
     })
 }
 
-/// Runs the body of an exported function that a signal handler may call: it keeps no words, and leaves errno as it is.
+/// Runs the body of an exported function that looks on while others hang: it keeps no words, and leaves errno as it is.
 pub(super) fn quiet(body: impl FnOnce() -> Result<(), Errno>) -> c_int {
     let errno = nix::errno::Errno::last_raw();
     let whole_call = Uncancelable::new();

@@ -30,15 +30,13 @@ impl<T: Clone> Handles<T> {
         let Self { what, unknown, .. } = self;
         ensure!(address != 0, EINVAL, "{what} is NULL");
         let known = self.known.read();
-        let found = known.iter().find(|(other, _)| *other == address);
-        found.map(|(_, held)| held.clone()).ok_or_else(|| error!(ENOENT, "{what} {address:#x} {unknown}"))
+        find(&known, address).cloned().ok_or_else(|| error!(ENOENT, "{what} {address:#x} {unknown}"))
     }
 
     /// Uses the object of an address without waiting for a lock, or allocating; no address comes or goes meanwhile.
     pub fn try_with<R>(&self, address: usize, f: impl FnOnce(&T) -> R) -> Result<R, Errno> {
         let known = self.known.try_read_recursive().ok_or(Errno::EBUSY)?;
-        let found = known.iter().find(|(other, _)| *other == address);
-        found.map(|(_, held)| f(held)).ok_or(Errno::ENOENT)
+        find(&known, address).map(f).ok_or(Errno::ENOENT)
     }
 
     /// Adds the result of `make`, unless the address is known already.
@@ -46,8 +44,7 @@ impl<T: Clone> Handles<T> {
         let what = self.what;
         ensure!(address != 0, EINVAL, "{what} is NULL");
         let mut known = self.known.write();
-        let is_new = known.iter().all(|(other, _)| *other != address);
-        ensure!(is_new, EBUSY, "{what} {address:#x} is attached already");
+        ensure!(find(&known, address).is_none(), EBUSY, "{what} {address:#x} is attached already");
         known.push((address, make()?));
         Ok(())
     }
@@ -58,6 +55,10 @@ impl<T: Clone> Handles<T> {
         let at = known.iter().position(|(other, _)| *other == address)?;
         Some(known.swap_remove(at).1)
     }
+}
+
+fn find<T>(known: &[(usize, T)], address: usize) -> Option<&T> {
+    known.iter().find(|(other, _)| *other == address).map(|(_, held)| held)
 }
 
 /// Each attached mis.
