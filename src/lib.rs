@@ -70,7 +70,7 @@ pub use incoming::{Config, Incoming, load};
 #[doc(hidden)]
 pub use kernel::injection;
 pub use kernel::{Host, SharedMessage, page_size, probe};
-pub use loading::LoadConfig;
+pub use loading::{LoadConfig, Touched, WorkingSet};
 pub use memory::{BlockId, RamBlockSpec};
-pub use source::{Fault, PageHandler, Snapshot, SnapshotBlock};
+pub use source::{Fault, PageHandler, Snapshot, SnapshotBlock, SnapshotFormat};
 pub use stats::{LATENCY_BUCKETS, Statistics};

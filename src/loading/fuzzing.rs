@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 
 use super::pieces::by_units;
 use super::unit_map::{Piece, UnitMap};
-use super::working_set::{self, Touched};
+use super::working_set::{self, Touched, WorkingSet};
 use crate::error::Result;
 use crate::memory::{BlockId, BlockTable, RamBlock, RamBlockSpec};
 use crate::source::checksum::Checksum;
@@ -74,5 +74,5 @@ pub(super) fn table(blocks: &[(usize, u64, u64)]) -> BlockTable {
 }
 
 pub(super) fn read_set(bytes: &[u8], snapshot: &Snapshot) -> Result<Vec<Touched>> {
-    working_set::read(&Image::duplicate(file(bytes).as_fd())?, snapshot)
+    WorkingSet::read(&Image::duplicate(file(bytes).as_fd())?)?.of(snapshot)
 }

@@ -29,10 +29,11 @@ mod snapshot_load;
 mod tests;
 mod unit_map;
 mod units;
-pub(crate) mod working_set;
+mod working_set;
 mod zero_pages;
 
 pub(crate) use background::BackgroundLoader;
 pub use config::LoadConfig;
 pub(crate) use fault_loader::FaultLoader;
 pub(crate) use snapshot_load::{LoadRequest, SnapshotLoad};
+pub use working_set::{Touched, WorkingSet};

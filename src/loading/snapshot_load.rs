@@ -12,7 +12,7 @@ use super::page_loader::Pages;
 use super::pieces::by_units;
 use super::unit_map::{Piece, UNIT, UnitMap};
 use super::units::{Extent, Units};
-use super::working_set::{self, Touched};
+use super::working_set::{self, Touched, WorkingSet};
 use crate::engine::{Engine, LogLevel};
 use crate::error::{Error, Result, ensure, error};
 use crate::kernel::{Maps, PageMap, Replacement};
@@ -170,7 +170,7 @@ impl SnapshotLoad {
     fn replayed_pieces<'a>(&'a self, engine: &'a Engine) -> impl Iterator<Item = Piece> {
         let touched = self.replayed.get_or_init(|| {
             let Some(file) = self.replay.lock().take() else { return Vec::new() };
-            let read = file.and_then(|file| working_set::read(&file, &*self.pages.source));
+            let read = file.and_then(|file| WorkingSet::read(&file)?.of(&*self.pages.source));
             read.map_err(|error| ignore_replay(engine, &error)).unwrap_or_default()
         });
         touched.iter().map(|touched| {

@@ -6,12 +6,13 @@
 //! costs time at worst: it only says what to load first.
 
 use std::ops::Range;
+use std::path::Path;
 
-use crate::error::{Result, ensure, with_room};
-use crate::source::PageSource;
+use crate::error::{Error, Result, ensure, error, with_room};
 use crate::source::checksum::Checksum;
 use crate::source::cursor::Cursor;
 use crate::source::image::Image;
+use crate::source::{PageSource, Snapshot};
 
 const MAGIC: &[u8; 8] = b"UFFDWSET";
 const VERSION: u32 = 1;
@@ -26,10 +27,63 @@ pub(crate) const MOST_RUNS: usize = 1 << 20;
 
 /// Bytes of a snapshot's RAM block that were faulted on together.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Touched {
+pub struct Touched {
     /// The block's index in the snapshot.
     pub block: usize,
+    /// Offsets in the block.
     pub bytes: Range<u64>,
+}
+
+/// The file of a working set: which parts of the RAM a restore has touched, in order.
+#[derive(Debug)]
+pub struct WorkingSet {
+    /// What messages call it.
+    name: String,
+    /// That of its snapshot.
+    identity: u64,
+    runs: Vec<Touched>,
+}
+
+impl WorkingSet {
+    /// Reads the file at `path`, or says why it holds no working set.
+    pub fn open(path: &Path) -> Result<Self> {
+        Self::read(&Image::open(path)?)
+    }
+
+    pub(crate) fn read(file: &Image) -> Result<Self> {
+        let name = file.name().to_owned();
+        let decoded = decode(file).map_err(|error| error.context(&name));
+        decoded.map(|(identity, runs)| Self { name, identity, runs })
+    }
+
+    /// What was touched, in order. No two runs overlap.
+    pub fn runs(&self) -> &[Touched] {
+        &self.runs
+    }
+
+    /// Fails with `ESTALE` if the set was not recorded in a restore of this snapshot.
+    pub fn check(&self, snapshot: &Snapshot) -> Result<()> {
+        self.check_source(snapshot)
+    }
+
+    /// The runs, if they are of this source.
+    pub(crate) fn of(self, source: &dyn PageSource) -> Result<Vec<Touched>> {
+        self.check_source(source)?;
+        Ok(self.runs)
+    }
+
+    fn check_source(&self, source: &dyn PageSource) -> Result<()> {
+        let check = || {
+            let name = &source.info().name;
+            ensure!(
+                self.identity == source.identity()?,
+                ESTALE,
+                "it is the working set of another snapshot than {name}"
+            );
+            self.runs.iter().try_for_each(|run| check_place(run, source))
+        };
+        check().map_err(|error| error.context(&self.name))
+    }
 }
 
 /// The file that says this of a snapshot.
@@ -49,12 +103,8 @@ pub(crate) fn encode(identity: u64, runs: impl ExactSizeIterator<Item = Touched>
     Ok(file)
 }
 
-/// Reads the working set of a snapshot from a file, or says why it is none.
-pub(crate) fn read(file: &Image, source: &dyn PageSource) -> Result<Vec<Touched>> {
-    decode(file, source).map_err(|error| error.context(file.name()))
-}
-
-fn decode(file: &Image, source: &dyn PageSource) -> Result<Vec<Touched>> {
+/// The identity of the snapshot, and the runs.
+fn decode(file: &Image) -> Result<(u64, Vec<Touched>)> {
     let mut cursor = Cursor::new(file, 0);
     let magic: [u8; 8] = cursor.array("a working set")?;
     ensure!(magic == *MAGIC, EINVAL, "it is no working set: it starts with '{}'", magic.escape_ascii());
@@ -71,18 +121,12 @@ fn decode(file: &Image, source: &dyn PageSource) -> Result<Vec<Touched>> {
     file.read(0, &mut bytes)?;
     let (content, checksum) = bytes.split_at(bytes.len() - 8);
     ensure!(Checksum::of(content).to_be_bytes() == checksum, EINVAL, "it is damaged: its checksum is wrong");
-    ensure!(
-        identity == source.identity()?,
-        ESTALE,
-        "it is the working set of another snapshot than {}",
-        source.info().name
-    );
     let mut runs = room(count, count)?;
     for run in content[HEADER as usize..].chunks_exact(RUN as usize) {
-        runs.push(decode_run(run, source)?);
+        runs.push(decode_run(run)?);
     }
     check_overlaps(&runs)?;
-    Ok(runs)
+    Ok((identity, runs))
 }
 
 /// Refuses runs that overlap: a small file could ask for any amount of memory with them.
@@ -103,16 +147,20 @@ fn room<T>(items: usize, runs: usize) -> Result<Vec<T>> {
     with_room(items, format_args!("a working set of {runs} runs"))
 }
 
-/// Takes a run apart, which lies inside of its block.
-fn decode_run(run: &[u8], source: &dyn PageSource) -> Result<Touched> {
+/// Takes a run apart.
+fn decode_run(run: &[u8]) -> Result<Touched> {
     let number = |range: Range<usize>| run[range].iter().fold(0, |number, byte| number << 8 | u64::from(*byte));
     let (block, length, start) = (number(0..4) as usize, number(4..8), number(8..16));
-    let most = source.info().blocks.get(block).map_or(0, |block| block.length());
-    let is_inside = start.checked_add(length).is_some_and(|end| end <= most);
-    ensure!(
-        is_inside && length > 0 && (start | length) % GRAIN == 0,
-        EINVAL,
-        "its run of {length:#x} bytes at offset {start:#x} of RAM block {block} is in no block"
-    );
-    Ok(Touched { block, bytes: start..start + length })
+    let end = start.checked_add(length).filter(|_| length > 0 && (start | length) % GRAIN == 0);
+    let end = end.ok_or_else(|| not_inside(block, start, length))?;
+    Ok(Touched { block, bytes: start..end })
+}
+
+fn check_place(Touched { block, bytes }: &Touched, source: &dyn PageSource) -> Result<()> {
+    let most = source.info().blocks.get(*block).map_or(0, |block| block.length());
+    if bytes.end > most { Err(not_inside(*block, bytes.start, bytes.end - bytes.start)) } else { Ok(()) }
+}
+
+fn not_inside(block: usize, start: u64, length: u64) -> Error {
+    error!(EINVAL, "its run of {length:#x} bytes at offset {start:#x} of RAM block {block} is in no block")
 }

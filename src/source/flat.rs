@@ -12,6 +12,7 @@ use std::path::Path;
 
 use super::data_pages::DataPages;
 use super::file_block::{FileBlock, check_idstr};
+use super::format::SnapshotFormat;
 use super::image::Image;
 use crate::error::{Error, Result, ensure, error, quoted};
 use crate::kernel::file::{next_data, settle_holes};
@@ -30,16 +31,19 @@ struct Line<'a> {
     range: Range<u64>,
 }
 
-/// Reads a description, which was found at `path`: the image with the pages, and the RAM blocks in it. Errors do not
-/// name the description.
-pub(super) fn parse(description: &Image, path: &Path) -> Result<(Image, Vec<FileBlock>)> {
+/// Reads a description, which was found at `path`: the image with the pages, what is said of it, and the RAM blocks in it. Errors
+/// do not name the description.
+pub(super) fn parse(description: &Image, path: &Path) -> Result<(Image, SnapshotFormat, Vec<FileBlock>)> {
     let text = text(description)?;
     let (image, lines) = lines(&text)?;
-    let image = Image::open(&path.parent().unwrap_or(Path::new("")).join(image))?;
+    let image_path = path.parent().unwrap_or(Path::new("")).join(image);
+    let image = Image::open(&image_path)?;
     check_ranges(&lines, &image)?;
     settle_holes(image.descriptor()).map_err(|error| error.context(image.name()))?;
-    let blocks = lines.iter().map(|line| block(line, &image)).collect::<Result<_>>()?;
-    Ok((image, blocks))
+    let blocks = lines.iter().map(|line| block(line, &image)).collect::<Result<Vec<_>>>()?;
+    let used = blocks.iter().map(|block| block.length).sum::<u64>();
+    let format = SnapshotFormat::Flat { image: image_path, unused: image.length() - used };
+    Ok((image, format, blocks))
 }
 
 /// What to do about a file that may be a raw image: nothing, if its length cannot be that of RAM.

@@ -7,6 +7,7 @@
 use super::cursor::Cursor;
 use super::data_pages::DataPages;
 use super::file_block::{FileBlock, check_idstr};
+use super::format::SnapshotFormat;
 use super::image::Image;
 use crate::error::{Result, ensure, error};
 
@@ -21,6 +22,7 @@ const COMMAND: u8 = 8;
 
 /// Far more than there are; what is wrong is found before a file without end has been read.
 const CAPABILITIES_MAX: u32 = 1000;
+const NAME_MAX: u32 = 4096;
 
 /// The only version of the RAM section.
 const RAM_VERSION: u32 = 4;
@@ -33,8 +35,14 @@ const HEADER_VERSION: u32 = 1;
 const PAGE_SIZE_MIN: u64 = 512;
 const PAGE_SIZE_MAX: u64 = 1 << 30;
 
-/// Reads the RAM blocks of the stream that starts at `offset`. Errors do not name the file.
-pub(super) fn parse(image: &Image, offset: u64) -> Result<Vec<FileBlock>> {
+/// What a stream says before its RAM.
+struct Configuration {
+    machine: String,
+    capabilities: Vec<String>,
+}
+
+/// Reads what the stream that starts at `offset` says of itself, and its RAM blocks. Errors do not name the file.
+pub(super) fn parse(image: &Image, offset: u64) -> Result<(SnapshotFormat, Vec<FileBlock>)> {
     let mut cursor = Cursor::new(image, offset);
     let magic: [u8; 4] = cursor.array("a migration stream")?;
     ensure!(
@@ -45,13 +53,15 @@ pub(super) fn parse(image: &Image, offset: u64) -> Result<Vec<FileBlock>> {
     );
     let version = cursor.u32("the stream's version")?;
     ensure!(version == STREAM_VERSION, EINVAL, "the stream's version is {version}, not {STREAM_VERSION}");
-    let next = configuration(&mut cursor)?;
+    let (Configuration { machine, capabilities }, next) = configuration(&mut cursor)?;
     ram_section(&mut cursor, next)?;
-    blocks(&mut cursor)
+    let blocks = blocks(&mut cursor)?;
+    let device_state = image.length().saturating_sub(cursor.position());
+    Ok((SnapshotFormat::MappedRam { machine, capabilities, device_state }, blocks))
 }
 
-/// Checks the configuration section; gives the kind of the section that follows it.
-fn configuration(cursor: &mut Cursor<'_>) -> Result<u8> {
+/// Checks the configuration section; gives the kind of the section that follows it, too.
+fn configuration(cursor: &mut Cursor<'_>) -> Result<(Configuration, u8)> {
     let section = cursor.u8("the configuration section")?;
     ensure!(
         section == CONFIGURATION,
@@ -60,9 +70,11 @@ fn configuration(cursor: &mut Cursor<'_>) -> Result<u8> {
          the machine type is too old to name the capabilities in force"
     );
     let length = cursor.u32("the machine's name")?;
-    cursor.skip(length.into(), "the machine's name")?;
+    ensure!(length <= NAME_MAX, EINVAL, "the machine's name cannot have {length} bytes");
+    let mut machine = vec![0; length as usize];
+    cursor.bytes(&mut machine, "the machine's name")?;
 
-    let mut mapped_ram = false;
+    let mut capabilities = Vec::new();
     let next = loop {
         let section = cursor.u8("a section")?;
         if section != SUBSECTION {
@@ -76,7 +88,6 @@ fn configuration(cursor: &mut Cursor<'_>) -> Result<u8> {
                 ensure!(count <= CAPABILITIES_MAX, EINVAL, "there cannot be {count} capabilities");
                 for _ in 0..count {
                     let capability = cursor.string("the name of a capability")?;
-                    mapped_ram |= capability == "mapped-ram";
                     // The clear bits of a block that was left out would be taken for zeros.
                     ensure!(
                         capability != "x-ignore-shared",
@@ -84,6 +95,7 @@ fn configuration(cursor: &mut Cursor<'_>) -> Result<u8> {
                         "taken with x-ignore-shared: the RAM of shared memory backends is not in the file; \
                          switch the capability off and save again"
                     );
+                    capabilities.push(capability);
                 }
             }
             "configuration/target-page-bits" => cursor.skip(4, "target-page-bits")?,
@@ -94,8 +106,12 @@ fn configuration(cursor: &mut Cursor<'_>) -> Result<u8> {
             }
         }
     };
-    ensure!(mapped_ram, EINVAL, "taken without mapped-ram: switch the capability on and save again");
-    Ok(next)
+    ensure!(
+        capabilities.iter().any(|capability| capability == "mapped-ram"),
+        EINVAL,
+        "taken without mapped-ram: switch the capability on and save again"
+    );
+    Ok((Configuration { machine: String::from_utf8_lossy(&machine).into_owned(), capabilities }, next))
 }
 
 /// Goes to the contents of the RAM section.

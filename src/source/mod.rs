@@ -7,6 +7,7 @@ mod data_pages;
 mod direct;
 mod file_block;
 mod flat;
+mod format;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;
 mod handler;
@@ -19,6 +20,7 @@ mod snapshot;
 pub(crate) mod tests;
 
 pub(crate) use direct::DirectSnapshot;
+pub use format::SnapshotFormat;
 pub use handler::{Fault, PageHandler};
 pub(crate) use own_files::MappedImage;
 pub use page_source::SnapshotBlock;

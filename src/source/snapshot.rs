@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use super::checksum::Checksum;
 use super::file_block::FileBlock;
+use super::format::SnapshotFormat;
 use super::image::Image;
 use super::own_files::OwnFiles;
 use super::page_source::{GAP_CACHED, GAP_ON_DISK, Kind, PageSource, Run, SnapshotBlock, SourceInfo, runs};
@@ -26,6 +27,7 @@ const SAMPLE: usize = 512;
 pub struct Snapshot {
     pub(super) image: Arc<Image>,
     blocks: Vec<FileBlock>,
+    format: SnapshotFormat,
     /// Its name: its path in quotes, or "descriptor N".
     info: SourceInfo,
 }
@@ -40,9 +42,9 @@ impl Snapshot {
         if start.starts_with(mapped_ram::MAGIC) {
             Self::mapped_ram(file, 0)
         } else if start == *flat::MAGIC {
-            let parsed = flat::parse(&file, path).and_then(|(image, blocks)| {
+            let parsed = flat::parse(&file, path).and_then(|(image, format, blocks)| {
                 let own = blocks.iter().map(|block| block.pages_offset..block.pages_offset + block.length).collect();
-                Self::new(image, blocks, own, Some(file.id()?))
+                Self::new(image, format, blocks, own, Some(file.id()?))
             });
             parsed.map_err(|error| error.context(file.name()))
         } else {
@@ -65,11 +67,18 @@ impl Snapshot {
         let name = image.name().to_owned();
         // The devices' state follows the RAM.
         let own = std::iter::once(offset..u64::MAX).collect();
-        let parsed = mapped_ram::parse(&image, offset).and_then(|blocks| Self::new(image, blocks, own, None));
+        let parsed =
+            mapped_ram::parse(&image, offset).and_then(|(format, blocks)| Self::new(image, format, blocks, own, None));
         parsed.map_err(|error| error.context(name))
     }
 
-    fn new(image: Image, blocks: Vec<FileBlock>, own: Box<[Range<u64>]>, description: Option<FileId>) -> Result<Self> {
+    fn new(
+        image: Image,
+        format: SnapshotFormat,
+        blocks: Vec<FileBlock>,
+        own: Box<[Range<u64>]>,
+        description: Option<FileId>,
+    ) -> Result<Self> {
         ensure!(!blocks.is_empty(), EINVAL, "there is no RAM block in it");
         let mut names = HashSet::new();
         for idstr in blocks.iter().map(|block| block.idstr.as_str()) {
@@ -85,12 +94,38 @@ impl Snapshot {
         let (image, starts) = (Arc::new(image), blocks.iter().map(|block| block.pages_offset).collect());
         let files = OwnFiles { image: image.clone(), bytes: own, ids, starts };
         let info = SourceInfo { name: image.name().to_owned(), blocks: shown.collect(), files: Some(files) };
-        Ok(Self { image, blocks, info })
+        Ok(Self { image, blocks, format, info })
     }
 
     /// The RAM blocks, in the file's order.
     pub fn blocks(&self) -> &[SnapshotBlock] {
         &self.info.blocks
+    }
+
+    /// What kind of file it is.
+    pub fn format(&self) -> &SnapshotFormat {
+        &self.format
+    }
+
+    /// The parts of a block, by its index, that the file holds, as offsets in the block, in their order. The rest is zeros.
+    /// None of a block that there is not.
+    pub fn data_runs(&self, block: usize) -> impl Iterator<Item = Range<u64>> {
+        let length = self.blocks.get(block).map_or(0, |block| block.length);
+        let all = runs(0..length, move |at, max| self.blocks[block].run(at, max));
+        all.filter(|(_, run)| run.kind == Kind::Data).map(|(at, run)| at..at + run.length)
+    }
+
+    /// Where in the file, or in the flat image, the page at `offset` of a block lies, or would lie. `None` outside of the block.
+    pub fn file_offset(&self, block: usize, offset: u64) -> Option<u64> {
+        let block = self.blocks.get(block).filter(|block| block.contains(offset, 1))?;
+        Some(block.pages_offset + offset)
+    }
+
+    /// Fills `to` with the bytes of a block, by its index, from `offset` on, zeros included: all of them, or an error.
+    pub fn read(&self, block: usize, offset: u64, to: &mut [u8]) -> Result<()> {
+        let count = self.blocks.len();
+        ensure!(block < count, ENOENT, "{} has {count} RAM blocks, none has index {block}", self.info.name);
+        PageSource::read(self, block, offset, to)
     }
 
     /// Whether all that the file holds of `length` bytes of a block is known to be in the page cache.

@@ -32,6 +32,17 @@ fn blocks_lie_where_the_description_says() {
 }
 
 #[test]
+fn what_is_in_no_block_is_counted() {
+    let image = image(4);
+    let snapshot = open(&image, "uffd-incoming flat 1\nimage {image}\nblock 4096 4096 ram\n").unwrap();
+    assert_eq!(*snapshot.format(), SnapshotFormat::Flat { image: path(&image), unused: 3 * 4096 });
+    assert_eq!(snapshot.file_offset(0, 4095), Some(8191));
+    assert_eq!((snapshot.file_offset(0, 4096), snapshot.file_offset(1, 0)), (None, None));
+    assert_refused(snapshot.read(1, 0, &mut [0]), libc::ENOENT, "has 1 RAM blocks, none has index 1");
+    assert_eq!(snapshot.data_runs(1).count(), 0);
+}
+
+#[test]
 fn an_image_may_be_named_relative_to_its_description() {
     let image = image(1);
     let name = image.as_fd().as_raw_fd();

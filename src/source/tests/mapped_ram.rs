@@ -159,6 +159,24 @@ fn the_blocks_are_found() {
 }
 
 #[test]
+fn what_the_stream_says_of_itself_is_kept() {
+    let mut stream = Stream::configured(&["multifd", "mapped-ram"]);
+    stream.section("ram", 4).put(&(512_u64 | 4).to_be_bytes()).block(b"ram0", 512, &[Data(7)]).put(b"devices");
+    let SnapshotFormat::MappedRam { machine, capabilities, device_state } = stream.open().unwrap().format().clone()
+    else {
+        panic!("it is a mapped-ram file");
+    };
+    assert_eq!((machine.as_str(), device_state), ("machine", 7));
+    assert_eq!(capabilities, ["multifd", "mapped-ram"]);
+}
+
+#[test]
+fn runs_of_data_leave_out_zeros() {
+    let snapshot = Stream::ram(2560).block(b"a", 512, &[Data(1), Data(2), ZERO, Stale(5), Data(3)]).open().unwrap();
+    assert_eq!(snapshot.data_runs(0).collect::<Vec<_>>(), [0..1024, 2048..2560]);
+}
+
+#[test]
 fn a_path_works_like_a_descriptor() {
     let file = file(&Stream::sample().bytes);
     let snapshot = Snapshot::open(&path(&file)).unwrap();

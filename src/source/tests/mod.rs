@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use nix::sys::stat::Mode;
 
-use super::{Kind, PageSource, Run, Snapshot};
+use super::{Kind, PageSource, Run, Snapshot, SnapshotFormat};
 use crate::error::Result;
 pub(crate) use crate::source::fuzzing::{file, path};
 
