@@ -34,7 +34,7 @@ run() { # DIRECTORY TESTS...
     scripts/with-huge-pages.sh 64 scripts/meson-test.sh "$directory" "$@"
 }
 
-build build-asan -Db_sanitize=address,undefined -Dlibrary_sanitizer=address
+build build-asan -Dcommand=false -Db_sanitize=address,undefined -Dlibrary_sanitizer=address
 # The crates that it uses are those that cargo has built for the unit tests.
 mkdir -p "${CARGO_TARGET_DIR:-target}"
 [ -e build-asan/cargo-target ] || ln -s "$(realpath "${CARGO_TARGET_DIR:-target}")" build-asan/cargo-target
@@ -63,7 +63,7 @@ if ! RUSTUP_TOOLCHAIN=nightly rustc --version 2>/dev/null | grep -q nightly; the
     exit "$status"
 fi
 export RUSTUP_TOOLCHAIN=nightly
-build build-tsan -Dlibrary_sanitizer=thread
+build build-tsan -Dcommand=false -Dlibrary_sanitizer=thread
 # shellcheck disable=SC2086
 run build-tsan $suites --no-suite stress || status=1
 # It locks whole ranges page by page: more mutexes at once than the detector of lock orders has room for.

@@ -13,9 +13,10 @@ for component in fmt clippy; do
     }
 done
 
-cargo fmt --check
+cargo fmt --all --check
 export RUSTC_WORKSPACE_WRAPPER="$PWD/scripts/rustc-clippy.sh"
 # The unit tests see the library as it is released, the others with what fails system calls; the examples use what is built anyway.
 cargo test --locked --no-run --lib
 cargo test --locked --no-run --features fault-injection --test incoming --test sweep
 cargo build --locked --features fault-injection --examples
+cargo test --locked --no-run -p uffd-incoming-cli

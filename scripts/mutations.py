@@ -301,7 +301,7 @@ def copy_sources(copy: Path) -> None:
     copy.mkdir(parents=True)
     for name in ["Cargo.toml", "Cargo.lock", "README.md"]:
         shutil.copy(ROOT / name, copy)
-    for name in ["src", "tests"]:
+    for name in ["src", "tests", "cli"]:
         shutil.copytree(ROOT / name, copy / name, copy_function=shutil.copy)
     # What is built of it shall be in nobody's way.
     manifest = copy / "Cargo.toml"

@@ -75,6 +75,7 @@ def stages_of_sources() -> list[Stage]:
         Stage("formatting, lints", ["scripts/lint.sh"]),
         Stage("unit tests", [f"{LINTED} cargo test --locked --lib", f"{LINTED} cargo test {INJECTED} --test incoming"]),
         Stage("examples in Rust", [f"{LINTED} scripts/examples.sh"]),
+        Stage("command", [f"{LINTED} cargo test --locked -p uffd-incoming-cli"]),
     ]
 
 

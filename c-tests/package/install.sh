@@ -18,16 +18,24 @@ fail() {
 DESTDIR=$stage "$MESON" install -C "$build" --no-rebuild --quiet
 
 # The man pages are another test's.
-find "$stage" ! -type d ! -path '*/man/*' -printf '%f\n' | sort >"$scratch/installed"
-[ -f "$(find "$stage" -path '*/man/man3/uffd_setup_incoming.3')" ] || fail "expected man pages to be installed"
+find "$stage" ! -type d ! -path '*/man/*' -printf '%f\n' | LC_ALL=C sort >"$scratch/installed"
+for page in man3/uffd_setup_incoming.3 man1/uffd-incoming.1 man1/uffd-incoming-info.1; do
+    [ -f "$(find "$stage" -path "*/man/$page")" ] || fail "expected the man page $page to be installed"
+done
 cat >"$scratch/expected" <<END
+_uffd-incoming
 libuffd_incoming.a
 libuffd_incoming.so
 libuffd_incoming.so.0
+uffd-incoming
+uffd-incoming
+uffd-incoming.fish
 uffd-incoming.h
 uffd-incoming.pc
 END
 diff -u "$scratch/expected" "$scratch/installed" || fail "expected these files (-) to be installed, seen others (+)"
+
+"$(find "$stage" -path '*/bin/uffd-incoming')" probe >/dev/null || fail "expected the installed command to run"
 
 libdir=$(dirname "$(find "$stage" -name libuffd_incoming.a)")
 export PKG_CONFIG_LIBDIR="$libdir/pkgconfig" PKG_CONFIG_SYSROOT_DIR="$stage"

@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT OR Apache-2.0
-# What is built stays built until a source changes: rebuild.sh BUILD_DIR LIBRARY
+# What is built stays built until a source changes: rebuild.sh BUILD_DIR LIBRARY [COMMAND]
 set -eu
 build=$1 library=$2
 
@@ -14,10 +14,16 @@ case $work in
     ;;
 esac
 
-for source in src/lib.rs src/abi/mod.rs; do
-    "$NINJA" -C "$build" -t deps "$library" | grep -q "/$source\$" || {
-        echo "expected Ninja to know that the library is made of $source, seen:"
-        "$NINJA" -C "$build" -t deps "$library"
+is_made_of() { # OUTPUT SOURCE
+    "$NINJA" -C "$build" -t deps "$1" | grep -q "/$2\$" || {
+        echo "expected Ninja to know that $1 is made of $2, seen:"
+        "$NINJA" -C "$build" -t deps "$1"
         exit 1
     }
-done
+}
+is_made_of "$library" src/lib.rs
+is_made_of "$library" src/abi/mod.rs
+if [ -n "${3-}" ]; then
+    is_made_of "$3" src/lib.rs
+    is_made_of "$3" cli/src/main.rs
+fi
