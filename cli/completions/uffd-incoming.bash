@@ -22,9 +22,6 @@ _uffd__incoming() {
             uffd__incoming,flat)
                 cmd="uffd__incoming__subcmd__flat"
                 ;;
-            uffd__incoming,help)
-                cmd="uffd__incoming__subcmd__help"
-                ;;
             uffd__incoming,info)
                 cmd="uffd__incoming__subcmd__info"
                 ;;
@@ -37,27 +34,6 @@ _uffd__incoming() {
             uffd__incoming,working-set)
                 cmd="uffd__incoming__subcmd__working__subcmd__set"
                 ;;
-            uffd__incoming__subcmd__help,bench)
-                cmd="uffd__incoming__subcmd__help__subcmd__bench"
-                ;;
-            uffd__incoming__subcmd__help,flat)
-                cmd="uffd__incoming__subcmd__help__subcmd__flat"
-                ;;
-            uffd__incoming__subcmd__help,help)
-                cmd="uffd__incoming__subcmd__help__subcmd__help"
-                ;;
-            uffd__incoming__subcmd__help,info)
-                cmd="uffd__incoming__subcmd__help__subcmd__info"
-                ;;
-            uffd__incoming__subcmd__help,probe)
-                cmd="uffd__incoming__subcmd__help__subcmd__probe"
-                ;;
-            uffd__incoming__subcmd__help,verify)
-                cmd="uffd__incoming__subcmd__help__subcmd__verify"
-                ;;
-            uffd__incoming__subcmd__help,working-set)
-                cmd="uffd__incoming__subcmd__help__subcmd__working__subcmd__set"
-                ;;
             *)
                 ;;
         esac
@@ -65,7 +41,7 @@ _uffd__incoming() {
 
     case "${cmd}" in
         uffd__incoming)
-            opts="-h -V --json --help --version probe info verify flat working-set bench help"
+            opts="-h -V --json --help --version probe info verify flat working-set bench"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -134,118 +110,6 @@ _uffd__incoming() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
-        uffd__subcmd__incoming__subcmd__help)
-            opts="probe info verify flat working-set bench help"
-            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
-                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-                return 0
-            fi
-            case "${prev}" in
-                *)
-                    COMPREPLY=()
-                    ;;
-            esac
-            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-            return 0
-            ;;
-        uffd__subcmd__incoming__subcmd__help__subcmd__bench)
-            opts=""
-            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
-                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-                return 0
-            fi
-            case "${prev}" in
-                *)
-                    COMPREPLY=()
-                    ;;
-            esac
-            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-            return 0
-            ;;
-        uffd__subcmd__incoming__subcmd__help__subcmd__flat)
-            opts=""
-            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
-                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-                return 0
-            fi
-            case "${prev}" in
-                *)
-                    COMPREPLY=()
-                    ;;
-            esac
-            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-            return 0
-            ;;
-        uffd__subcmd__incoming__subcmd__help__subcmd__help)
-            opts=""
-            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
-                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-                return 0
-            fi
-            case "${prev}" in
-                *)
-                    COMPREPLY=()
-                    ;;
-            esac
-            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-            return 0
-            ;;
-        uffd__subcmd__incoming__subcmd__help__subcmd__info)
-            opts=""
-            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
-                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-                return 0
-            fi
-            case "${prev}" in
-                *)
-                    COMPREPLY=()
-                    ;;
-            esac
-            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-            return 0
-            ;;
-        uffd__subcmd__incoming__subcmd__help__subcmd__probe)
-            opts=""
-            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
-                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-                return 0
-            fi
-            case "${prev}" in
-                *)
-                    COMPREPLY=()
-                    ;;
-            esac
-            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-            return 0
-            ;;
-        uffd__subcmd__incoming__subcmd__help__subcmd__verify)
-            opts=""
-            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
-                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-                return 0
-            fi
-            case "${prev}" in
-                *)
-                    COMPREPLY=()
-                    ;;
-            esac
-            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-            return 0
-            ;;
-        uffd__subcmd__incoming__subcmd__help__subcmd__working__subcmd__set)
-            opts=""
-            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
-                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-                return 0
-            fi
-            case "${prev}" in
-                *)
-                    COMPREPLY=()
-                    ;;
-            esac
-            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-            return 0
-            ;;
         uffd__subcmd__incoming__subcmd__info)
             opts="-h --json --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
@@ -289,7 +153,7 @@ _uffd__incoming() {
             return 0
             ;;
         uffd__subcmd__incoming__subcmd__working__subcmd__set)
-            opts="-h --snapshot --svg --json --help"
+            opts="-h --snapshot --svg --force --json --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

@@ -4,15 +4,23 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 
+/// A RAM block in a raw image.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Block {
+    pub offset: u64,
+    pub length: u64,
+    pub idstr: String,
+}
+
 /// Looks at snapshots of virtual machines and at their working sets, and at what this host can do for lazy RAM.
 ///
 /// A snapshot is a file of QEMU's mapped-ram migration, or the description of a flat image.
 #[derive(Parser)]
-#[command(name = "uffd-incoming", version)]
+#[command(name = "uffd-incoming", version, disable_help_subcommand = true)]
 pub struct Arguments {
     #[command(subcommand)]
     pub command: Command,
-    /// Print JSON, with all sizes in bytes and all times in seconds
+    /// Print JSON, with all sizes in bytes and all times in seconds. An error is still a line of text
     #[arg(long, global = true)]
     pub json: bool,
 }
@@ -25,26 +33,28 @@ pub enum Command {
     Probe,
     /// Show the RAM blocks of a snapshot: sizes, data and zeros
     Info {
-        /// The snapshot
+        /// The snapshot: a mapped-ram file, or the description of a flat image
         file: PathBuf,
     },
-    /// Read all of a snapshot, and report each part that cannot be read
+    /// Read all RAM of a snapshot, and report each part that cannot be read
     ///
     /// What the page cache holds is not read from the disk again. The exit status is 1 if something is wrong.
     Verify {
-        /// The snapshot
+        /// The snapshot: a mapped-ram file, or the description of a flat image
         file: PathBuf,
     },
     /// Write the description with which a raw image of RAM can be opened
     ///
-    /// Without --block and --regions, the whole image is one RAM block. A diff snapshot of Firecracker is no flat image: its holes
+    /// Without --block and --regions, the whole image is one RAM block. The description names the image relative to itself if both are in
+    /// one directory, and by its full path otherwise. A diff snapshot of Firecracker is no flat image: its holes
     /// are pages of an earlier snapshot. Merge the two first.
     Flat {
         /// The raw image: Cloud Hypervisor's "memory-ranges", or a memory file of Firecracker
         dump: PathBuf,
         /// A RAM block in it; may be given several times. OFFSET and LENGTH are in bytes, decimal or hexadecimal
         #[arg(long, value_name = "OFFSET:LENGTH:NAME")]
-        block: Vec<String>,
+        #[arg(value_parser = block)]
+        block: Vec<Block>,
         /// A file of JSON that lists the regions: Cloud Hypervisor's state.json, or what Firecracker sends to its page fault handler
         #[arg(long, value_name = "FILE", conflicts_with = "block")]
         regions: Option<PathBuf>,
@@ -54,7 +64,7 @@ pub enum Command {
         /// The description [default: DUMP with ".flat" added]
         #[arg(long, short, value_name = "FILE")]
         output: Option<PathBuf>,
-        /// Replace the description if it exists
+        /// Replace the description if it exists, and take an image that looks like something else
         #[arg(long)]
         force: bool,
     },
@@ -70,12 +80,16 @@ pub enum Command {
         /// Draw the picture into an SVG file
         #[arg(long, value_name = "FILE")]
         svg: Option<PathBuf>,
+        /// Replace the SVG file if it exists
+        #[arg(long)]
+        force: bool,
     },
     /// Restore a snapshot in several ways, and measure how long its pages take to arrive
     ///
-    /// Loads on demand, reads all of the file first, and maps the file. Needs as much memory as the snapshot has RAM.
+    /// Loads on demand, reads all of the file first, and maps the file. Needs as much memory as the snapshot has RAM, and permission to use
+    /// userfaultfd, if only for faults of user mode.
     Bench {
-        /// The snapshot
+        /// The snapshot: a mapped-ram file, or the description of a flat image
         file: PathBuf,
         /// Touch what this working set has recorded, in its order [default: 64 MiB all over the RAM, in pieces of 2 MiB]
         #[arg(long, value_name = "FILE")]
@@ -87,4 +101,19 @@ pub enum Command {
         #[arg(long)]
         cold: bool,
     },
+}
+
+fn block(text: &str) -> Result<Block, String> {
+    let mut parts = text.splitn(3, ':');
+    let (Some(offset), Some(length), Some(idstr)) = (parts.next(), parts.next(), parts.next()) else {
+        return Err("it is not OFFSET:LENGTH:NAME".into());
+    };
+    Ok(Block { offset: number(offset)?, length: number(length)?, idstr: idstr.into() })
+}
+
+fn number(text: &str) -> Result<u64, String> {
+    let hex = text.strip_prefix("0x").or_else(|| text.strip_prefix("0X"));
+    let (digits, radix) = hex.map_or((text, 10), |digits| (digits, 16));
+    let number = u64::from_str_radix(digits, radix).ok().filter(|_| !digits.starts_with('+'));
+    number.ok_or_else(|| format!("'{text}' is not a number of bytes"))
 }

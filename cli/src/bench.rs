@@ -4,14 +4,16 @@ use std::error::Error;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use nix::fcntl::{PosixFadviseAdvice, posix_fadvise};
 use serde_json::{Map, Value, json};
 use uffd_incoming::{
-    BlockId, Config, Incoming, LoadConfig, RamBlockSpec, Snapshot, SnapshotFormat, Touched, WorkingSet, load,
+    BlockId, Config, Incoming, LoadConfig, RamBlockSpec, Snapshot, SnapshotFormat, Touched, WorkingSet, load, probe,
 };
 
+use crate::files::{failed, shown};
 use crate::output::{Report, size, table};
 use crate::ram::Ram;
 
@@ -57,6 +59,8 @@ struct Times {
     first: Duration,
     set: Duration,
     all: Duration,
+    /// How much of the data became a mapping of the file.
+    mapped: u64,
 }
 
 pub struct Bench {
@@ -71,6 +75,15 @@ pub struct Bench {
     results: Vec<(Way, Times)>,
 }
 
+/// What is restored, and touched.
+struct Work {
+    file: PathBuf,
+    runs: Arc<[Touched]>,
+    working_set: Option<PathBuf>,
+    /// Without privileges: the command touches the RAM in user mode only.
+    user_mode_only: bool,
+}
+
 pub fn bench(file: &Path, working_set: Option<&Path>, rounds: u32, cold: bool) -> Result<Bench, Box<dyn Error>> {
     let snapshot = Snapshot::open(file)?;
     let runs = match working_set {
@@ -81,27 +94,39 @@ pub fn bench(file: &Path, working_set: Option<&Path>, rounds: u32, cold: bool) -
         }
         None => made_up(&snapshot),
     };
+    let set = runs.iter().map(|run| run.bytes.end - run.bytes.start).sum();
+    if set == 0 {
+        return Err("the working set is empty: there is nothing to touch".into());
+    }
+    let host = probe();
+    let user_mode_only = host.device.is_err() && host.syscall.is_err() && host.user_mode.is_ok();
+    let work =
+        Work { file: file.into(), runs: runs.into(), working_set: working_set.map(Path::to_owned), user_mode_only };
     let ways = [Way::Lazy, Way::Replay, Way::Read, Way::Map];
     let ways: Vec<_> = ways.into_iter().filter(|way| *way != Way::Replay || working_set.is_some()).collect();
     let mut times: Vec<Vec<Times>> = ways.iter().map(|_| Vec::new()).collect();
+    if !cold {
+        restore(Way::Read, &work)?;
+    }
     for _ in 0..rounds {
         for (way, times) in ways.iter().zip(&mut times) {
             if cold {
                 drop_from_cache(&snapshot, file)?;
             }
-            times.push(restore(*way, file, &runs, working_set)?);
+            times.push(restore(*way, &work)?);
         }
     }
     let medians = times.iter().map(|times| Times {
         first: median(times.iter().map(|times| times.first)),
         set: median(times.iter().map(|times| times.set)),
         all: median(times.iter().map(|times| times.all)),
+        mapped: times[0].mapped,
     });
     Ok(Bench {
         file: file.into(),
         length: snapshot.blocks().iter().map(|block| block.length()).sum(),
         data: snapshot.blocks().iter().map(|block| block.data_bytes()).sum(),
-        set: runs.iter().map(|run| run.bytes.end - run.bytes.start).sum(),
+        set,
         recorded: working_set.is_some(),
         cold,
         rounds,
@@ -112,7 +137,7 @@ pub fn bench(file: &Path, working_set: Option<&Path>, rounds: u32, cold: bool) -
 fn median(times: impl Iterator<Item = Duration>) -> Duration {
     let mut times: Vec<_> = times.collect();
     times.sort();
-    times[times.len() / 2]
+    (times[(times.len() - 1) / 2] + times[times.len() / 2]) / 2
 }
 
 /// Pieces all over the RAM, in an order that no reading ahead foresees.
@@ -135,55 +160,68 @@ fn drop_from_cache(snapshot: &Snapshot, file: &Path) -> Result<(), Box<dyn Error
         SnapshotFormat::Flat { image, .. } => image,
         _ => file,
     };
-    let shown =
-        |error: &dyn std::fmt::Display| format!("{}: dropping it from the page cache: {error}", pages.display());
-    let opened = File::open(pages).map_err(|error| shown(&error))?;
-    // What was written shortly before stays in the page cache.
-    opened.sync_all().map_err(|error| shown(&error))?;
-    posix_fadvise(&opened, 0, 0, PosixFadviseAdvice::POSIX_FADV_DONTNEED).map_err(|errno| shown(&errno))?;
-    Ok(())
+    let dropped = File::open(pages).and_then(|opened| {
+        // What was written shortly before stays in the page cache.
+        opened.sync_all()?;
+        Ok(posix_fadvise(&opened, 0, 0, PosixFadviseAdvice::POSIX_FADV_DONTNEED)?)
+    });
+    dropped.map_err(|error| failed(pages, format_args!("dropping it from the page cache: {error}")))
 }
 
-fn restore(way: Way, file: &Path, runs: &[Touched], working_set: Option<&Path>) -> Result<Times, Box<dyn Error>> {
+fn restore(way: Way, work: &Work) -> Result<Times, Box<dyn Error>> {
     let began = Instant::now();
-    let snapshot = Arc::new(Snapshot::open(file)?);
-    let mut ram = snapshot.blocks().iter().map(|block| Ram::new(block.length())).collect::<Result<Vec<_>, _>>()?;
+    let snapshot = Arc::new(Snapshot::open(&work.file)?);
     if way == Way::Read {
-        for (index, ram) in ram.iter_mut().enumerate() {
-            for run in snapshot.data_runs(index) {
-                let bytes = &mut ram.bytes()[run.start as usize..run.end as usize];
-                for (number, part) in bytes.chunks_mut(READ).enumerate() {
-                    snapshot.read(index, run.start + (number * READ) as u64, part)?;
-                }
-            }
-        }
-        let all = began.elapsed();
-        let (first, set) = touch(began, &ram, runs);
-        return Ok(Times { first, set, all });
+        return full_read(began, &snapshot, &work.runs);
     }
-
-    let incoming = Incoming::new(Config::default())?;
-    for (block, ram) in snapshot.blocks().iter().zip(&ram) {
-        let spec =
-            RamBlockSpec { idstr: block.idstr().into(), host: ram.address(), length: block.length(), page_size: PAGE };
+    let ram = snapshot.blocks().iter().map(|block| Ram::new(block.length(), true));
+    let ram: Arc<[Ram]> = ram.collect::<Result<_, _>>()?;
+    let incoming = Incoming::new(Config { user_mode_only: work.user_mode_only, ..Config::default() })?;
+    for (block, ram) in snapshot.blocks().iter().zip(&*ram) {
+        let (idstr, host, length) = (block.idstr().into(), ram.address(), block.length());
+        let spec = RamBlockSpec { idstr, host, length, page_size: PAGE };
         // SAFETY: the memory stays mapped until the clean-up below, or for good, and no reference points into it.
-        unsafe { incoming.add_ram_block(BlockId(ram.address()), spec) }?;
+        unsafe { incoming.add_ram_block(BlockId(host), spec) }?;
     }
     let config = LoadConfig {
         map_private: way == Way::Map,
-        working_set_replay: working_set.filter(|_| way == Way::Replay).map(Path::to_owned),
+        working_set_replay: work.working_set.clone().filter(|_| way == Way::Replay),
         ..LoadConfig::default()
     };
     load(&incoming, &snapshot, &config)?;
-    let (first, set) = touch(began, &ram, runs);
+    // On a thread of its own: a page that cannot be read keeps it waiting.
+    let toucher = thread::spawn({
+        let (ram, runs) = (ram.clone(), work.runs.clone());
+        move || touch(began, &ram, &runs)
+    });
     let waited = incoming.wait(None);
     let all = began.elapsed();
-    if let Err(error) = waited.and_then(|()| incoming.cleanup()) {
-        // Its threads may still fill the memory.
+    if let Err(error) = waited {
+        // It stays armed, and the memory is still in use.
         std::mem::forget((incoming, ram));
         return Err(error.into());
     }
-    Ok(Times { first, set, all })
+    let (first, set) = toucher.join().map_err(|_| "the thread that touches the RAM has panicked")?;
+    incoming.cleanup()?;
+    Ok(Times { first, set, all: all.max(set), mapped: incoming.stats().bytes_mapped })
+}
+
+/// What a VMM does without userfaultfd.
+fn full_read(began: Instant, snapshot: &Snapshot, runs: &[Touched]) -> Result<Times, Box<dyn Error>> {
+    let mut ram = Vec::new();
+    for (index, block) in snapshot.blocks().iter().enumerate() {
+        // Where most is zeros, huge pages would have to be cleared for little data.
+        let mut memory = Ram::new(block.length(), block.data_bytes() >= block.length() / 2)?;
+        for run in snapshot.data_runs(index) {
+            let bytes = &mut memory.bytes()[run.start as usize..run.end as usize];
+            for (number, part) in bytes.chunks_mut(READ).enumerate() {
+                snapshot.read(index, run.start + (number * READ) as u64, part)?;
+            }
+        }
+        ram.push(memory);
+    }
+    let (first, set) = touch(began, &ram, runs);
+    Ok(Times { first, set, all: set, mapped: 0 })
 }
 
 /// Touches the first page, and then all of the working set.
@@ -197,21 +235,30 @@ fn touch(began: Instant, ram: &[Ram], runs: &[Touched]) -> (Duration, Duration) 
     (first, began.elapsed())
 }
 
+impl Bench {
+    /// Whether nothing could be mapped: such RAM is loaded.
+    fn is_unmapped(&self, way: Way, times: &Times) -> bool {
+        way == Way::Map && times.mapped == 0 && self.data > 0
+    }
+}
+
 impl Report for Bench {
     fn text(&self) -> String {
         let set = if self.recorded { "recorded set" } else { "set" };
         let heading = ["", "first page", &format!("{set} of {}", size(self.set)), "all"].map(str::to_owned);
         let mut rows = vec![heading.to_vec()];
         for (way, times) in &self.results {
-            let cells = [times.first, times.set, times.all].map(milliseconds);
-            let [first, set, all] = cells;
-            let all = if *way == Way::Map { "in the file".into() } else { all };
-            rows.push(vec![way.name().into(), first, set, all]);
+            let [first, set, all] = [times.first, times.set, times.all].map(milliseconds);
+            rows.push(match way {
+                Way::Map if self.is_unmapped(*way, times) => vec![way.name().into(), "not possible".into()],
+                Way::Map => vec![way.name().into(), first, set, "in the file".into()],
+                _ => vec![way.name().into(), first, set, all],
+            });
         }
-        let cache = if self.cold { "dropped from the page cache before" } else { "in the page cache if it fits" };
+        let cache = if self.cold { "dropped from the page cache, where it can be" } else { "read before" };
         format!(
-            "{}: {} of RAM, {} of data; the file is {cache}; medians of {}\n\n{}",
-            self.file.display(),
+            "{}: {} of RAM, {} of data; the file has been {cache}; medians of {}\n\n{}",
+            shown(&self.file),
             size(self.length),
             size(self.data),
             self.rounds,
@@ -222,7 +269,13 @@ impl Report for Bench {
     fn json(&self) -> Value {
         let ways = self.results.iter().map(|(way, times)| {
             let [first, set, all] = [times.first, times.set, times.all].map(|time| time.as_secs_f64());
-            (way.key().to_owned(), json!({"first_page": first, "set": set, "all": all}))
+            let times = match way {
+                Way::Map if self.is_unmapped(*way, times) => Value::Null,
+                // What is mapped stays in the file.
+                Way::Map => json!({"first_page": first, "set": set, "all": null}),
+                _ => json!({"first_page": first, "set": set, "all": all}),
+            };
+            (way.key().to_owned(), times)
         });
         json!({
             "file": self.file.to_string_lossy(),

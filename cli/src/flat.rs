@@ -2,28 +2,36 @@
 
 use std::error::Error;
 use std::ffi::OsString;
-use std::fs::{self, File};
-use std::io::{ErrorKind, Write};
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 use uffd_incoming::Snapshot;
 
-use crate::info::Info;
+use crate::arguments::Block;
+use crate::files::{NewFile, failed, shown, start};
+use crate::info::{Info, info};
 use crate::output::Report;
+
+/// What a description starts with.
+const MAGIC: &[u8] = b"uffd-incoming flat ";
+
+/// What files start with that are no raw images.
+const OTHERS: [(&[u8], &str); 4] = [
+    (b"QEVM", "a migration stream of QEMU, which needs no description if it is of mapped-ram"),
+    (MAGIC, "a description"),
+    (b"UFFDWSET", "a working set"),
+    (b"\x7fELF", "an ELF file, such as a core dump"),
+];
+
+/// A list of regions is short.
+const MOST_REGIONS: u64 = 64 << 20;
 
 /// What is said of the image on the command line.
 pub struct Layout {
-    pub blocks: Vec<String>,
+    pub blocks: Vec<Block>,
     pub regions: Option<PathBuf>,
     pub name: String,
-}
-
-/// A `block` line.
-struct Line {
-    offset: u64,
-    length: u64,
-    idstr: String,
 }
 
 pub struct Flat {
@@ -37,94 +45,100 @@ pub fn flat(dump: &Path, layout: &Layout, output: Option<PathBuf>, force: bool) 
         name.push(".flat");
         name.into()
     });
-    let shown = |what: &Path, error: std::io::Error| format!("{}: {error}", what.display());
-    let image_length = fs::metadata(dump).map_err(|error| shown(dump, error))?.len();
-    let lines = lines(layout, image_length)?;
-    let text = description(&image_name(dump, &output)?, &lines)?;
-
-    // A description that cannot be opened never takes the place of another.
-    let mut temporary = OsString::from(&output);
-    temporary.push(format!(".{}", std::process::id()));
-    let temporary = PathBuf::from(temporary);
-    let written = File::create_new(&temporary).and_then(|mut file| file.write_all(text.as_bytes()));
-    let opened = written.map_err(|error| shown(&temporary, error).into()).and_then(|()| {
-        let snapshot = Snapshot::open(&temporary).map_err(|error| format!("this would not open: {error}"))?;
-        put_in_place(&temporary, &output, force)?;
-        Ok(Info::of(&output, &snapshot))
-    });
-    let _ = fs::remove_file(&temporary);
-    opened.map(|info| Flat { output, info })
+    let found = fs::metadata(dump).map_err(|error| failed(dump, error))?;
+    if !found.is_file() {
+        return Err(failed(dump, "it is not a regular file"));
+    }
+    if !force {
+        check_image(dump)?;
+    }
+    let text = description(&image_name(dump, &output)?, &lines(dump, layout, found.len())?)?;
+    let file = NewFile::new(&output, text.as_bytes())?;
+    // One that cannot be opened is not put in place.
+    Snapshot::open(file.temporary()).map_err(|error| {
+        let temporary = file.temporary().display().to_string();
+        format!("this could not be opened: {}", error.to_string().replace(&temporary, &shown(&output)))
+    })?;
+    file.put(force, MAGIC)?;
+    let info = info(&output)?;
+    Ok(Flat { output, info })
 }
 
-/// A name that exists is only replaced if that is asked for.
-fn put_in_place(from: &Path, to: &Path, force: bool) -> Result<(), Box<dyn Error>> {
-    let put = if force { fs::rename(from, to) } else { fs::hard_link(from, to) };
-    Ok(put.map_err(|error| match error.kind() {
-        ErrorKind::AlreadyExists => format!("{} exists: give another --output, or --force", to.display()),
-        _ => format!("{}: {error}", to.display()),
-    })?)
+/// Refuses what is a file of another kind.
+fn check_image(dump: &Path) -> Result<(), Box<dyn Error>> {
+    let start = start::<32>(dump)?;
+    match OTHERS.iter().find(|(magic, _)| start.starts_with(magic)) {
+        Some((_, what)) => {
+            Err(failed(dump, format_args!("it is no raw image, but {what}; --force takes it nevertheless")))
+        }
+        None => Ok(()),
+    }
 }
 
 /// The image as the description names it: relative to itself, where both lie in one directory.
 fn image_name(dump: &Path, output: &Path) -> Result<String, Box<dyn Error>> {
-    let directory = |path: &Path| match path.parent() {
-        Some(parent) if parent != Path::new("") => fs::canonicalize(parent),
-        _ => fs::canonicalize("."),
+    let directory = |path: &Path| {
+        let parent = path.parent().filter(|parent| *parent != Path::new("")).unwrap_or(Path::new("."));
+        fs::canonicalize(parent).map_err(|error| failed(parent, error))
     };
     let name = dump.file_name().ok_or("the image has no name")?;
-    let full = directory(dump)?.join(name);
-    let path = if directory(dump)? == directory(output)? { PathBuf::from(name) } else { full };
-    let text =
-        path.into_os_string().into_string().map_err(|path| format!("{} is not UTF-8", Path::new(&path).display()))?;
+    let place = directory(dump)?;
+    let path = if place == directory(output)? { PathBuf::from(name) } else { place.join(name) };
+    let text = path.to_str().ok_or_else(|| failed(dump, "a description cannot name it: its path is not UTF-8"))?;
     if text.trim() != text || text.contains('\n') {
-        return Err(format!(
-            "a description cannot name '{}': it has a line feed, or a space at an end",
-            text.escape_debug()
-        )
-        .into());
+        return Err(failed(dump, "a description cannot name it: its path has a line feed, or a space at an end"));
     }
-    Ok(text)
+    Ok(text.into())
 }
 
-fn lines(layout: &Layout, image_length: u64) -> Result<Vec<Line>, Box<dyn Error>> {
+fn lines(dump: &Path, layout: &Layout, image_length: u64) -> Result<Vec<Block>, Box<dyn Error>> {
     if let Some(path) = &layout.regions {
-        let text = fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))?;
-        return regions(&text, &layout.name).map_err(|error| format!("{}: {error}", path.display()).into());
+        let found = fs::metadata(path).map_err(|error| failed(path, error))?;
+        if !found.is_file() || found.len() > MOST_REGIONS {
+            return Err(failed(path, format_args!("it is not a regular file of at most {MOST_REGIONS} bytes")));
+        }
+        let text = fs::read_to_string(path).map_err(|error| failed(path, error))?;
+        return regions(&text, &layout.name).map_err(|error| failed(path, error));
     }
-    if layout.blocks.is_empty() {
-        return Ok(vec![Line { offset: 0, length: image_length, idstr: layout.name.clone() }]);
+    if !layout.blocks.is_empty() {
+        return Ok(layout.blocks.clone());
     }
-    layout.blocks.iter().map(|text| block(text)).collect()
-}
-
-fn block(text: &str) -> Result<Line, Box<dyn Error>> {
-    let mut parts = text.splitn(3, ':');
-    let (Some(offset), Some(length), Some(idstr)) = (parts.next(), parts.next(), parts.next()) else {
-        return Err(format!("--block '{text}' is not OFFSET:LENGTH:NAME").into());
-    };
-    let number = |number: &str| {
-        let hex = number.strip_prefix("0x");
-        let parsed = hex.map_or_else(|| number.parse(), |hex| u64::from_str_radix(hex, 16));
-        parsed.map_err(|error| format!("--block '{text}': '{number}': {error}"))
-    };
-    Ok(Line { offset: number(offset)?, length: number(length)?, idstr: idstr.into() })
+    if image_length == 0 || image_length % 4096 != 0 {
+        return Err(failed(
+            dump,
+            format_args!(
+                "it has {image_length} bytes, which is no multiple of 4096: say with --block what of it is RAM"
+            ),
+        ));
+    }
+    Ok(vec![Block { offset: 0, length: image_length, idstr: layout.name.clone() }])
 }
 
 /// The regions that a VMM lists, in their order. Cloud Hypervisor's have no offsets: they follow each other in the file.
-fn regions(text: &str, name: &str) -> Result<Vec<Line>, Box<dyn Error>> {
+fn regions(text: &str, name: &str) -> Result<Vec<Block>, Box<dyn Error>> {
     let json: Value = serde_json::from_str(text)?;
     let listed = find_ranges(&json).or_else(|| json.as_array().cloned());
     let listed = listed.ok_or("neither a list of regions nor Cloud Hypervisor's \"memory_ranges\"")?;
     let mut end = 0;
     let mut lines = Vec::new();
     for (index, region) in listed.iter().enumerate() {
-        let field = |name| region.get(name).and_then(Value::as_u64);
-        let length =
-            field("length").or(field("size")).ok_or_else(|| format!("region {index} has no length or size"))?;
-        let offset = field("offset").unwrap_or(end);
+        // What is there has to be understood.
+        let field = |name: &str| match region.get(name) {
+            None => Ok(None),
+            Some(value) => value
+                .as_u64()
+                .map(Some)
+                .ok_or_else(|| format!("region {index}: the {name} {value} is not a number of bytes")),
+        };
+        let length = match (field("length")?, field("size")?) {
+            (Some(length), None) | (None, Some(length)) => length,
+            (None, None) => return Err(format!("region {index} has no length or size").into()),
+            (Some(_), Some(_)) => return Err(format!("region {index} has a length and a size").into()),
+        };
+        let offset = field("offset")?.unwrap_or(end);
         end = offset.checked_add(length).ok_or_else(|| format!("region {index} ends beyond 2^64"))?;
-        let idstr = field("gpa").map_or_else(|| format!("{name}{index}"), |gpa| format!("{name}@{gpa:#x}"));
-        lines.push(Line { offset, length, idstr });
+        let idstr = field("gpa")?.map_or_else(|| format!("{name}{index}"), |gpa| format!("{name}@{gpa:#x}"));
+        lines.push(Block { offset, length, idstr });
     }
     if lines.is_empty() { Err("it lists no region".into()) } else { Ok(lines) }
 }
@@ -136,14 +150,15 @@ fn find_ranges(json: &Value) -> Option<Vec<Value>> {
             let ranges = fields.get("memory_ranges").and_then(|ranges| ranges.get("data")).and_then(Value::as_array);
             ranges.cloned().or_else(|| fields.values().find_map(find_ranges))
         }
+        Value::Array(values) => values.iter().find_map(find_ranges),
         Value::String(text) if text.contains("\"memory_ranges\"") => find_ranges(&serde_json::from_str(text).ok()?),
         _ => None,
     }
 }
 
-fn description(image: &str, lines: &[Line]) -> Result<String, Box<dyn Error>> {
+fn description(image: &str, lines: &[Block]) -> Result<String, Box<dyn Error>> {
     let mut text = format!("uffd-incoming flat 1\nimage {image}\n");
-    for Line { offset, length, idstr } in lines {
+    for Block { offset, length, idstr } in lines {
         if idstr.trim() != idstr || idstr.contains('\n') {
             return Err(format!("a RAM block cannot be named '{}'", idstr.escape_debug()).into());
         }
@@ -154,7 +169,7 @@ fn description(image: &str, lines: &[Line]) -> Result<String, Box<dyn Error>> {
 
 impl Report for Flat {
     fn text(&self) -> String {
-        format!("wrote {}\n\n{}", self.output.display(), self.info.text())
+        format!("wrote {}\n\n{}", shown(&self.output), self.info.text())
     }
 
     fn json(&self) -> Value {
@@ -192,6 +207,8 @@ mod tests {
         assert_eq!(shown("{}"), "neither a list of regions nor Cloud Hypervisor's \"memory_ranges\"");
         assert_eq!(shown("[]"), "it lists no region");
         assert_eq!(shown(r#"[{"offset":0}]"#), "region 0 has no length or size");
+        assert_eq!(shown(r#"[{"size":4096,"length":4096}]"#), "region 0 has a length and a size");
+        assert_eq!(shown(r#"[{"size":4096,"offset":"0"}]"#), "region 0: the offset \"0\" is not a number of bytes");
         let beyond = r#"[{"size":18446744073709551615,"offset":1}]"#;
         assert_eq!(shown(beyond), "region 0 ends beyond 2^64");
     }

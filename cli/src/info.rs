@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 use uffd_incoming::{Result, Snapshot, SnapshotFormat};
 
+use crate::files::shown;
 use crate::output::{Report, count, size, table};
 
 pub struct Info {
@@ -22,27 +23,24 @@ struct Block {
 }
 
 pub fn info(file: &Path) -> Result<Info> {
-    Ok(Info::of(file, &Snapshot::open(file)?))
+    let snapshot = Snapshot::open(file)?;
+    let blocks = snapshot.blocks().iter().enumerate().map(|(index, block)| Block {
+        idstr: block.idstr().into(),
+        length: block.length(),
+        data: block.data_bytes(),
+        page_size: block.page_size(),
+        runs: snapshot.data_runs(index).count() as u64,
+    });
+    Ok(Info { file: file.into(), format: snapshot.format().clone(), blocks: blocks.collect() })
 }
 
 impl Info {
-    pub fn of(file: &Path, snapshot: &Snapshot) -> Self {
-        let blocks = snapshot.blocks().iter().enumerate().map(|(index, block)| Block {
-            idstr: block.idstr().into(),
-            length: block.length(),
-            data: block.data_bytes(),
-            page_size: block.page_size(),
-            runs: snapshot.data_runs(index).count() as u64,
-        });
-        Self { file: file.into(), format: snapshot.format().clone(), blocks: blocks.collect() }
-    }
-
     fn total(&self, of: fn(&Block) -> u64) -> u64 {
         self.blocks.iter().map(of).sum()
     }
 
     fn heading(&self) -> String {
-        let file = self.file.display();
+        let file = shown(&self.file);
         match &self.format {
             SnapshotFormat::MappedRam { machine, capabilities, device_state, .. } => format!(
                 "{file}: mapped-ram of QEMU, machine {}\ncapabilities: {}\ndevice state: {}\n",
@@ -54,7 +52,7 @@ impl Info {
             SnapshotFormat::Flat { image, unused, .. } => {
                 let unused =
                     if *unused == 0 { String::new() } else { format!(", {} of it in no RAM block", size(*unused)) };
-                format!("{file}: flat image {}{unused}\n", image.display())
+                format!("{file}: flat image {}{unused}\n", shown(image))
             }
             _ => format!("{file}\n"),
         }

@@ -2,6 +2,7 @@
 
 mod arguments;
 mod bench;
+mod files;
 mod flat;
 mod info;
 mod output;
@@ -12,7 +13,7 @@ mod verify;
 mod working_set;
 
 use std::error::Error;
-use std::io::ErrorKind;
+use std::io::{ErrorKind, Write, stderr};
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -22,21 +23,18 @@ use output::Report;
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    let shown = run(arguments.command).and_then(|report| Ok((report.print(arguments.json)?, report.is_good())));
-    match shown {
-        Ok(((), true)) => ExitCode::SUCCESS,
-        Ok(((), false)) => ExitCode::FAILURE,
-        // Whoever read the output has seen enough.
-        Err(error) if is_broken_pipe(&*error) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("uffd-incoming: {error}");
-            ExitCode::FAILURE
-        }
-    }
-}
-
-fn is_broken_pipe(error: &(dyn Error + 'static)) -> bool {
-    error.downcast_ref::<std::io::Error>().is_some_and(|error| error.kind() == ErrorKind::BrokenPipe)
+    let failure = match run(arguments.command) {
+        Ok(report) => match report.print(arguments.json) {
+            // Whoever reads the output may have seen enough.
+            Err(error) if error.kind() != ErrorKind::BrokenPipe => format!("standard output: {error}"),
+            _ if report.is_good() => return ExitCode::SUCCESS,
+            _ => return ExitCode::FAILURE,
+        },
+        Err(error) => error.to_string(),
+    };
+    // There is nobody left to tell, if that fails.
+    let _ = writeln!(stderr(), "uffd-incoming: {failure}");
+    ExitCode::FAILURE
 }
 
 fn run(command: Command) -> Result<Box<dyn Report>, Box<dyn Error>> {
@@ -48,8 +46,8 @@ fn run(command: Command) -> Result<Box<dyn Report>, Box<dyn Error>> {
             let layout = flat::Layout { blocks: block, regions, name };
             Box::new(flat::flat(&dump, &layout, output, force)?)
         }
-        Command::WorkingSet { file, snapshot, svg } => {
-            Box::new(working_set::working_set(&file, snapshot.as_deref(), svg.as_deref())?)
+        Command::WorkingSet { file, snapshot, svg, force } => {
+            Box::new(working_set::working_set(&file, snapshot.as_deref(), svg.as_deref(), force)?)
         }
         Command::Bench { file, working_set, rounds, cold } => {
             Box::new(bench::bench(&file, working_set.as_deref(), rounds, cold)?)

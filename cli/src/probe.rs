@@ -50,8 +50,15 @@ impl Report for Probe {
     fn text(&self) -> String {
         let kib = page_size() / 1024;
         let mut text = format!("Linux {} on {}, pages of {kib} KiB\n\nways to a userfaultfd\n", self.kernel, ARCH);
+        let advice = self.host.advice();
         for (_, way, reason) in self.ways() {
-            text += &format!("  {way:32} {}\n", reason.map_or("yes".into(), |reason| format!("no: {reason}")));
+            let is_open = match reason {
+                None => "yes".into(),
+                // The advice has the reasons in it.
+                Some(_) if !advice.is_empty() => "no".into(),
+                Some(reason) => format!("no: {reason}"),
+            };
+            text += &format!("  {way:32} {is_open}\n");
         }
         text += "\nfeatures\n";
         let rows: Vec<_> = FEATURES
@@ -63,7 +70,6 @@ impl Report for Probe {
             .collect();
         text += &table(&rows);
         text += &format!("\ntransparent huge pages: {}\n", self.huge_pages);
-        let advice = self.host.advice();
         if !advice.is_empty() {
             text += &format!("\n{advice}\n");
         }

@@ -5,7 +5,7 @@ use std::ptr::NonNull;
 
 use nix::sys::mman::{MapFlags, MmapAdvise, ProtFlags, madvise, mmap_anonymous, munmap};
 
-/// Private anonymous memory, aligned to 2 MiB, that asks for huge pages.
+/// Private anonymous memory, aligned to 2 MiB.
 pub struct Ram {
     start: NonNull<u8>,
     length: usize,
@@ -15,7 +15,8 @@ pub struct Ram {
 const ALIGNMENT: usize = 2 << 20;
 
 impl Ram {
-    pub fn new(length: u64) -> Result<Self, String> {
+    /// Memory that asks for huge pages, if `huge`.
+    pub fn new(length: u64, huge: bool) -> Result<Self, String> {
         let length = usize::try_from(length).map_err(|error| error.to_string())?;
         let all = length.checked_add(ALIGNMENT).and_then(NonZeroUsize::new).ok_or("a RAM block is too long")?;
         let (protection, flags) =
@@ -28,9 +29,11 @@ impl Ram {
         // SAFETY: the mapping is longer by the alignment.
         let start = unsafe { start.add(to_aligned) };
         let ram = Self { start, length, mapping: (mapped, all.get()) };
-        // Without huge pages in the kernel, there are none.
-        // SAFETY: advice about memory of this struct.
-        let _ = unsafe { madvise(ram.start.cast(), length, MmapAdvise::MADV_HUGEPAGE) };
+        if huge {
+            // Without huge pages in the kernel, there are none.
+            // SAFETY: advice about memory of this struct.
+            let _ = unsafe { madvise(ram.start.cast(), length, MmapAdvise::MADV_HUGEPAGE) };
+        }
         Ok(ram)
     }
 
@@ -51,6 +54,11 @@ impl Ram {
         unsafe { std::slice::from_raw_parts_mut(self.start.as_ptr(), self.length) }
     }
 }
+
+// SAFETY: an address and lengths; the memory is read one byte at a time, or borrowed by `&mut self`.
+unsafe impl Send for Ram {}
+// SAFETY: as above.
+unsafe impl Sync for Ram {}
 
 impl Drop for Ram {
     fn drop(&mut self) {

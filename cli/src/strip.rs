@@ -21,25 +21,31 @@ const SHADES: [char; 5] = [' ', '░', '▒', '▓', '█'];
 pub fn text(strip: &Strip<'_>, total: u64) -> String {
     let mut touched = vec![[0_u64; COLUMNS]; LINES];
     let column_bytes = strip.length.div_ceil(COLUMNS as u64).max(1);
+    let line_bytes = total.div_ceil(LINES as u64).max(1);
     for (when, run) in &strip.touched {
-        let line = &mut touched[(u128::from(*when) * LINES as u128 / u128::from(total.max(1))) as usize];
-        let mut at = run.bytes.start;
+        // Piece by piece, as far as neither the column nor the line ends.
+        let (mut at, mut when) = (run.bytes.start, *when);
         while at < run.bytes.end {
-            let column = at / column_bytes;
-            let end = run.bytes.end.min((column + 1) * column_bytes);
-            line[column as usize] += end - at;
-            at = end;
+            let (column, line) = (at / column_bytes, when / line_bytes);
+            let left = ((column + 1) * column_bytes - at).min((line + 1) * line_bytes - when);
+            let piece = left.min(run.bytes.end - at);
+            touched[line as usize][column as usize] += piece;
+            (at, when) = (at + piece, when + piece);
         }
     }
     let lines = touched.iter().map(|line| {
         let shades = line.iter().map(|bytes| {
             let steps = (SHADES.len() - 1) as u64;
-            SHADES[(bytes * steps).div_ceil(column_bytes).min(steps) as usize]
+            // Full, if more does not fit into the column, or into the time.
+            SHADES[(bytes * steps).div_ceil(column_bytes.min(line_bytes)).min(steps) as usize]
         });
         format!("|{}|\n", shades.collect::<String>())
     });
     lines.collect()
 }
+
+/// What the picture as SVG starts with.
+pub const SVG_MAGIC: &[u8] = b"<svg ";
 
 const WIDTH: f64 = 960.0;
 const HEIGHT: f64 = 240.0;
@@ -83,6 +89,7 @@ pub fn svg(title: &str, strips: &[Strip<'_>], total: u64) -> String {
 }
 
 fn escaped(text: &str) -> String {
+    let text = text.replace(char::is_control, "?");
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
 }
 
@@ -99,8 +106,10 @@ mod tests {
         let text = text(&strip, 8192);
         let lines: Vec<Vec<char>> = text.lines().map(|line| line.chars().collect()).collect();
         assert_eq!(lines.len(), LINES);
-        assert_eq!((lines[0][COLUMNS - 1], lines[LINES / 2][1]), ('█', '█'), "{text}");
-        assert_eq!(text.matches('█').count(), 2, "{text}");
+        for (number, line) in lines.iter().enumerate() {
+            let is_late = number >= LINES / 2;
+            assert_eq!((line[1] == '█', line[COLUMNS - 1] == '█'), (is_late, number < LINES / 2), "{number}: {text}");
+        }
     }
 
     #[test]

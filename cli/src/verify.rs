@@ -1,11 +1,14 @@
-//! Reads all of a snapshot.
+//! Reads all RAM of a snapshot.
 
+use std::fs::File;
 use std::ops::Range;
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 use uffd_incoming::{Error, Result, Snapshot, SnapshotFormat};
 
+use crate::files::shown;
 use crate::output::{Report, count, size};
 
 /// How much is read at once.
@@ -20,8 +23,8 @@ const MOST_SHOWN: usize = 50;
 pub struct Verify {
     file: PathBuf,
     data: u64,
-    /// Pages of zeros that the file holds as data.
-    zero_pages: u64,
+    /// Bytes in pages of zeros that the file holds as data.
+    zeros: u64,
     /// What is wrong with the file as a whole.
     problems: Vec<String>,
     unreadable: Vec<Unreadable>,
@@ -40,8 +43,8 @@ pub fn verify(file: &Path) -> Result<Verify> {
 }
 
 fn read_all(file: &Path, snapshot: &Snapshot) -> Verify {
-    let problems = problems(snapshot);
-    let mut found = Verify { file: file.into(), data: 0, zero_pages: 0, problems, unreadable: Vec::new() };
+    let problems = device_state(file, snapshot).err().into_iter().collect();
+    let mut found = Verify { file: file.into(), data: 0, zeros: 0, problems, unreadable: Vec::new() };
     let mut buffer = vec![0; CHUNK as usize];
     for index in 0..snapshot.blocks().len() {
         for run in snapshot.data_runs(index) {
@@ -53,12 +56,32 @@ fn read_all(file: &Path, snapshot: &Snapshot) -> Verify {
     found
 }
 
-fn problems(snapshot: &Snapshot) -> Vec<String> {
-    let mut problems = Vec::new();
-    if let SnapshotFormat::MappedRam { device_state: 0, .. } = snapshot.format() {
-        problems.push("the file ends where its RAM does, without the state of the devices: QEMU cannot load it".into());
+/// Reads what follows the RAM, too. It ends with QEMU's mark of the end, or with its description of the state in JSON, if it has not been
+/// cut off.
+fn device_state(file: &Path, snapshot: &Snapshot) -> std::result::Result<(), String> {
+    const END: u8 = 0;
+    const DESCRIPTION: u8 = 6;
+    let SnapshotFormat::MappedRam { device_state, .. } = snapshot.format() else { return Ok(()) };
+    if *device_state == 0 {
+        return Err("the file ends where its RAM does, without the state of the devices: QEMU cannot load it".into());
     }
-    problems
+    let mut state = vec![0; *device_state as usize];
+    let read = File::open(file).and_then(|file| {
+        let end = file.metadata()?.len();
+        file.read_exact_at(&mut state, end.saturating_sub(*device_state))
+    });
+    read.map_err(|error| format!("the state of the devices cannot be read: {error}"))?;
+    // Behind the mark: a byte, the length, and so many bytes.
+    let described = (0..state.len().saturating_sub(6)).any(|at| {
+        state[at..at + 2] == [END, DESCRIPTION]
+            && u32::from_be_bytes(state[at + 2..at + 6].try_into().expect("four bytes")) as usize
+                == state.len() - at - 6
+    });
+    if described || state.last() == Some(&END) {
+        Ok(())
+    } else {
+        Err("the state of the devices does not end as QEMU ends it: the file has been cut off".into())
+    }
 }
 
 /// The same bytes in pieces of at most `most`, cut where that divides them.
@@ -78,9 +101,8 @@ impl Verify {
         match snapshot.read(index, bytes.start, part) {
             Ok(()) => {
                 self.data += length;
-                let page_size = snapshot.blocks()[index].page_size() as usize;
-                self.zero_pages +=
-                    part.chunks(page_size).filter(|page| page.iter().all(|byte| *byte == 0)).count() as u64;
+                let pages = part.chunks(GRAIN as usize).filter(|page| page.iter().all(|byte| *byte == 0));
+                self.zeros += pages.map(|page| page.len() as u64).sum::<u64>();
             }
             Err(_) if length > GRAIN => {
                 for piece in pieces(bytes, GRAIN) {
@@ -106,7 +128,7 @@ impl Verify {
 
 impl Report for Verify {
     fn text(&self) -> String {
-        let file = self.file.display();
+        let file = shown(&self.file);
         let mut text: String = self.problems.iter().map(|problem| format!("{file}: {problem}\n")).collect();
         for part in self.unreadable.iter().take(MOST_SHOWN) {
             let Range { start, end } = part.bytes;
@@ -121,11 +143,11 @@ impl Report for Verify {
         if let Some(more @ 1..) = self.unreadable.len().checked_sub(MOST_SHOWN) {
             text += &format!("{file}: and {} more\n", count(more as u64, "part"));
         }
-        let zeros = match self.zero_pages {
+        let zeros = match self.zeros {
             0 => String::new(),
-            pages => format!(", with {} of zeros in it", count(pages, "page")),
+            bytes => format!(", {} of it in pages of zeros", size(bytes)),
         };
-        let verdict = if self.is_good() { "all of it can be read" } else { "it is damaged" };
+        let verdict = if self.unreadable.is_empty() { "all of its RAM can be read" } else { "it is damaged" };
         text + &format!("{file}: {verdict}; {} of data{zeros}\n", size(self.data))
     }
 
@@ -144,7 +166,7 @@ impl Report for Verify {
             "file": self.file.to_string_lossy(),
             "good": self.is_good(),
             "data_bytes_read": self.data,
-            "zero_pages": self.zero_pages,
+            "zero_bytes": self.zeros,
             "problems": self.problems,
             "unreadable": unreadable.collect::<Vec<_>>(),
         })

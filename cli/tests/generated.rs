@@ -10,6 +10,25 @@ use clap_complete::{Shell, generate};
 #[allow(dead_code)]
 mod arguments;
 
+const SECTIONS: &str = ".SH \"EXIT STATUS\"
+0, or 1 if something is wrong, or 2 for a command line that is not understood.
+.SH \"SEE ALSO\"
+\\fBuffd\\-incoming\\fR(1)
+";
+
+const ALL_SECTIONS: &str = ".SH \"EXIT STATUS\"
+0, or 1 if something is wrong, or 2 for a command line that is not understood.
+.SH EXAMPLES
+Open a memory file of Cloud Hypervisor:
+.PP
+.nf
+uffd\\-incoming flat memory\\-ranges \\-\\-regions state.json
+uffd\\-incoming bench memory\\-ranges.flat
+.fi
+.SH \"SEE ALSO\"
+\\fBuffd\\-incoming\\fR(7), about the library
+";
+
 #[test]
 fn completions_and_man_pages_are_up_to_date() {
     let mut command = arguments::Arguments::command();
@@ -30,7 +49,11 @@ fn completions_and_man_pages_are_up_to_date() {
     );
     for (name, command) in pages {
         let mut page = Vec::new();
-        clap_mangen::Man::new(command.display_name(&name)).title(&name).render(&mut page).unwrap();
+        let source = format!("uffd-incoming {}", env!("CARGO_PKG_VERSION"));
+        let man =
+            clap_mangen::Man::new(command.display_name(&name)).title(&name).source(source).manual("uffd-incoming");
+        man.render(&mut page).unwrap();
+        page.extend_from_slice(if name == "uffd-incoming" { ALL_SECTIONS } else { SECTIONS }.as_bytes());
         is_stored(&Path::new("man").join(format!("{name}.1")), &page);
     }
 }

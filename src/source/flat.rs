@@ -51,7 +51,7 @@ pub(super) fn hint(path: &Path, length: u64) -> String {
     let (Some(name), true) = (path.file_name(), length > 0 && length % PAGE_SIZE == 0) else { return String::new() };
     format!(
         "; if it is a raw image of RAM, open a text file beside it with these three lines, in which NAME is the RAM block's: \
-         '{}{VERSION}', 'image {}', 'block 0 {length:#x} NAME'",
+         '{}{VERSION}', 'image {}', 'block 0 {length:#x} NAME' (the command `uffd-incoming flat` writes it)",
         MAGIC.escape_ascii(),
         quoted(Path::new(name)).trim_matches('\'')
     )
