@@ -25,10 +25,7 @@ int main(void)
     load(vm, storage->file->snapshot, UFFD_LOAD_NO_BACKGROUND);
     storage_forget_cached(storage);
     storage_hangs(storage, HANGING, 256);
-    for (size_t page = 0; page < HANGING && storage->orders->held == 0; page++) {
-        CHECK_PAGE(rb, page);
-    }
-    CHECK(storage->orders->held > 0); /* and nobody has touched it */
+    storage_is_asked_ahead(storage, HANGING, 256);
 
     touch_read(&toucher, ram_page(rb, waiting));
     toucher_await_fault(&toucher);

@@ -130,6 +130,18 @@ static void concern(struct storage *storage, enum fuse_mood mood, size_t page, s
     set_mood(storage, mood);
 }
 
+void storage_is_asked_ahead(const struct storage *storage, size_t page, size_t pages)
+{
+    const struct snapshot_file *file = storage->file;
+    const uint64_t size = file->layout.target_page_size;
+    int fd = open(storage->path, O_RDONLY);
+
+    CHECK(fd >= 0);
+    CHECK_EQ(posix_fadvise(fd, (off_t)(file->blocks[0].pages_offset + page * size), (off_t)(pages * size), POSIX_FADV_WILLNEED), 0);
+    close(fd);
+    AWAIT(storage->orders->held > 0);
+}
+
 void storage_fails(struct storage *storage, size_t page, size_t pages)
 {
     storage_fails_with(storage, EIO, page, pages);

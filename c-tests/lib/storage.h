@@ -41,6 +41,9 @@ void storage_heals(struct storage *storage);
 /* What has been read is not in the page cache any more, but for what is mapped: it has to be read again. */
 void storage_forget_cached(const struct storage *storage);
 
+/* Has the kernel begin to read these pages of the first block, which hang: returns once the storage has been asked. */
+void storage_is_asked_ahead(const struct storage *storage, size_t page, size_t pages);
+
 /* Kills the process. */
 void storage_dies(struct storage *storage);
 
