@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
 # Builds the library with cargo and hands it to Meson, which calls this:
 # cargo-build.sh CARGO SOURCE_DIR TARGET_DIR SANITIZER DEPFILE LIB.so LIB.so.0 LIB.a CC...
+#   RUST_TARGET   for which machine, as Rust names it; empty: this one
+#   AR, OBJCOPY   the tools for that machine
 set -eu
 cargo=$1 source_dir=$2 target_dir=$3 sanitizer=$4 depfile=$5 link=$6 shared=$7 archive=$8
 shift 8
@@ -16,6 +18,10 @@ case $sanitizer in
 none)
     types=staticlib
     options=--release
+    if [ -n "${RUST_TARGET-}" ]; then
+        built=$target_dir/$RUST_TARGET/release
+        options="--release --target $RUST_TARGET"
+    fi
     ;;
 address)
     built=$target_dir/debug
@@ -38,6 +44,7 @@ esac
         "-Clink-arg=-Wl,-soname,$(basename "$shared")"
 ) || {
     echo "If crates are missing, run \`cargo fetch --locked\` in $source_dir: this build never uses the network." >&2
+    [ -z "${RUST_TARGET-}" ] || echo "If Rust's own library is missing, run \`rustup target add $RUST_TARGET\`." >&2
     exit 1
 }
 

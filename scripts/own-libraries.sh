@@ -8,6 +8,7 @@
 # else there is only that of Rust's standard library.
 set -eu
 cargos=$1 exports=$2 shared=$3 archive=$4
+ar=${AR:-ar} objcopy=${OBJCOPY:-objcopy}
 shift 4
 
 scratch=$(mktemp -d)
@@ -18,18 +19,18 @@ sed -n 's/^ *\([a-z0-9_]*\);$/\1/p' "$exports" >"$scratch/functions"
 # One object of all that the functions need. Its groups are dissolved: a group of the same name elsewhere would stand in
 # for ours.
 # shellcheck disable=SC2046 # one word a function
-ld -r --gc-sections --force-group-allocation $(sed 's/^/-u /' "$scratch/functions") "$cargos" -o "$object"
-objcopy --keep-global-symbols="$scratch/functions" --remove-section=.llvmbc --remove-section=.llvmcmd "$object"
-[ -n "${CARGO_PROFILE_RELEASE_DEBUG-}" ] || objcopy --strip-debug "$object"
+"$@" -r -nostdlib -Wl,--gc-sections,--force-group-allocation $(sed 's/^/-Wl,-u,/' "$scratch/functions") "$cargos" -o "$object"
+"$objcopy" --keep-global-symbols="$scratch/functions" --remove-section=.llvmbc --remove-section=.llvmcmd "$object"
+[ -n "${CARGO_PROFILE_RELEASE_DEBUG-}" ] || "$objcopy" --strip-debug "$object"
 
 # shellcheck disable=SC2046 # one word a library
 "$@" -shared -o "$shared" "$object" -Wl,--version-script="$exports" -Wl,-soname,"$(basename "$shared")" \
     -Wl,--no-undefined,--as-needed,-O1,-z,relro,-z,now,-z,noexecstack \
-    $("$(dirname "$0")/native-static-libs.sh" rustc)
+    $("$(dirname "$0")/native-static-libs.sh" rustc "${RUST_TARGET-}")
 
 # What was not needed left names behind that other libraries may know as weak ones.
-objcopy --strip-unneeded "$object"
+"$objcopy" --strip-unneeded "$object"
 # A QEMU may have its own function of this name.
-objcopy --weaken-symbol=postcopy_ram_incoming_setup "$object"
+"$objcopy" --weaken-symbol=postcopy_ram_incoming_setup "$object"
 rm -f "$archive"
-ar crs "$archive" "$object"
+"$ar" crs "$archive" "$object"
