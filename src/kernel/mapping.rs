@@ -139,8 +139,34 @@ pub(crate) unsafe fn empty_memory(start: usize, length: usize) -> Result<()> {
         Err(Errno::EINVAL | Errno::EACCES) => {}
         Err(errno) => return Err(Error::os(errno, "punching a hole (MADV_REMOVE)")),
     }
-    advise(Call::MadviseDontNeed, MmapAdvise::MADV_DONTNEED)
-        .map_err(|errno| Error::os(errno, "dropping its pages (MADV_DONTNEED)"))
+    match advise(Call::MadviseDontNeed, MmapAdvise::MADV_DONTNEED) {
+        Ok(()) => Ok(()),
+        // Of hugetlbfs, before Linux 5.18. Memory that nothing has touched need not be emptied.
+        Err(Errno::EINVAL) if !holds_pages(start, length)? => Ok(()),
+        Err(errno @ Errno::EINVAL) => Err(Error::os(
+            errno,
+            "dropping its pages (MADV_DONTNEED): if it is hugetlbfs memory, use Linux 5.18 or newer, or map it anew before the load",
+        )),
+        Err(errno) => Err(Error::os(errno, "dropping its pages (MADV_DONTNEED)")),
+    }
+}
+
+/// Whether any page of a range, which is not in swap space, is in memory and mapped here.
+fn holds_pages(start: usize, length: usize) -> Result<bool> {
+    const AT_ONCE: usize = 4096;
+    let mut resident = [0u8; AT_ONCE];
+    for at in (start..start + length).step_by(AT_ONCE * page_size()) {
+        let part = (start + length - at).min(AT_ONCE * page_size());
+        let looked = before(Call::Mincore).and_then(|()| {
+            // SAFETY: the kernel writes a byte for each page, of which there are no more than the array has.
+            Errno::result(unsafe { libc::mincore(with_exposed_provenance_mut(at), part, resident.as_mut_ptr()) })
+        });
+        looked.map_err(|errno| Error::os(errno, "looking for its pages (mincore)"))?;
+        if resident[..part.div_ceil(page_size())].iter().any(|page| page & 1 != 0) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// Whether the page at an address is in memory and mapped here: not missing, and not poisoned. Not told of one in swap space, and of
