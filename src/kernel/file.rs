@@ -9,7 +9,7 @@ use libc::off_t;
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, PosixFadviseAdvice, fcntl, open, posix_fadvise};
 use nix::sys::stat::{FileStat, Mode, SFlag, fstat};
-use nix::sys::statfs::{FsType, HUGETLBFS_MAGIC, fstatfs};
+use nix::sys::statfs::{FsType, HUGETLBFS_MAGIC, OVERLAYFS_SUPER_MAGIC, fstatfs};
 use nix::unistd::{Whence, fdatasync, lseek};
 
 use super::before::{Call, before, before_bytes, uninterrupted};
@@ -178,9 +178,14 @@ pub(crate) fn is_cached(file: BorrowedFd<'_>, offset: u64, length: usize) -> boo
     pages.is_ok_and(|pages| pages * page_size() as u64 >= length as u64)
 }
 
-/// Whether the kernel does not tell this process what is in the page cache of a file, though it does tell others.
+/// Whether the kernel does not tell this process what is in the page cache of a file.
 pub(crate) fn hides_its_cache(file: BorrowedFd<'_>) -> bool {
-    cached_pages(file, 0, 1) == Err(Errno::EPERM)
+    // Of an overlay's file it says that nothing is, since the pages are those of the file below.
+    cached_pages(file, 0, 1).is_err() || file_system(file) == Some(OVERLAYFS_SUPER_MAGIC)
+}
+
+fn file_system(file: BorrowedFd<'_>) -> Option<FsType> {
+    before(Call::Fstatfs).and_then(|()| fstatfs(file)).map(|status| status.filesystem_type()).ok()
 }
 
 /// How many pages of these bytes are in the page cache.
@@ -199,16 +204,14 @@ const EXACT_ABOUT_HOLES: [FsType; 5] =
 
 /// Whether a file is on hugetlbfs, whose pages are huge pages of the host's, and which always says so.
 pub(crate) fn is_hugetlbfs(file: BorrowedFd<'_>) -> bool {
-    let kind = before(Call::Fstatfs).and_then(|()| fstatfs(file)).map(|status| status.filesystem_type());
-    kind == Ok(HUGETLBFS_MAGIC)
+    file_system(file) == Some(HUGETLBFS_MAGIC)
 }
 
 /// Before the holes of a file are looked for: some file systems (OpenZFS) take data for a hole that is in memory only, and
 /// not on their disk yet.
 pub(crate) fn settle_holes(file: BorrowedFd<'_>) -> Result<()> {
     // Where that is not known of one, writing back what may be in memory only costs time, and nothing else.
-    let kind = before(Call::Fstatfs).and_then(|()| fstatfs(file)).map(|status| status.filesystem_type());
-    if kind.is_ok_and(|kind| EXACT_ABOUT_HOLES.contains(&kind)) {
+    if file_system(file).is_some_and(|kind| EXACT_ABOUT_HOLES.contains(&kind)) {
         return Ok(());
     }
     match uninterrupted(Call::Fdatasync, || fdatasync(file)) {

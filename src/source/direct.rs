@@ -24,7 +24,8 @@ impl DirectSnapshot {
         let warning = file::hides_its_cache(file).then(|| {
             format!(
                 "all of {name} is read from its disk (UFFD_LOAD_DIRECT_IO), also what is in the page cache: the kernel tells \
-                 that only to the owner of a file, and to those who may write to it"
+                 that from Linux 6.5 on, not of files on overlayfs, and only to the owner of a file and to those who may \
+                 write to it"
             )
         });
         let direct = file::open_direct(file).map_err(|error| error.context(name))?;
