@@ -29,7 +29,7 @@ static void discard(const RAMBlock *rb, enum ram_kind kind, size_t page, size_t 
 {
     int advice = kind == RAM_MEMFD_SHARED || kind == RAM_HUGETLB_SHARED ? MADV_REMOVE : MADV_DONTNEED;
 
-    CHECK_EQ(madvise(ram_page(rb, page), pages * rb->page_size, advice), 0);
+    ram_advise_discard(rb, page, pages, advice);
 }
 
 static void check_kind(enum ram_kind kind, uint64_t flags)

@@ -9,16 +9,12 @@
 #include "snapshot-file.h"
 #include "snapshot-load.h"
 
-#define UFFD_FEATURE_MOVE_BIT (1ULL << 16) /* Linux 6.8 */
 #define PAGES 8192
 
 int main(void)
 {
-    UffdIncomingHost host = { .size = sizeof(host) };
-
-    CHECK_OK(uffd_incoming_probe(&host));
-    if (!(host.features & UFFD_FEATURE_MOVE_BIT) || !has_huge_pages()) {
-        SKIP("this host has no UFFDIO_MOVE (Linux 6.8), or transparent huge pages are off");
+    if (!has_huge_pages()) {
+        SKIP("transparent huge pages are off");
     }
     MigrationIncomingState *vm = vm_with_ram(NULL, PAGES);
     RAMBlock *rb = vm->blocks[0];
@@ -26,7 +22,7 @@ int main(void)
 
     load(vm, file->snapshot, 0);
     CHECK_OK(uffd_incoming_wait(vm, -1));
-    if (getenv("UFFD_TEST_WITHOUT_MOVE") != NULL || getenv("UFFD_TEST_WITHOUT_HUGE_PAGES") != NULL) {
+    if (!vm_moves_units() || getenv("UFFD_TEST_WITHOUT_HUGE_PAGES") != NULL) {
         CHECK_EQ(smaps_bytes(rb, "AnonHugePages:"), 0);
     } else {
         /* Of every four units, one is zeros and at most one more is lost at a border. */

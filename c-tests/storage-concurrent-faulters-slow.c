@@ -68,7 +68,7 @@ static bool check_load(bool cached, uint64_t flags)
 static void check_loads(bool cached, uint64_t flags)
 {
     /* Without UFFDIO_MOVE, each page goes by itself. */
-    const bool has_units = getenv("UFFD_TEST_WITHOUT_MOVE") == NULL;
+    const bool has_units = vm_moves_units();
     int loads = 1;
 
     while (!check_load(cached, flags) && has_units) {

@@ -56,7 +56,7 @@ static void check_load(bool cached, uint64_t flags)
 
     CHECK_OK(uffd_incoming_load_snapshot(vm, file->snapshot, &config));
     place_first_pages(vm, rb, UNIT);
-    for (int loads = 1; getenv("UFFD_TEST_WITHOUT_MOVE") == NULL && !bring_units(vm, rb); loads++) {
+    for (int loads = 1; vm_moves_units() && !bring_units(vm, rb); loads++) {
         CHECK(loads < MOST_LOADS);
         release_loader();
         CHECK_OK(uffd_incoming_abort(vm));

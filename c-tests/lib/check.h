@@ -49,6 +49,9 @@
 /* What uffd_incoming_error() says on this thread. */
 #define CHECK_ERROR_HAS(words) check_error_has(HERE, (words))
 
+/* How many times as long as elsewhere things may take here: for tests that look at times. */
+unsigned check_slowness(void);
+
 /* Waits until the condition holds; the watchdog ends and names a wait in vain. */
 #define AWAIT(condition) \
     do { \

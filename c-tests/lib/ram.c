@@ -196,11 +196,21 @@ void ram_map_anew(const RAMBlock *rb)
     CHECK(mapped == rb->host);
 }
 
+void ram_advise_discard(const RAMBlock *rb, size_t page, size_t pages, int advice)
+{
+    if (madvise(ram_page(rb, page), pages * rb->page_size, advice) != 0) {
+        if (errno == EINVAL && advice == MADV_DONTNEED && rb->page_size == HUGE_PAGE) {
+            SKIP("this kernel cannot discard hugetlbfs memory by MADV_DONTNEED (Linux 5.18)");
+        }
+        FAIL("madvise: %s", strerror(errno));
+    }
+}
+
 void ram_discard(const RAMBlock *rb, size_t page, size_t pages)
 {
     size_t length = pages * rb->page_size;
 
-    CHECK_EQ(madvise(ram_page(rb, page), length, MADV_DONTNEED), 0);
+    ram_advise_discard(rb, page, pages, MADV_DONTNEED);
     if (rb->fd >= 0) {
         int mode = FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE;
         CHECK_EQ(fallocate(rb->fd, mode, page * rb->page_size, length), 0);

@@ -63,6 +63,9 @@ static inline const uint8_t *ram_source(const RAMBlock *rb, size_t page)
 /* Maps new memory in its place, for private anonymous RAM. */
 void ram_map_anew(const RAMBlock *rb);
 
+/* madvise(). Skips the test where the kernel does not know how to discard such memory. */
+void ram_advise_discard(const RAMBlock *rb, size_t page, size_t pages, int advice);
+
 /* Empties pages, in the mapping and in the file behind it. */
 void ram_discard(const RAMBlock *rb, size_t page, size_t pages);
 

@@ -28,6 +28,14 @@ static void do_without_move(void)
     }
 }
 
+bool vm_moves_units(void)
+{
+    UffdIncomingHost host = { .size = sizeof(host) };
+
+    CHECK_OK(uffd_incoming_probe(&host));
+    return (host.features & (1ULL << 16 /* UFFD_FEATURE_MOVE, Linux 6.8 */)) && !setting("UFFD_TEST_WITHOUT_MOVE");
+}
+
 MigrationIncomingState *vm_new(void)
 {
     MigrationIncomingState *vm = calloc(1, sizeof(*vm));

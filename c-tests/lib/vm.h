@@ -39,6 +39,8 @@ struct MigrationIncomingState {
  * UFFD_TEST_UNALIGNED.
  */
 MigrationIncomingState *vm_new(void);
+/* Whether a load moves units of RAM that asks for huge pages (UFFDIO_MOVE). Otherwise each page goes by itself. */
+bool vm_moves_units(void);
 /* How many fault threads it is to have. */
 unsigned vm_fault_threads(const MigrationIncomingState *vm);
 /* The same, and those that wake them, or else the one that reads events. */
