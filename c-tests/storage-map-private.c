@@ -6,7 +6,6 @@
  */
 #include <errno.h>
 #include <stdlib.h>
-#include <sys/mman.h>
 
 #include "scratch.h"
 #include "sigbus.h"
@@ -54,12 +53,12 @@ static void check_hanging(MigrationIncomingState *vm, struct storage *storage, c
 
 static void check_failing(MigrationIncomingState *vm, struct storage *storage, const char *set)
 {
-    const unsigned before = warnings_with("MADV_POPULATE_READ");
+    const unsigned before = warnings_with("process_vm_readv");
 
     storage_fails(storage, BAD, 1);
     load_working_set(vm, storage->file->snapshot, UFFD_LOAD_MAP_PRIVATE, NULL, set);
     CHECK_OK(uffd_incoming_wait(vm, -1));
-    CHECK(warnings_with("MADV_POPULATE_READ") > before);
+    CHECK(warnings_with("process_vm_readv") > before);
     CHECK_SIGBUS(vm->blocks[0], BAD);
     CHECK_PAGE(vm->blocks[0], FAR);
     storage_heals(storage);
@@ -71,9 +70,6 @@ int main(void)
 {
     MigrationIncomingState *vm = vm_new();
 
-    if (madvise(NULL, 0, 22 /* MADV_POPULATE_READ */) != 0) {
-        SKIP("this kernel has no MADV_POPULATE_READ (Linux 5.14): a load does not wait for its working set");
-    }
     vm->config.log = log_warnings;
     vm_attach(vm);
     vm_add_ram(vm, RAM_ANON, PAGES);

@@ -234,8 +234,8 @@ _Static_assert(sizeof(ram_addr_t) == sizeof(uintptr_t), "ram_addr_t must have th
  * UffdLoadConfig.flags: map the data of private anonymous RAM from the snapshot's file instead of copying it.
  * Pages that are only read are shared, through the page cache, with every process that maps the file. Zeros
  * stay anonymous memory. Nothing is scanned or moved. No userfaultfd serves such a block: it counts as loaded
- * once the call returns, or with a replayed working set once that is in memory (Linux 5.14; before, reading it
- * has only begun). If all RAM is mapped, no userfaultfd is opened, and no fault thread starts.
+ * once the call returns, or with a replayed working set once that is in memory. If all RAM is mapped, no userfaultfd
+ * is opened, and no fault thread starts.
  *
  * THE FILE MUST NOT CHANGE as long as the RAM exists: a change is seen by the guest, and a page beyond the end
  * of a truncated file, or one that cannot be read, is SIGBUS to the thread that touches it. Keep the file

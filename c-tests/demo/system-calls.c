@@ -68,6 +68,7 @@ static const struct {
     { "ppoll", SYS_ppoll },
     { "pread64", SYS_pread64 },
     { "preadv2", SYS_preadv2 },
+    { "process_vm_readv", SYS_process_vm_readv },
     { "read", SYS_read },
     { "rseq", SYS_rseq },
     { "rt_sigprocmask", SYS_rt_sigprocmask },
@@ -79,6 +80,7 @@ static const struct {
     { "sigaltstack", SYS_sigaltstack },
     { "statx", SYS_statx },
     { "tgkill", SYS_tgkill },
+    { "uname", SYS_uname },
     { "write", SYS_write },
 };
 

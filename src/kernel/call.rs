@@ -57,6 +57,7 @@ calls! {
     MadviseAgain("madvise, as before"): EINVAL ENOMEM EAGAIN;
     MadviseWillNeed("MADV_WILLNEED"): EBADF EIO ENOMEM EAGAIN;
     MadvisePopulate("MADV_POPULATE_READ"): EINTR EFAULT ENOMEM EHWPOISON EINVAL;
+    ProcessVmReadv("process_vm_readv"): EFAULT ENOMEM ENOSYS EPERM;
     MadviseCold("MADV_COLD"): EINVAL ENOMEM EAGAIN;
     Munlock("munlock"): ENOMEM EPERM EAGAIN;
     ReadMaps("reading /proc/thread-self/maps"): EMFILE ENFILE ENOMEM EIO;

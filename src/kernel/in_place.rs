@@ -19,9 +19,6 @@ use super::file::is_hugetlbfs;
 use super::mapping::{page_size, unmapped};
 use crate::error::{Error, Result, ensure, error};
 
-/// `MADV_POPULATE_READ`, Linux 5.14.
-const MADV_POPULATE_READ: i32 = 22;
-
 /// Not of "self": that is the main thread's, and empty once that thread has ended.
 const PAGEMAP: &str = "/proc/thread-self/pagemap";
 
@@ -89,18 +86,6 @@ pub(crate) fn read_ahead(memory: &Range<usize>) {
     let _ = before(Call::MadviseWillNeed).and_then(|()| unsafe { advise(memory, libc::MADV_WILLNEED) });
 }
 
-/// Reads what is missing of a private mapping of a file, and maps it: a thread that touches it need not wait. EINVAL before
-/// Linux 5.14.
-pub(crate) fn populate(memory: &Range<usize>) -> nix::Result<()> {
-    loop {
-        // SAFETY: this advice changes no contents.
-        match before(Call::MadvisePopulate).and_then(|()| unsafe { advise(memory, MADV_POPULATE_READ) }) {
-            Err(Errno::EINTR) => {}
-            populated => return populated,
-        }
-    }
-}
-
 /// Which pages this process has.
 pub(crate) struct PageMap(File);
 
@@ -160,7 +145,7 @@ pub(crate) fn ask_again(memory: &Range<usize>, asked: &Asked) -> Result<()> {
 
 /// # Safety
 /// The advice changes no contents.
-unsafe fn advise(memory: &Range<usize>, advice: i32) -> nix::Result<()> {
+pub(super) unsafe fn advise(memory: &Range<usize>, advice: i32) -> nix::Result<()> {
     let start = with_exposed_provenance_mut::<c_void>(memory.start);
     // SAFETY: by this function's contract.
     Errno::result(unsafe { libc::madvise(start, memory.len(), advice) }).map(drop)

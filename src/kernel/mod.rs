@@ -17,6 +17,7 @@ mod mapping;
 mod maps;
 mod numa;
 mod poll;
+mod populate;
 mod probe;
 mod replacement;
 mod smaps;
@@ -29,15 +30,14 @@ pub(crate) use asked::{Asked, asked_for};
 pub(crate) use eventfd::EventFd;
 pub(crate) use file_mapping::FileMapping;
 pub(crate) use huge_pages::want_huge_pages;
-pub(crate) use in_place::{
-    PageMap, ask_again, can_map_privately, map_file_in_place, map_zeros_in_place, populate, read_ahead,
-};
+pub(crate) use in_place::{PageMap, ask_again, can_map_privately, map_file_in_place, map_zeros_in_place, read_ahead};
 pub(crate) use mapped_file::MappedFile;
 pub use mapping::page_size;
 pub(crate) use mapping::{HUGE_PAGE, Mapping, empty_memory, is_born_locked, is_locked, is_mapped, is_present};
 pub(crate) use maps::{Maps, most_mappings};
 pub(crate) use numa::Numa;
 pub(crate) use poll::{Poll, Readiness};
+pub(crate) use populate::populate;
 pub use probe::{Host, probe};
 pub(crate) use replacement::Replacement;
 pub(crate) use text_writer::TextWriter;

@@ -98,11 +98,10 @@ impl Next {
         let there = |piece: &&Piece| !engine.block(piece.index).is_removed();
         self.ahead.iter().filter(there).flat_map(addresses).for_each(|run| read_ahead(&run));
         for run in Some(&self.piece).filter(there).into_iter().flat_map(addresses) {
-            if let Err(errno) = populate(&run) {
+            if let Err((address, errno)) = populate(&run) {
                 // A thread that touches it brings it by itself, or gets SIGBUS if it cannot be read.
                 let block = engine.block(self.piece.index);
-                let error =
-                    Error::os(errno, format_args!("{block}: reading ahead at {:#x} (MADV_POPULATE_READ)", run.start));
+                let error = Error::os(errno, format_args!("{block}: reading ahead at {address:#x} (process_vm_readv)"));
                 engine.account().log(LogLevel::Warning, error.message());
             }
         }
