@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parent.parent
 SRC = ROOT / "src"
 
 # Used by every layer, and they use none.
-APART = {"error", "stats", "sync"}
+APART = {"error", "probes", "stats", "sync"}
 
 
 def order() -> list[str]:

@@ -42,6 +42,7 @@
 //! - `source`: where pages come from: the files of snapshots, or a handler of the caller's.
 //! - `memory`: RAM blocks, their address table, which pages have been received, temporary pages.
 //! - `kernel`: Linux. The only system calls.
+//! - `probes`: what tracers can watch.
 //! - `stats`: counters.
 //! - `sync`: the locks and atomics of what is model-checked.
 //! - `fuzzing`: what the fuzzers do; in no ordinary build.
@@ -59,6 +60,7 @@ mod incoming;
 mod kernel;
 mod loading;
 mod memory;
+mod probes;
 mod source;
 mod stats;
 mod sync;

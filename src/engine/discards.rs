@@ -25,6 +25,7 @@ use super::waker::Waker;
 use crate::error::Result;
 use crate::kernel::{BATCH, EventFd, Message, Opening, Poll, Readiness, Userfaultfd, spawn_scoped};
 use crate::memory::bits;
+use crate::probes;
 use crate::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use crate::sync::{Mutex, RwLock, RwLockReadGuard};
 
@@ -136,6 +137,7 @@ impl Discards {
 
     /// The pages in a range of addresses are zeros from now on, and need not be placed any more.
     fn note(&self, account: &Account, range: &Range<usize>) {
+        probes::discard(range.start, range.len());
         for (index, offsets) in account.table().touched(range) {
             let block = account.block(index);
             let mut newly = Vec::new();

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::error::{Error, Result, error};
+use crate::probes;
 use crate::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::SeqCst};
 use crate::sync::{Condvar, Mutex};
 
@@ -117,6 +118,7 @@ impl Gate {
                 && !state.ending
                 && !matches!(state.paused, Some(Pause::Failed(_)));
             if pauses {
+                probes::pause(error.errno());
                 state.paused = Some(Pause::Failed(error));
             }
             pauses
@@ -128,6 +130,7 @@ impl Gate {
         self.change(|state| {
             let pauses = state.paused.is_none() && !state.ending;
             if pauses {
+                probes::pause(0);
                 state.paused = Some(Pause::Asked);
             }
             pauses
@@ -138,7 +141,7 @@ impl Gate {
     pub fn resume(&self) {
         self.change(|state| {
             // Under the lock, so that a failure is judged either before or after.
-            self.resumes.fetch_add(1, SeqCst);
+            probes::resume(self.resumes.fetch_add(1, SeqCst) + 1);
             state.paused = None;
         });
     }

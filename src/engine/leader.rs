@@ -16,6 +16,7 @@ use super::waits::Waiter;
 use super::waker::IDLE;
 use crate::error::Result;
 use crate::kernel::{BATCH, Message, Readiness};
+use crate::probes;
 use crate::stats::Stats;
 
 pub(crate) struct Leader {
@@ -143,6 +144,7 @@ impl Leader {
         Stats::count(&engine.account().stats().faults, messages.len() as u64);
         messages.sort_unstable_by_key(|message| message.address);
         for (page, message) in pages.iter_mut().zip(&*messages) {
+            probes::fault(message.thread_id, message.address);
             *page = engine.account().table().locate(message.address);
         }
         begin_waits(engine, now, pages, messages);

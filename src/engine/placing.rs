@@ -7,6 +7,7 @@ use super::registration::Serving;
 use crate::error::{Errno, Error, Result, error};
 use crate::kernel;
 use crate::memory::RamBlock;
+use crate::probes::{self, Placed};
 use crate::stats::Stats;
 
 /// What to fill pages with.
@@ -96,6 +97,10 @@ impl Engine {
                 Filling::Zeros => uffd.copy(to, self.temp_pages().zeros(), length),
             });
             drop(placing);
+            if placed.bytes > 0 {
+                let is_zeros = matches!(filling, Filling::Zeros);
+                probes::place(to, placed.bytes, if is_zeros { Placed::Zeros } else { Placed::Copied });
+            }
             // Beyond a border, larger steps are worth trying again.
             most = if placed.bytes > 0 { most.saturating_mul(2) } else { most };
             occupied &= placed.bytes == 0;
@@ -153,6 +158,9 @@ impl Engine {
         }
         let moved = uffd.move_pages(block.host() + start, &mut from[..end - start]);
         drop(placing);
+        if moved.bytes > 0 {
+            probes::place(block.host() + start, moved.bytes, Placed::Moved);
+        }
         if moved.stopped == Some(Errno::EINVAL) && moved.bytes == 0 {
             self.registration().cannot_move(index);
         }
