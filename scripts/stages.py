@@ -24,6 +24,7 @@ MANY_TESTS = f"MESON_TESTTHREADS={(os.cpu_count() or 1) * 2}"
 # The tests that were built to be linted.
 LINTED = f"RUSTC_WORKSPACE_WRAPPER={shlex.quote(str(ROOT))}/scripts/rustc-clippy.sh"
 INJECTED = "--locked --features fault-injection"
+WITH_CRATES = "--locked --features log,vm-memory,vm-memory/backend-mmap"
 
 
 class Stage(NamedTuple):
@@ -58,15 +59,16 @@ def stages_of_check(build: str) -> list[list[list[Stage]]]:
     doc = Stage(
         "documentation",
         [
-            "RUSTDOCFLAGS='-D warnings' cargo doc --locked --no-deps --document-private-items",
-            f"cargo test {INJECTED} --doc",
+            f"RUSTDOCFLAGS='-D warnings' cargo doc {WITH_CRATES} --no-deps --document-private-items",
+            f"cargo test {WITH_CRATES} --doc",
         ],
     )
+    features = Stage("optional features", [f"{LINTED} cargo test {WITH_CRATES} --lib -- guest_memory messages_go"])
     suites = Stage(
         "C suites, shared library",
         [f"{MANY_TESTS} scripts/with-huge-pages.sh 64 scripts/meson-test.sh {build} --suite shared --no-suite stress"],
     )
-    return [[[*stages_of_sources(), kvm, doc], [compile_c(build), suites]]]
+    return [[[*stages_of_sources(), kvm, features, doc], [compile_c(build), suites]]]
 
 
 def stages_of_sources() -> list[Stage]:

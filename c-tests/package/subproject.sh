@@ -25,7 +25,14 @@ cp "$source/c-tests/package/consumer.c" .
 mkdir subprojects
 ln -s "$source" subprojects/uffd-incoming
 
-"$MESON" setup build --force-fallback-for=uffd-incoming
+# As docs/building.md shows it: by this, dependency() alone finds the subproject.
+sed -n '/^  \[wrap-file\]/,/^  ```/s/^  //p' "$source/docs/building.md" | sed '/^```/d' >subprojects/uffd-incoming.wrap
+grep -q '^dependency_names = uffd-incoming$' subprojects/uffd-incoming.wrap || {
+    echo "expected a wrap file in docs/building.md"
+    exit 1
+}
+
+PKG_CONFIG_LIBDIR=/nowhere "$MESON" setup build
 # The Rust code is the same as that of the build under test: no need to wait for it to be compiled again.
 cp -a "$build/cargo-target" build/subprojects/uffd-incoming/
 "$MESON" test -C build --print-errorlogs

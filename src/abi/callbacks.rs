@@ -149,7 +149,7 @@ impl Hooks for CHooks {
     }
 
     fn log(&self, level: LogLevel, message: &str) {
-        let Some(log) = self.config.log else { return level.to_stderr(message) };
+        let Some(log) = self.config.log else { return level.tell(message) };
         let level = match level {
             LogLevel::Error => UFFD_INCOMING_LOG_ERROR,
             LogLevel::Warning => UFFD_INCOMING_LOG_WARNING,

@@ -76,7 +76,7 @@ impl Callbacks {
             Ok(())
         });
         if logged.is_err() {
-            level.to_stderr(message);
+            level.tell(message);
         }
     }
 }

@@ -1,6 +1,7 @@
 //! What a caller is called back for.
 
 use std::ffi::CStr;
+#[cfg(not(feature = "log"))]
 use std::io::Write;
 use std::os::fd::OwnedFd;
 
@@ -81,9 +82,10 @@ pub trait Hooks: Send + Sync {
         let _ = event;
     }
 
-    /// A message. By default errors and warnings go to stderr.
+    /// A message. By default errors and warnings go to stderr; with the feature `log`, all go to the crate of that name, with the
+    /// target "uffd_incoming".
     fn log(&self, level: LogLevel, message: &str) {
-        level.to_stderr(message);
+        level.tell(message);
     }
 }
 
@@ -123,11 +125,57 @@ pub enum LogLevel {
 }
 
 impl LogLevel {
-    /// Writes a message where messages go by default: to stderr, if it tells of something that is not as it should be.
-    pub(crate) fn to_stderr(self, message: &str) {
+    /// Tells a message where messages go by default.
+    #[cfg(feature = "log")]
+    pub(crate) fn tell(self, message: &str) {
+        let level = match self {
+            Self::Error => log::Level::Error,
+            Self::Warning => log::Level::Warn,
+            Self::Info => log::Level::Info,
+        };
+        log::log!(target: "uffd_incoming", level, "{message}");
+    }
+
+    /// Tells a message where messages go by default: on stderr, if it is of something that is not as it should be.
+    #[cfg(not(feature = "log"))]
+    pub(crate) fn tell(self, message: &str) {
         if self != Self::Info {
             // A closed stderr is no reason to fail.
             let _ = writeln!(std::io::stderr(), "uffd-incoming: {message}");
         }
+    }
+}
+
+#[cfg(all(test, feature = "log"))]
+mod tests {
+    use std::sync::Mutex;
+
+    use super::*;
+
+    /// What was logged.
+    static LOGGED: Mutex<Vec<(log::Level, String)>> = Mutex::new(Vec::new());
+
+    struct Logger;
+
+    impl log::Log for Logger {
+        fn enabled(&self, _: &log::Metadata<'_>) -> bool {
+            true
+        }
+
+        fn log(&self, record: &log::Record<'_>) {
+            if record.target() == "uffd_incoming" {
+                LOGGED.lock().unwrap().push((record.level(), record.args().to_string()));
+            }
+        }
+
+        fn flush(&self) {}
+    }
+
+    #[test]
+    fn messages_go_to_the_crate_log() {
+        log::set_logger(&Logger).unwrap();
+        log::set_max_level(log::LevelFilter::Trace);
+        NoHooks.log(LogLevel::Warning, "of the feature");
+        assert!(LOGGED.lock().unwrap().contains(&(log::Level::Warn, "of the feature".into())));
     }
 }

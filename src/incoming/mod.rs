@@ -6,13 +6,15 @@
 //! - `threads`, `armed`: the threads of an armed one.
 //! - `emptying`, `mapping`, `moving`: the RAM before a load. `setup`: a set-up, step by step.
 //! - `incoming`: the phases, and who may change them when.
-//! - `pages`, `clients`, `restore`, `dump`: what a caller does with it.
+//! - `pages`, `clients`, `restore`, `dump`, `guest_memory`: what a caller does with it.
 
 mod armed;
 mod clients;
 mod config;
 mod dump;
 mod emptying;
+#[cfg(feature = "vm-memory")]
+mod guest_memory;
 #[expect(clippy::module_inception, reason = "it is the incoming side, and the others are its parts")]
 mod incoming;
 mod mapping;

@@ -12,8 +12,8 @@ use std::time::Instant;
 
 use kvm_bindings::kvm_userspace_memory_region;
 use kvm_ioctls::{Kvm, VcpuExit, VcpuFd, VmFd};
-use uffd_incoming::{BlockId, Config, Incoming, LoadConfig, RamBlockSpec, Snapshot, load};
-use vm_memory::{GuestAddress, GuestMemory, GuestMemoryMmap, GuestMemoryRegion};
+use uffd_incoming::{Config, Incoming, LoadConfig, Snapshot, load};
+use vm_memory::{GuestAddress, GuestMemory, GuestMemoryMmap};
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
@@ -52,7 +52,7 @@ fn make_snapshot(directory: &Path) -> Result<PathBuf> {
     }
     image.write_all_at(GUEST, CODE)?;
     let description = directory.join("vm.flat");
-    fs::write(&description, format!("uffd-incoming flat 1\nimage ram\nblock 0 {RAM:#x} ram\n"))?;
+    fs::write(&description, format!("uffd-incoming flat 1\nimage ram\nblock 0 {RAM:#x} ram@0x0\n"))?;
     Ok(description)
 }
 
@@ -64,16 +64,8 @@ fn host_address(memory: &GuestMemoryMmap) -> Result<u64> {
 /// Starts to load the RAM. If the result is dropped before the load is complete, the RAM stays armed.
 fn restore(snapshot: &Path, memory: &GuestMemoryMmap) -> Result<Arc<Incoming>> {
     let incoming = Incoming::new(Config::default())?;
-    for (number, region) in memory.iter().enumerate() {
-        let block = RamBlockSpec {
-            idstr: "ram".into(),
-            host: host_address(memory)? as usize,
-            length: region.len(),
-            page_size: PAGE,
-        };
-        // SAFETY: `memory` stays mapped until the end, and no reference points into it.
-        unsafe { incoming.add_ram_block(BlockId(number), block) }?;
-    }
+    // SAFETY: `memory` stays mapped until the end, and no reference points into it.
+    unsafe { incoming.add_guest_memory(memory, "ram", PAGE) }?;
     load(&incoming, &Arc::new(Snapshot::open(snapshot)?), &LoadConfig::default())?;
     Ok(incoming)
 }
