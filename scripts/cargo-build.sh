@@ -21,6 +21,8 @@ none)
     if [ -n "${RUST_TARGET-}" ]; then
         built=$target_dir/$RUST_TARGET/release
         options="--release --target $RUST_TARGET"
+        # shellcheck source=scripts/cargo-target.sh
+        . "$source_dir/scripts/cargo-target.sh"
     fi
     ;;
 address)

@@ -12,8 +12,8 @@ options=
 if [ -n "${RUST_TARGET-}" ]; then
     built=$target_dir/$RUST_TARGET/release
     options="--target $RUST_TARGET"
-    # The name has no spaces: options of the compiler are for C.
-    export "CARGO_TARGET_$(echo "$RUST_TARGET" | tr a-z- A-Z_)_LINKER=$1"
+    # shellcheck source=scripts/cargo-target.sh
+    . "$source_dir/scripts/cargo-target.sh"
 fi
 # As scripts/cargo-build.sh does it.
 # shellcheck disable=SC2086 # words, if any

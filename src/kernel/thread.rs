@@ -134,14 +134,15 @@ pub(crate) fn shares_its_cpu(thread: u32) -> bool {
     let id = thread as i32;
     let is_ours = before(Call::Tgkill).and_then(|()| {
         // SAFETY: signal 0 is none: it only looks whether there is such a thread.
-        Errno::result(unsafe { libc::tgkill(getpid().as_raw(), id, 0) })
+        Errno::result(unsafe { libc::syscall(libc::SYS_tgkill, getpid().as_raw(), id, 0) })
     });
     let policy = is_ours.and_then(|_| before(Call::GetScheduler)).and_then(|()| {
+        // Not by the C library: musl's refuses.
         // SAFETY: it only asks.
-        Errno::result(unsafe { libc::sched_getscheduler(id) })
+        Errno::result(unsafe { libc::syscall(libc::SYS_sched_getscheduler, id) })
     });
     policy.is_ok_and(|policy| {
-        !matches!(policy & !libc::SCHED_RESET_ON_FORK, libc::SCHED_FIFO | libc::SCHED_RR | libc::SCHED_DEADLINE)
+        !matches!(policy as i32 & !libc::SCHED_RESET_ON_FORK, libc::SCHED_FIFO | libc::SCHED_RR | libc::SCHED_DEADLINE)
     })
 }
 
