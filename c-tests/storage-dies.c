@@ -19,16 +19,22 @@
 
 enum end { ABORTED, PLACED };
 
-/* The read that waited is broken off, and a later read gets the error that there is no connection. */
+/* The read that waited is broken off, and a later read gets the error that there is no connection; from Linux 7 on, both may be EIO. */
+static const int reasons[] = { -ECONNABORTED, -ENOTCONN, -EIO };
+
 static bool is_reason(int result)
 {
-    return result == -ECONNABORTED || result == -ENOTCONN;
+    return result == reasons[0] || result == reasons[1] || result == reasons[2];
 }
 
 static unsigned pauses(MigrationIncomingState *vm)
 {
-    return vm_events(vm, UFFD_INCOMING_EVENT_PAUSED, -ECONNABORTED) +
-           vm_events(vm, UFFD_INCOMING_EVENT_PAUSED, -ENOTCONN);
+    unsigned count = 0;
+
+    for (size_t i = 0; i < sizeof(reasons) / sizeof(reasons[0]); i++) {
+        count += vm_events(vm, UFFD_INCOMING_EVENT_PAUSED, reasons[i]);
+    }
+    return count;
 }
 
 static void check_load(enum ram_kind kind, bool cached, enum end end)
