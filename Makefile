@@ -3,7 +3,7 @@
 
 BUILD = build
 
-.PHONY: all deps check test models miri msrv fuzz bench demo header abi index install packages check-sanitizers stress qemu-check clean help
+.PHONY: all deps check test models miri msrv fuzz bench demo header abi index install packages kernels check-sanitizers stress qemu-check clean help
 
 all: $(BUILD)/build.ninja
 	meson compile -C $(BUILD)
@@ -59,6 +59,10 @@ install: all
 packages:
 	scripts/packages.sh $(BUILD)/packages
 
+kernels: all
+	scripts/deps.sh kernels
+	scripts/kernels.sh $(BUILD) $(KERNELS)
+
 check-sanitizers: deps
 	scripts/check-sanitizers.sh
 
@@ -94,6 +98,8 @@ help:
 	@echo 'make index      bring c-tests/INDEX.md up to date, which tells what C tests call a function'
 	@echo 'make install    install libraries, header and pkg-config file; DESTDIR=path for a staged install'
 	@echo 'make packages   build the Debian packages in $(BUILD)/packages, without a network, and try them'
+	@echo 'make kernels    run the C tests on other kernels of Debian, x86-64 and aarch64, in guests of QEMU; KERNELS=which, as in'
+	@echo '                "bookworm/amd64 trixie/arm64"; SUITES=which; JOBS=how many at once'
 	@echo 'make check-sanitizers   the C tests and the demo under AddressSanitizer, UndefinedBehaviorSanitizer and'
 	@echo '                (where there is a nightly Rust) ThreadSanitizer'
 	@echo 'make qemu-check QEMU_SRC=path QEMU_BUILD=path   QEMU 10.0 or 10.2 on the library, and its own migration tests;'

@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT OR Apache-2.0
-# Makes sure that all is there to build and test, and with `bench` to measure: installs what is missing with apt, or says
-# what to install; then fetches the crates, so that nothing later needs the network.
+# Makes sure that all is there to build and test, with `bench` to measure, with `kernels` for guests: installs what is missing with
+# apt, or says what to install; then fetches the crates, so that nothing later needs the network.
 set -eu
 
 if ! command -v cargo >/dev/null || ! command -v rustc >/dev/null; then
@@ -24,6 +24,13 @@ need abidiff abigail-tools
 need man man-db
 need setpriv util-linux
 [ "${1-}" != bench ] || need gnuplot gnuplot-nox
+if [ "${1-}" = kernels ]; then
+    need qemu-system-x86_64 qemu-system-x86
+    need qemu-system-aarch64 qemu-system-arm
+    need aarch64-linux-gnu-gcc "gcc-aarch64-linux-gnu libc6-dev-arm64-cross"
+    need cpio cpio
+    need mkfs.ext4 e2fsprogs
+fi
 [ -n "${LIBCLANG_PATH-}" ] || /sbin/ldconfig -p | grep -q 'libclang\(-[0-9]*\)\?\.so' || missing="$missing libclang-dev"
 
 if [ -n "$missing" ]; then
@@ -40,4 +47,9 @@ fi
 
 host=$(rustc -vV | sed -n 's/^host: //p')
 cargo fetch --locked --target "$host"
+if [ "${1-}" = kernels ]; then
+    # Rust of a distribution's has what it has.
+    ! command -v rustup >/dev/null || rustup target add aarch64-unknown-linux-gnu
+    cargo fetch --locked --target aarch64-unknown-linux-gnu
+fi
 cargo fetch --locked --target "$host" --manifest-path examples/kvm/Cargo.toml
