@@ -41,7 +41,7 @@
  *  - No function is a cancellation point. pthread_cancel() during a call, or during its callbacks, takes effect after the
  *    call has returned. A thread with PTHREAD_CANCEL_ASYNCHRONOUS must not call the library.
  *  - Paths may be any bytes. Names are UTF-8.
- *  - Linux 4.14 or newer is enough, unless a description names a newer version.
+ *  - Linux 4.14 has what is needed, unless a description names a newer version. The tests have run on 5.10 and newer.
  */
 
 #ifndef UFFD_INCOMING_H
