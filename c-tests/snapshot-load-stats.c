@@ -56,10 +56,20 @@ int main(void)
     }
     CHECK_EQ(latencies, PAGES);
     CHECK(stats.fault_latency_ns_sum > 0);
+    /* Each page of data was read once, by a fault thread. */
+    CHECK_EQ(stats.bytes_read_cached + stats.bytes_read_waiting, (PAGES - ZERO_PAGES) * rb->page_size);
+    CHECK_EQ(stats.bytes_read_on_demand, stats.bytes_read_cached + stats.bytes_read_waiting);
 
     load(vm, file->snapshot, UFFD_LOAD_NO_BACKGROUND);
     check_total(vm, 0, 0);
     CHECK_OK(uffd_incoming_abort(vm));
+
+    /* In the background, nothing is read on demand. */
+    load(vm, file->snapshot, 0);
+    CHECK_OK(uffd_incoming_wait(vm, -1));
+    CHECK(vm_stats(vm).bytes_read_cached + vm_stats(vm).bytes_read_waiting >= (PAGES - ZERO_PAGES) * rb->page_size);
+    CHECK_EQ(vm_stats(vm).bytes_read_on_demand, 0);
+    CHECK_OK(uffd_incoming_cleanup(vm));
 
     vm_end(vm);
     snapshot_file_free(file);

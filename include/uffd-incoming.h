@@ -660,6 +660,20 @@ typedef struct UffdIncomingStats {
      * other threads, at most 256.
      */
     uint64_t threads_waiting;
+    /**
+     * Bytes of the snapshot that were read from the page cache, without waiting. Zeros between them count, too.
+     */
+    uint64_t bytes_read_cached;
+    /**
+     * Bytes of the snapshot that were read by calls that may wait for the disk. On tmpfs, FUSE and older kernels,
+     * they may have come from the page cache, too.
+     */
+    uint64_t bytes_read_waiting;
+    /**
+     * The part of bytes_read_cached and bytes_read_waiting that fault threads have read. Loader threads have read the
+     * rest, in the background.
+     */
+    uint64_t bytes_read_on_demand;
 } UffdIncomingStats;
 
 /**

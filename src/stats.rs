@@ -19,6 +19,9 @@ pub(crate) struct Stats {
     pub bytes_mapped: AtomicU64,
     pub bytes_of_zeros: AtomicU64,
     pub bytes_moved: AtomicU64,
+    pub bytes_read_cached: AtomicU64,
+    pub bytes_read_waiting: AtomicU64,
+    pub bytes_read_on_demand: AtomicU64,
     latency_ns_sum: AtomicU64,
     latency_buckets: [AtomicU64; LATENCY_BUCKETS],
 }
@@ -49,6 +52,9 @@ impl Stats {
             bytes_mapped: get(&self.bytes_mapped),
             bytes_of_zeros: get(&self.bytes_of_zeros),
             bytes_moved: get(&self.bytes_moved),
+            bytes_read_cached: get(&self.bytes_read_cached),
+            bytes_read_waiting: get(&self.bytes_read_waiting),
+            bytes_read_on_demand: get(&self.bytes_read_on_demand),
             fault_latency_ns_sum: get(&self.latency_ns_sum),
             fault_latency_buckets: self.latency_buckets.each_ref().map(get),
             ..Statistics::default()
@@ -88,6 +94,12 @@ pub struct Statistics {
     pub bytes_of_zeros: u64,
     /// How many bytes were placed by moving pages, and not by copying.
     pub bytes_moved: u64,
+    /// How many bytes of the snapshot were read from the page cache, without waiting; with the zeros between them.
+    pub bytes_read_cached: u64,
+    /// How many bytes were read by calls that wait for the disk where they have to: all, on file systems that do not tell.
+    pub bytes_read_waiting: u64,
+    /// How many bytes of both a fault thread has read, for a thread that waited. The rest was read in the background.
+    pub bytes_read_on_demand: u64,
     /// How long the thread has waited that has waited longest for a page and still does, in nanoseconds; 0 if none waits.
     pub oldest_wait_ns: u64,
     /// How many threads wait for a page.

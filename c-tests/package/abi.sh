@@ -90,7 +90,7 @@ if ! is_compatible "$header"; then
     exit 1
 fi
 
-sed 's/^    uint64_t threads_waiting;$/&\n    uint64_t one_more;/' "$header" >"$scratch/appended.h"
+sed 's/^    uint64_t bytes_read_on_demand;$/&\n    uint64_t one_more;/' "$header" >"$scratch/appended.h"
 if cmp -s "$header" "$scratch/appended.h" || ! is_compatible "$scratch/appended.h"; then
     cat "$scratch/difference"
     echo "expected that a field may be added at the end of a struct"
@@ -101,5 +101,5 @@ expect_incompatible 'a parameter has another type' 's/int timeout_ms)/long timeo
 expect_incompatible 'a field is added in the middle of a struct' 's/^    uint64_t pages_placed;$/    uint64_t more;\n&/'
 expect_incompatible 'a field has another type' 's/^    uint32_t loader_threads;$/    uint16_t loader_threads;/'
 expect_incompatible 'a field has another type, and one is added at the end' \
-    's/^    uint64_t bytes_moved;$/    int64_t bytes_moved;/; s/^    uint64_t threads_waiting;$/&\n    uint64_t one_more;/'
+    's/^    uint64_t bytes_moved;$/    int64_t bytes_moved;/; s/^    uint64_t bytes_read_on_demand;$/&\n    uint64_t one_more;/'
 expect_incompatible 'a constant has another value' 's/^#define UFFD_LOAD_DIRECT_IO .*/#define UFFD_LOAD_DIRECT_IO (1 << 30)/'

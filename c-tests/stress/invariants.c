@@ -69,6 +69,7 @@ void check_invariants_at_end(struct machine *machine, bool complete)
         measured += stats.fault_latency_buckets[i];
     }
     CHECK(measured <= stats.faults + machine->messages);
+    CHECK(stats.bytes_read_on_demand <= stats.bytes_read_cached + stats.bytes_read_waiting);
     if (machine->plan->load) {
         CHECK_EQ(stats.complete, complete);
         CHECK_EQ(stats.bytes_total, bytes);

@@ -41,6 +41,9 @@ pub unsafe extern "C" fn uffd_incoming_get_stats(
             bytes_moved: snapshot.bytes_moved,
             oldest_wait_ns: snapshot.oldest_wait_ns,
             threads_waiting: snapshot.threads_waiting.into(),
+            bytes_read_cached: snapshot.bytes_read_cached,
+            bytes_read_waiting: snapshot.bytes_read_waiting,
+            bytes_read_on_demand: snapshot.bytes_read_on_demand,
         };
         // SAFETY: the caller gives NULL or a struct that starts with its size.
         unsafe { structs::write(stats, &out) }

@@ -291,6 +291,14 @@ pub struct UffdIncomingStats {
     /// The number of threads that wait for a page now. vCPUs whose blocktime is measured are all counted; of
     /// other threads, at most 256.
     pub threads_waiting: u64,
+    /// Bytes of the snapshot that were read from the page cache, without waiting. Zeros between them count, too.
+    pub bytes_read_cached: u64,
+    /// Bytes of the snapshot that were read by calls that may wait for the disk. On tmpfs, FUSE and older kernels,
+    /// they may have come from the page cache, too.
+    pub bytes_read_waiting: u64,
+    /// The part of bytes_read_cached and bytes_read_waiting that fault threads have read. Loader threads have read the
+    /// rest, in the background.
+    pub bytes_read_on_demand: u64,
 }
 
 /// How long the vCPUs waited for pages: uffd_incoming_get_blocktime(). A wait counts once it has ended.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::page_loader::{CacheOutcome, Cause, PageLoader};
+use super::page_loader::{CacheOutcome, Cause, Demand, PageLoader};
 use super::snapshot_load::SnapshotLoad;
 use super::unit_map::Piece;
 use super::units::{Extent, LoadClaim};
@@ -20,7 +20,9 @@ impl BackgroundLoader {
     /// As many as the load asks for.
     pub fn all(load: &Arc<SnapshotLoad>) -> Result<Vec<Self>> {
         let Some(extent) = load.extent else { return Ok(Vec::new()) };
-        let new = |_| Ok(Self { pages: PageLoader::new(load.pages.clone())?, load: load.clone(), extent });
+        let new = |_| {
+            Ok(Self { pages: PageLoader::new(load.pages.clone(), Demand::Background)?, load: load.clone(), extent })
+        };
         (0..load.config.loader_threads.max(1)).map(new).collect()
     }
 

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::backoff::UnitBackoff;
 use super::notes::Notes;
-use super::page_loader::{CacheOutcome, Cause, PageLoader};
+use super::page_loader::{CacheOutcome, Cause, Demand, PageLoader};
 use super::read_around::ReadAround;
 use super::snapshot_load::SnapshotLoad;
 use super::units::{Extent, UnitClaim};
@@ -46,7 +46,7 @@ impl FaultLoader {
         let habits = Arc::<Mutex<Habits>>::default();
         let new = |_| {
             Ok(Self {
-                pages: PageLoader::new(load.pages.clone())?,
+                pages: PageLoader::new(load.pages.clone(), Demand::Faults)?,
                 habits: habits.clone(),
                 notes: load.config.working_set_record.as_ref().map(|_| Notes::default()),
                 load: load.clone(),

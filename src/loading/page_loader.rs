@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
 use super::buffers::Buffers;
 use super::read_around;
@@ -30,7 +31,30 @@ pub(super) struct Pages {
 pub(super) struct PageLoader {
     pages: Arc<Pages>,
     buffers: Buffers,
+    demand: Demand,
 }
+
+/// Who reads, for the statistics.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Demand {
+    /// A fault thread, since a thread waits.
+    Faults,
+    Background,
+}
+
+impl Demand {
+    /// Counts bytes that were read from the page cache, or by a call that may have waited.
+    fn count(self, engine: &Engine, by: fn(&Stats) -> &AtomicU64, bytes: usize) {
+        let stats = engine.account().stats();
+        Stats::count(by(stats), bytes as u64);
+        if self == Self::Faults {
+            Stats::count(&stats.bytes_read_on_demand, bytes as u64);
+        }
+    }
+}
+
+const CACHED: fn(&Stats) -> &AtomicU64 = |stats| &stats.bytes_read_cached;
+const WAITING: fn(&Stats) -> &AtomicU64 = |stats| &stats.bytes_read_waiting;
 
 /// What pages are placed for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -123,9 +147,9 @@ fn first_of(run: Run, page_size: usize) -> (usize, bool) {
 }
 
 impl PageLoader {
-    pub fn new(pages: Arc<Pages>) -> Result<Self> {
+    pub fn new(pages: Arc<Pages>, demand: Demand) -> Result<Self> {
         let buffers = Buffers::new(pages.room)?;
-        Ok(Self { pages, buffers })
+        Ok(Self { pages, buffers, demand })
     }
 
     /// Places pages that no thread waits for, as long as they are missing and cost no time: where something is not in the page
@@ -141,7 +165,7 @@ impl PageLoader {
     /// few zeros, is read, until that fails or there is no more of it in the page cache, if it is to be from there. How many
     /// pages were placed.
     pub fn place(&mut self, engine: &Engine, index: usize, pages: Range<usize>, cause: Cause) -> Result<usize> {
-        let Self { pages: shared, buffers } = self;
+        let Self { pages: shared, buffers, demand } = self;
         let (source, block) = (shared.blocks[index], engine.block(index));
         let mut at = pages.start;
         while at < pages.end {
@@ -161,8 +185,11 @@ impl PageLoader {
             let bytes = &mut buffers.pages()[..block.offset_of(count)];
             if matches!(cause, Cause::Fault | Cause::Load) {
                 shared.source.read(source, offset as u64, bytes)?;
+                demand.count(engine, WAITING, bytes.len());
             } else if shared.source.read_cached(source, offset as u64, bytes) < bytes.len() {
                 break;
+            } else {
+                demand.count(engine, CACHED, bytes.len());
             }
             while at < end {
                 let left = block.offsets_of(&(at..end));
@@ -217,6 +244,7 @@ impl PageLoader {
         }
         let (source, offset) = (self.pages.blocks[unit.index], engine.block(unit.index).offset_of(unit.pages.start));
         let fetched = self.pages.source.read_cached(source, offset as u64, self.buffers.unit());
+        self.demand.count(engine, CACHED, fetched);
         if fetched < UNIT {
             return Ok(CacheOutcome::Part(fetched));
         }
@@ -255,6 +283,7 @@ impl PageLoader {
                 let source = self.pages.blocks[*index];
                 let rest = &mut self.buffers.unit()[fetched..];
                 self.pages.source.read(source, (block.offset_of(pages.start) + fetched) as u64, rest)?;
+                self.demand.count(engine, WAITING, rest.len());
                 // Another thread may have been faster.
                 if is_all_missing(engine, unit) {
                     return self.move_unit(engine, unit);
