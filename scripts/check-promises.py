@@ -33,7 +33,7 @@ def other_meson_tests() -> set[str]:
 
 def rust_tests() -> set[str]:
     names = set()
-    for directory in ["src", "tests"]:
+    for directory in ["src", "tests", "cli"]:
         for file in (ROOT / directory).rglob("*.rs"):
             for attributes, name in re.findall(r"#\[test\]((?:\s*(?:#\[[^\n]*\]|//[^\n]*))*)\s*fn (\w+)\(", file.read_text()):
                 if "ignore" not in attributes:
