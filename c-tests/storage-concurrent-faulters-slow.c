@@ -72,7 +72,10 @@ static void check_loads(bool cached, uint64_t flags)
     int loads = 1;
 
     while (!check_load(cached, flags) && has_units) {
-        CHECK(loads++ < MOST_LOADS * (int)check_slowness());
+        if (loads == MOST_LOADS && check_slowness() > 1) {
+            SKIP("this machine takes too long for a unit: it is not waited for");
+        }
+        CHECK(loads++ < MOST_LOADS);
     }
 }
 

