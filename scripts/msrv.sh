@@ -12,4 +12,4 @@ if ! cargo "+$version" --version >/dev/null 2>&1; then
     }
     rustup toolchain install "$version" --profile minimal
 fi
-exec cargo "+$version" check --locked --lib --target-dir "${CARGO_TARGET_DIR:-target}/msrv"
+exec cargo "+$version" check --locked --workspace --features log,vm-memory --target-dir "${CARGO_TARGET_DIR:-target}/msrv"
