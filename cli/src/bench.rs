@@ -2,6 +2,7 @@
 
 use std::error::Error;
 use std::fs::File;
+use std::mem::ManuallyDrop;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread;
@@ -38,7 +39,7 @@ impl Way {
     fn name(self) -> &'static str {
         match self {
             Self::Lazy => "load on demand",
-            Self::Replay => "the same, working set replayed",
+            Self::Replay => "load on demand, set replayed",
             Self::Read => "full read",
             Self::Map => "private mapping",
         }
@@ -175,12 +176,13 @@ fn restore(way: Way, work: &Work) -> Result<Times, Box<dyn Error>> {
         return full_read(began, &snapshot, &work.runs);
     }
     let ram = snapshot.blocks().iter().map(|block| Ram::new(block.length(), true));
-    let ram: Arc<[Ram]> = ram.collect::<Result<_, _>>()?;
+    // Where a load is left incomplete, the memory stays in use, and so it is not freed.
+    let ram = ManuallyDrop::new(Arc::<[Ram]>::from(ram.collect::<Result<Vec<_>, _>>()?));
     let incoming = Incoming::new(Config { user_mode_only: work.user_mode_only, ..Config::default() })?;
-    for (block, ram) in snapshot.blocks().iter().zip(&*ram) {
+    for (block, ram) in snapshot.blocks().iter().zip(&**ram) {
         let (idstr, host, length) = (block.idstr().into(), ram.address(), block.length());
         let spec = RamBlockSpec { idstr, host, length, page_size: PAGE };
-        // SAFETY: the memory stays mapped until the clean-up below, or for good, and no reference points into it.
+        // SAFETY: the memory stays mapped until the clean-up below has succeeded, or for good, and no reference points into it.
         unsafe { incoming.add_ram_block(BlockId(host), spec) }?;
     }
     let config = LoadConfig {
@@ -190,19 +192,15 @@ fn restore(way: Way, work: &Work) -> Result<Times, Box<dyn Error>> {
     };
     load(&incoming, &snapshot, &config)?;
     // On a thread of its own: a page that cannot be read keeps it waiting.
-    let toucher = thread::spawn({
-        let (ram, runs) = (ram.clone(), work.runs.clone());
+    let toucher = thread::Builder::new().spawn({
+        let (ram, runs) = (Arc::clone(&ram), work.runs.clone());
         move || touch(began, &ram, &runs)
-    });
-    let waited = incoming.wait(None);
+    })?;
+    incoming.wait(None)?;
     let all = began.elapsed();
-    if let Err(error) = waited {
-        // It stays armed, and the memory is still in use.
-        std::mem::forget((incoming, ram));
-        return Err(error.into());
-    }
     let (first, set) = toucher.join().map_err(|_| "the thread that touches the RAM has panicked")?;
     incoming.cleanup()?;
+    drop(ManuallyDrop::into_inner(ram));
     Ok(Times { first, set, all: all.max(set), mapped: incoming.stats().bytes_mapped })
 }
 

@@ -21,14 +21,14 @@ pub fn failed(path: &Path, error: impl std::fmt::Display) -> Box<dyn Error> {
     format!("{}: {error}", shown(path)).into()
 }
 
-/// The start of a regular file; nothing of what is shorter.
+/// The start of a file; zeros behind the end of one that is shorter.
 pub fn start<const LENGTH: usize>(path: &Path) -> Result<[u8; LENGTH], Box<dyn Error>> {
     let mut start = [0; LENGTH];
-    let mut file = fs::File::open(path).map_err(|error| failed(path, error))?;
-    match file.read_exact(&mut start) {
-        Ok(()) => Ok(start),
-        Err(_) => Ok([0; LENGTH]),
-    }
+    let file = fs::File::open(path).map_err(|error| failed(path, error))?;
+    let mut read = Vec::new();
+    file.take(LENGTH as u64).read_to_end(&mut read).map_err(|error| failed(path, error))?;
+    start[..read.len()].copy_from_slice(&read);
+    Ok(start)
 }
 
 /// A file that is written: all of it takes its place at once, or nothing does.
@@ -46,7 +46,8 @@ impl NewFile {
         // As open() makes files; the umask takes bits away.
         let made = tempfile::Builder::new().permissions(Permissions::from_mode(0o666)).tempfile_in(directory);
         let mut temporary = made.map_err(|error| failed(path, error))?;
-        temporary.write_all(content).map_err(|error| failed(path, error))?;
+        let written = temporary.write_all(content).and_then(|()| temporary.as_file().sync_all());
+        written.map_err(|error| failed(path, error))?;
         Ok(Self { temporary, path: path.into() })
     }
 

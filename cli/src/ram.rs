@@ -38,7 +38,7 @@ impl Ram {
     }
 
     pub fn address(&self) -> usize {
-        self.start.addr().get()
+        self.start.as_ptr().expose_provenance()
     }
 
     /// Reads a byte of the page at this offset, as a vCPU does: waits until it is there.

@@ -34,7 +34,7 @@ pub struct Verify {
 struct Unreadable {
     block: String,
     bytes: Range<u64>,
-    file_offset: u64,
+    file_offset: Option<u64>,
     error: Error,
 }
 
@@ -121,7 +121,7 @@ impl Verify {
                 return;
             }
         }
-        let file_offset = snapshot.file_offset(index, bytes.start).unwrap_or_default();
+        let file_offset = snapshot.file_offset(index, bytes.start);
         self.unreadable.push(Unreadable { block: block.into(), bytes, file_offset, error });
     }
 }
@@ -132,13 +132,10 @@ impl Report for Verify {
         let mut text: String = self.problems.iter().map(|problem| format!("{file}: {problem}\n")).collect();
         for part in self.unreadable.iter().take(MOST_SHOWN) {
             let Range { start, end } = part.bytes;
-            text += &format!(
-                "{file}: RAM block '{}', {} at {start:#x} (file offset {:#x}): {}\n",
-                part.block,
-                count(end - start, "byte"),
-                part.file_offset,
-                part.error
-            );
+            // The error names the file, and the block.
+            let offset = part.file_offset.map_or(String::new(), |offset| format!(" (file offset {offset:#x})"));
+            let length = count(end - start, "byte");
+            text += &format!("RAM block '{}', {length} at {start:#x}{offset}: {}\n", part.block, part.error);
         }
         if let Some(more @ 1..) = self.unreadable.len().checked_sub(MOST_SHOWN) {
             text += &format!("{file}: and {} more\n", count(more as u64, "part"));
@@ -147,7 +144,11 @@ impl Report for Verify {
             0 => String::new(),
             bytes => format!(", {} of it in pages of zeros", size(bytes)),
         };
-        let verdict = if self.unreadable.is_empty() { "all of its RAM can be read" } else { "it is damaged" };
+        let verdict = match (self.unreadable.is_empty(), self.problems.is_empty()) {
+            (true, true) => "all of it can be read",
+            (true, false) => "it is damaged, but all of its RAM can be read",
+            _ => "it is damaged",
+        };
         text + &format!("{file}: {verdict}; {} of data{zeros}\n", size(self.data))
     }
 
@@ -195,7 +196,7 @@ mod tests {
         fs::OpenOptions::new().write(true).open(&image).unwrap().set_len(0x101000).unwrap();
         let found = read_all(&description, &snapshot);
         let parts: Vec<_> = found.unreadable.iter().map(|part| (part.bytes.clone(), part.file_offset)).collect();
-        assert_eq!(parts, [(0x101000..0x300000, 0x101000)]);
+        assert_eq!(parts, [(0x101000..0x300000, Some(0x101000))]);
         assert_eq!((found.data, found.is_good()), (0x101000, false));
         assert!(
             found.text().contains("RAM block 'ram', 2093056 bytes at 0x101000 (file offset 0x101000): "),

@@ -132,7 +132,7 @@ impl Report for Shown {
             json!({
                 "index": index,
                 "name": block.name,
-                "length": block.length,
+                "length": matches!(self.belongs, Belongs::Yes).then_some(block.length),
                 "bytes": block.bytes,
                 "runs": block.runs,
             })
