@@ -1,12 +1,15 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT OR Apache-2.0
 # Runs the C tests on other kernels, in guests of QEMU: kernels.sh BUILD_DIR [KERNEL...]
-# A kernel is SUITE/FLAVOUR: a release of Debian's and the last word of its kernel's package, as in trixie/arm64-16k. Its tests come from
-# BUILD_DIR, or from a cross build beside it. Prints a table, kernel by suite, which goes to BUILD_DIR/kernels/table.md, too.
+# A kernel is SUITE/FLAVOUR: a release of Debian's, and its package linux-image-FLAVOUR, as in trixie/arm64-16k. The tests of x86-64 come from
+# BUILD_DIR, those of aarch64 from a cross build below it. Prints a table, kernel by suite, which goes to BUILD_DIR/kernels/table.md,
+# too; 1 if a test failed. A kernel is downloaded once: remove its directory there to get a newer one.
 #   SUITES=...   which suites of the tests (setup serve snapshot clients storage)
+#   MIRROR=...   of Debian's packages (http://deb.debian.org/debian)
 #   JOBS=n       how many guests at once (1); each has two CPUs and 3 GiB
 # Guests run without hardware virtualization. The suite kvm, which would need that in a guest, does not run.
 set -eu
+export LC_ALL=C
 build=$(realpath "$1")
 shift
 cd "$(dirname "$0")/.."
@@ -37,5 +40,9 @@ for kernel in "$@"; do
     "$here/pack.py" "$tests" "$directory" "$busybox" "$directory/initramfs" $suites
 done
 printf '%s\n' "$@" | tr / - | xargs -P "${JOBS:-1}" -I NAME "$here/boot.sh" "$work/NAME"
+status=0
+cd "$work"
 # shellcheck disable=SC2046 # one word a kernel
-"$here/table.py" $(printf "$work/%s/log\n" $(printf '%s\n' "$@" | tr / -)) | tee "$work/table.md"
+"$here/table.py" $(printf '%s/log\n' "$@" | sed 's|/|-|') >table.md || status=1
+cat table.md
+exit "$status"

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
 # Downloads packages of a release of Debian's with an apt of its own, which leaves that of this machine as it is, and unpacks them:
 # apt.sh SUITE ARCHITECTURE DIRECTORY PACKAGE
-# Of an empty package that needs a kernel, that kernel, and the packages that this consists of.
+# For a package that only depends on the newest kernel, downloads that kernel and its parts.
 set -eu
 suite=$1 architecture=$2 directory=$3 package=$4
 
@@ -10,7 +10,7 @@ mkdir -p "$directory/apt/lists/partial" "$directory/apt/cache/archives/partial"
 cd "$directory"
 : >apt/status
 cat >apt/sources.list <<END
-deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] http://deb.debian.org/debian $suite main
+deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] ${MIRROR:-http://deb.debian.org/debian} $suite main
 END
 cat >apt/apt.conf <<END
 APT::Architecture "$architecture";
@@ -23,6 +23,8 @@ Dir::State::Status "$PWD/apt/status";
 Dir::Cache "$PWD/apt/cache";
 Dir::Etc::SourceList "$PWD/apt/sources.list";
 Dir::Etc::SourceParts "-";
+Dir::Etc::Preferences "-";
+Dir::Etc::PreferencesParts "-";
 END
 export APT_CONFIG="$PWD/apt/apt.conf"
 apt-get update -qq

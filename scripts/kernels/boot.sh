@@ -8,7 +8,7 @@ rm -f disk
 truncate -s 4G disk
 mkfs.ext4 -q -F disk
 
-case $PWD in
+case ${PWD##*/} in
 *arm64*) machine="qemu-system-aarch64 -machine virt" console=ttyAMA0 ;;
 *) machine="qemu-system-x86_64 -machine q35" console=ttyS0 ;;
 esac

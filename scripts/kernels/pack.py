@@ -18,9 +18,9 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 
-MODULES = ["crc32c_generic", "virtio_pci", "virtio_blk", "ext4", "fuse", "overlay", "kvm", "kvm_intel", "kvm_amd"]
+MODULES = ["crc32c_generic", "virtio_pci", "virtio_blk", "ext4", "fuse", "overlay"]
 
-# In a guest without hardware support, all takes longer.
+# How much longer than on this machine a test may take in a guest without hardware support.
 LONGER = 10
 
 
@@ -35,7 +35,15 @@ def add_modules(kernel: Path, root: Path) -> None:
         if name not in files or name in order:
             return
         module = files[name].read_bytes()
-        module = lzma.decompress(module) if files[name].suffix == ".xz" else module
+        match files[name].suffix:
+            case ".xz":
+                module = lzma.decompress(module)
+            case ".zst":
+                module = subprocess.run(["zstd", "-dqc"], input=module, capture_output=True, check=True).stdout
+            case ".ko":
+                pass
+            case other:
+                raise SystemExit(f"{files[name]}: modules that are packed as {other} are not known here")
         needs = re.search(rb"\0depends=([^\0]*)\0", module)
         for needed in needs[1].decode().split(",") if needs else []:
             add(needed.replace("-", "_"))
@@ -53,6 +61,8 @@ def tests_of(build: Path, suites: set[str]) -> list[dict]:
 
 
 def add_tests(build: Path, root: Path, tests: list[dict], strip: str) -> None:
+    if not tests:
+        raise SystemExit("no test belongs to these suites")
     into = root / "tests"
     into.mkdir()
     lines = []
@@ -103,7 +113,7 @@ def main() -> int:
         add_libraries(root, compiler)
         with initramfs.open("wb") as output:
             files = subprocess.run(["find", ".", "-print0"], cwd=root, capture_output=True, check=True).stdout
-            subprocess.run(["cpio", "--null", "--create", "--format=newc", "--quiet"], cwd=root, input=files, stdout=output, check=True)
+            subprocess.run(["cpio", "--null", "--create", "--format=newc", "--owner=0:0", "--quiet"], cwd=root, input=files, stdout=output, check=True)
     return 0
 
 
