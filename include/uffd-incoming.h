@@ -661,7 +661,8 @@ typedef struct UffdIncomingStats {
      */
     uint64_t threads_waiting;
     /**
-     * Bytes of the snapshot that were read from the page cache, without waiting. Zeros between them count, too.
+     * Bytes of the snapshot that were read from the page cache, without waiting. Zeros between them count, too, and what
+     * is read twice counts twice. Mapped RAM (UFFD_LOAD_MAP_PRIVATE) is not read.
      */
     uint64_t bytes_read_cached;
     /**

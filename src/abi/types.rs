@@ -291,7 +291,8 @@ pub struct UffdIncomingStats {
     /// The number of threads that wait for a page now. vCPUs whose blocktime is measured are all counted; of
     /// other threads, at most 256.
     pub threads_waiting: u64,
-    /// Bytes of the snapshot that were read from the page cache, without waiting. Zeros between them count, too.
+    /// Bytes of the snapshot that were read from the page cache, without waiting. Zeros between them count, too, and what
+    /// is read twice counts twice. Mapped RAM (UFFD_LOAD_MAP_PRIVATE) is not read.
     pub bytes_read_cached: u64,
     /// Bytes of the snapshot that were read by calls that may wait for the disk. On tmpfs, FUSE and older kernels,
     /// they may have come from the page cache, too.

@@ -13,8 +13,8 @@ use super::mapping::page_size;
 /// `MADV_POPULATE_READ`, Linux 5.14.
 const MADV_POPULATE_READ: i32 = 22;
 
-/// Of how many pages a byte is read at once.
-const BYTES: usize = 256;
+/// Pages of a call of process_vm_readv().
+const PAGES_AT_ONCE: usize = 256;
 
 /// The address of the first page that cannot be read, and why.
 type Populated = std::result::Result<(), (usize, Errno)>;
@@ -22,14 +22,14 @@ type Populated = std::result::Result<(), (usize, Errno)>;
 /// Reads what is missing of a private mapping of a file, and maps it: a thread that touches it need not wait. The address of the first
 /// page that cannot be read, and the errno.
 pub(crate) fn populate(memory: &Range<usize>) -> Populated {
-    // Before Linux 6.9, MADV_POPULATE_READ tries a page that cannot be read again and again, without an end.
+    // Before Linux 6.9, MADV_POPULATE_READ tries a page that cannot be read for ever.
     static IS_SAFE: LazyLock<bool> = LazyLock::new(|| release() >= (6, 9));
     if *IS_SAFE { populate_at_once(memory) } else { populate_by_page(memory) }
 }
 
 fn populate_at_once(memory: &Range<usize>) -> Populated {
     loop {
-        // SAFETY: this advice changes no contents.
+        // SAFETY: this advice changes no contents: it brings pages that a thread could have touched at any time.
         match before(Call::MadvisePopulate).and_then(|()| unsafe { advise(memory, MADV_POPULATE_READ) }) {
             Err(Errno::EINTR) => {}
             // Which page it was, and what lies behind that.
@@ -45,7 +45,7 @@ fn populate_by_page(memory: &Range<usize>) -> Populated {
     let mut failed = Ok(());
     let mut at = memory.start;
     while at < memory.end {
-        let count = (memory.end - at).div_ceil(page).min(BYTES);
+        let count = (memory.end - at).div_ceil(page).min(PAGES_AT_ONCE);
         match read_bytes(at, page, count) {
             Ok(read) if read > 0 => at += read * page,
             // The page cannot be read, or there is no memory for it.
@@ -77,12 +77,12 @@ fn parse_release(release: &str) -> (u32, u32) {
     (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0))
 }
 
-/// Reads a byte of each of so many pages from `start` on, as another process could; of how many it has. The kernel brings each page as for
+/// Reads a byte of each of so many pages from `start` on, as another process could; and returns how many it has read. The kernel brings each page as for
 /// a thread that touches it, but one that cannot be read is an error, and no signal.
 fn read_bytes(start: usize, page: usize, count: usize) -> nix::Result<usize> {
-    let mut bytes = [0u8; BYTES];
+    let mut bytes = [0u8; PAGES_AT_ONCE];
     let part = |at| libc::iovec { iov_base: with_exposed_provenance_mut(at), iov_len: 1 };
-    let mut pages = [part(start); BYTES];
+    let mut pages = [part(start); PAGES_AT_ONCE];
     for (number, one) in pages[..count].iter_mut().enumerate() {
         *one = part(start + number * page);
     }
@@ -106,7 +106,7 @@ mod tests {
     /// Pages beyond the end of a file cannot be read, as those of a bad disk.
     #[test]
     fn the_first_page_that_cannot_be_read_is_told_and_the_others_are_brought() {
-        let (page, pages) = (page_size(), 2 * BYTES);
+        let (page, pages) = (page_size(), 2 * PAGES_AT_ONCE);
         let file = memfd_create(c"populate", MFdFlags::MFD_CLOEXEC).unwrap();
         ftruncate(&file, (pages * page) as i64).unwrap();
         let length = NonZeroUsize::new(pages * page).unwrap();
@@ -117,8 +117,8 @@ mod tests {
         for populate in [populate, populate_at_once, populate_by_page] {
             assert_eq!(populate(&memory), Ok(()));
         }
-        ftruncate(&file, ((BYTES + 3) * page) as i64).unwrap();
-        let bad = start + (BYTES + 3) * page;
+        ftruncate(&file, ((PAGES_AT_ONCE + 3) * page) as i64).unwrap();
+        let bad = start + (PAGES_AT_ONCE + 3) * page;
         for populate in [populate, populate_at_once, populate_by_page] {
             assert_eq!(populate(&memory), Err((bad, Errno::EFAULT)));
             assert_eq!(populate(&(bad - page..bad + 2 * page)), Err((bad, Errno::EFAULT)));
@@ -129,9 +129,13 @@ mod tests {
 
     #[test]
     fn releases_are_compared_as_numbers() {
-        for (release, parsed) in
-            [("6.18.44-fc", (6, 18)), ("5.10.0-32-amd64", (5, 10)), ("7.3+deb", (7, 3)), ("", (0, 0)), ("odd", (0, 0))]
-        {
+        for (release, parsed) in [
+            ("6.12.48+deb13-amd64", (6, 12)),
+            ("5.10.0-32-amd64", (5, 10)),
+            ("7.3+deb", (7, 3)),
+            ("", (0, 0)),
+            ("odd", (0, 0)),
+        ] {
             assert_eq!(parse_release(release), parsed, "{release}");
         }
         assert!(release() > (4, 0));

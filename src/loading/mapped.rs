@@ -2,13 +2,14 @@
 //! have the working set read, and to find out what was touched.
 
 use std::ops::Range;
-use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::{Arc, OnceLock};
 
 use super::page_loader::Pages;
 use super::unit_map::Piece;
 use super::working_set::MOST_RUNS;
 use crate::engine::{Engine, LogLevel};
-use crate::error::{Error, Result, error};
+use crate::error::{Errno, Error, Result, error};
 use crate::kernel::{PageMap, populate, read_ahead};
 use crate::sync::Mutex;
 
@@ -31,6 +32,8 @@ struct Queue {
     told: usize,
     /// How many have not been read.
     unread: usize,
+    /// This process may not read its memory by system calls, which has been told.
+    is_refused: Arc<AtomicBool>,
 }
 
 /// What a loader thread is to do next.
@@ -39,6 +42,7 @@ pub(super) struct Next {
     pub piece: Piece,
     /// To be told of before.
     pub ahead: Vec<Piece>,
+    is_refused: Arc<AtomicBool>,
 }
 
 impl MappedBlocks {
@@ -61,7 +65,13 @@ impl MappedBlocks {
         let mut queue = self.working_set.lock();
         let is_first = queue.is_none();
         let is_empty = pieces.is_empty();
-        queue.get_or_insert_with(|| Queue { unread: pieces.len(), pieces, next: 0, told: 0 });
+        queue.get_or_insert_with(|| Queue {
+            unread: pieces.len(),
+            pieces,
+            next: 0,
+            told: 0,
+            is_refused: Arc::default(),
+        });
         is_first && is_empty
     }
 
@@ -74,7 +84,7 @@ impl MappedBlocks {
         let end = queue.pieces.len().min(queue.next + AHEAD);
         let ahead = queue.pieces[queue.told.max(queue.next)..end].to_vec();
         queue.told = end;
-        Some(Next { piece, ahead })
+        Some(Next { piece, ahead, is_refused: queue.is_refused.clone() })
     }
 
     /// A piece that was taken has been read; whether it was the last one.
@@ -99,6 +109,11 @@ impl Next {
         self.ahead.iter().filter(there).flat_map(addresses).for_each(|run| read_ahead(&run));
         for run in Some(&self.piece).filter(there).into_iter().flat_map(addresses) {
             if let Err((address, errno)) = populate(&run) {
+                // A seccomp filter, or the kernel's configuration: all others will be refused, too. They have been read ahead.
+                let refused = matches!(Errno::from(errno), Errno::EPERM | Errno::ENOSYS);
+                if refused && self.is_refused.swap(true, Relaxed) {
+                    continue;
+                }
                 // A thread that touches it brings it by itself, or gets SIGBUS if it cannot be read.
                 let block = engine.block(self.piece.index);
                 let error = Error::os(errno, format_args!("{block}: reading ahead at {address:#x} (process_vm_readv)"));
