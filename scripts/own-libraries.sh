@@ -6,6 +6,7 @@
 # Cargo's archive defines the symbols of Rust's runtime, too, and two of those in one program clash. A shared library of cargo's has
 # no versions of symbols. Debug information is kept, in the shared one, if cargo was asked for it by CARGO_PROFILE_RELEASE_DEBUG:
 # else there is only that of Rust's standard library.
+#   LINK_ARGS   for the shared library
 set -eu
 cargos=$1 exports=$2 shared=$3 archive=$4
 ar=${AR:-ar} objcopy=${OBJCOPY:-objcopy}
@@ -26,7 +27,7 @@ sed -n 's/^ *\([a-z0-9_]*\);$/\1/p' "$exports" >"$scratch/functions"
 # shellcheck disable=SC2046 # one word a library
 "$@" -shared -o "$shared" "$object" -Wl,--version-script="$exports" -Wl,-soname,"$(basename "$shared")" \
     -Wl,--no-undefined,--as-needed,-O1,-z,relro,-z,now,-z,noexecstack \
-    $("$(dirname "$0")/native-static-libs.sh" rustc "${RUST_TARGET-}")
+    ${LINK_ARGS-} $("$(dirname "$0")/native-static-libs.sh" rustc "${RUST_TARGET-}")
 
 # What was not needed left names behind that other libraries may know as weak ones.
 "$objcopy" --strip-unneeded "$object"
