@@ -6,7 +6,7 @@
 set -eu
 suite=$1 architecture=$2 directory=$3 package=$4
 
-mkdir -p "$directory/apt/lists/partial" "$directory/apt/cache/archives/partial"
+mkdir -p "$directory/apt/none" "$directory/apt/lists/partial" "$directory/apt/cache/archives/partial"
 cd "$directory"
 : >apt/status
 cat >apt/sources.list <<END
@@ -24,7 +24,7 @@ Dir::Cache "$PWD/apt/cache";
 Dir::Etc::SourceList "$PWD/apt/sources.list";
 Dir::Etc::SourceParts "-";
 Dir::Etc::Preferences "-";
-Dir::Etc::PreferencesParts "-";
+Dir::Etc::PreferencesParts "$PWD/apt/none";
 END
 export APT_CONFIG="$PWD/apt/apt.conf"
 apt-get update -qq
