@@ -1,7 +1,7 @@
 //! Files that are shown and written.
 
 use std::error::Error;
-use std::fs::{self, Permissions};
+use std::fs::{self, File, Permissions};
 use std::io::{Read, Write};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
@@ -21,14 +21,16 @@ pub fn failed(path: &Path, error: impl std::fmt::Display) -> Box<dyn Error> {
     format!("{}: {error}", shown(path)).into()
 }
 
-/// The start of a file; zeros behind the end of one that is shorter.
-pub fn start<const LENGTH: usize>(path: &Path) -> Result<[u8; LENGTH], Box<dyn Error>> {
-    let mut start = [0; LENGTH];
-    let file = fs::File::open(path).map_err(|error| failed(path, error))?;
-    let mut read = Vec::new();
-    file.take(LENGTH as u64).read_to_end(&mut read).map_err(|error| failed(path, error))?;
-    start[..read.len()].copy_from_slice(&read);
-    Ok(start)
+/// As many bytes of the start of a file, or all of a shorter one.
+pub fn start(path: &Path, length: u64) -> Result<Vec<u8>, Box<dyn Error>> {
+    let mut start = Vec::new();
+    let read = File::open(path).and_then(|file| file.take(length).read_to_end(&mut start));
+    read.map(|_| start).map_err(|error| failed(path, error))
+}
+
+/// The directory that a path is in.
+pub fn directory_of(path: &Path) -> &Path {
+    path.parent().filter(|parent| *parent != Path::new("")).unwrap_or(Path::new("."))
 }
 
 /// A file that is written: all of it takes its place at once, or nothing does.
@@ -39,12 +41,8 @@ pub struct NewFile {
 
 impl NewFile {
     pub fn new(path: &Path, content: &[u8]) -> Result<Self, Box<dyn Error>> {
-        let directory = match path.parent() {
-            Some(parent) if parent != Path::new("") => parent,
-            _ => Path::new("."),
-        };
         // As open() makes files; the umask takes bits away.
-        let made = tempfile::Builder::new().permissions(Permissions::from_mode(0o666)).tempfile_in(directory);
+        let made = tempfile::Builder::new().permissions(Permissions::from_mode(0o666)).tempfile_in(directory_of(path));
         let mut temporary = made.map_err(|error| failed(path, error))?;
         let written = temporary.write_all(content).and_then(|()| temporary.as_file().sync_all());
         written.map_err(|error| failed(path, error))?;
@@ -70,11 +68,9 @@ impl NewFile {
             });
         }
         if let Ok(existing) = fs::symlink_metadata(&path) {
-            let mut begins = vec![0; magic.len()];
-            let is_of_its_kind = existing.is_file()
-                && fs::File::open(&path).and_then(|mut file| file.read_exact(&mut begins)).is_ok()
-                && begins == magic;
-            if !is_of_its_kind && existing.size() > 0 || !existing.is_file() {
+            let is_of_its_kind =
+                || existing.size() == 0 || start(&path, magic.len() as u64).is_ok_and(|start| start == magic);
+            if !existing.is_file() || !is_of_its_kind() {
                 let magic = String::from_utf8_lossy(magic);
                 return Err(failed(
                     &path,

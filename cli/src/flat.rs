@@ -9,7 +9,7 @@ use serde_json::Value;
 use uffd_incoming::Snapshot;
 
 use crate::arguments::Block;
-use crate::files::{NewFile, failed, shown, start};
+use crate::files::{NewFile, directory_of, failed, shown, start};
 use crate::info::{Info, info};
 use crate::output::Report;
 
@@ -66,7 +66,7 @@ pub fn flat(dump: &Path, layout: &Layout, output: Option<PathBuf>, force: bool) 
 
 /// Refuses what is a file of another kind.
 fn check_image(dump: &Path) -> Result<(), Box<dyn Error>> {
-    let start = start::<32>(dump)?;
+    let start = start(dump, 32)?;
     match OTHERS.iter().find(|(magic, _)| start.starts_with(magic)) {
         Some((_, what)) => {
             Err(failed(dump, format_args!("it is no raw image, but {what}; --force takes it nevertheless")))
@@ -77,15 +77,12 @@ fn check_image(dump: &Path) -> Result<(), Box<dyn Error>> {
 
 /// The image as the description names it: relative to itself, where both lie in one directory.
 fn image_name(dump: &Path, output: &Path) -> Result<String, Box<dyn Error>> {
-    let directory = |path: &Path| {
-        let parent = path.parent().filter(|parent| *parent != Path::new("")).unwrap_or(Path::new("."));
-        fs::canonicalize(parent).map_err(|error| failed(parent, error))
-    };
+    let directory = |path| fs::canonicalize(directory_of(path)).map_err(|error| failed(directory_of(path), error));
     let name = dump.file_name().ok_or("the image has no name")?;
     let place = directory(dump)?;
     let path = if place == directory(output)? { PathBuf::from(name) } else { place.join(name) };
     let text = path.to_str().ok_or_else(|| failed(dump, "a description cannot name it: its path is not UTF-8"))?;
-    if text.trim() != text || text.contains('\n') {
+    if !ends_a_line(text) {
         return Err(failed(dump, "a description cannot name it: its path has a line feed, or a space at an end"));
     }
     Ok(text.into())
@@ -156,10 +153,15 @@ fn find_ranges(json: &Value) -> Option<Vec<Value>> {
     }
 }
 
+/// Whether a description can have it at the end of a line.
+fn ends_a_line(text: &str) -> bool {
+    text.trim() == text && !text.contains('\n')
+}
+
 fn description(image: &str, lines: &[Block]) -> Result<String, Box<dyn Error>> {
     let mut text = format!("uffd-incoming flat 1\nimage {image}\n");
     for Block { offset, length, idstr } in lines {
-        if idstr.trim() != idstr || idstr.contains('\n') {
+        if !ends_a_line(idstr) {
             return Err(format!("a RAM block cannot be named '{}'", idstr.escape_debug()).into());
         }
         text += &format!("block {offset:#x} {length:#x} {idstr}\n");

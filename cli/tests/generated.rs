@@ -10,15 +10,15 @@ use clap_complete::{Shell, generate};
 #[allow(dead_code)]
 mod arguments;
 
-const SECTIONS: &str = ".SH \"EXIT STATUS\"
+const EXIT_STATUS: &str = ".SH \"EXIT STATUS\"
 0, or 1 if something is wrong, or 2 for a command line that is not understood.
-.SH \"SEE ALSO\"
+";
+
+const SEE_THE_COMMAND: &str = ".SH \"SEE ALSO\"
 \\fBuffd\\-incoming\\fR(1)
 ";
 
-const ALL_SECTIONS: &str = ".SH \"EXIT STATUS\"
-0, or 1 if something is wrong, or 2 for a command line that is not understood.
-.SH EXAMPLES
+const SEE_THE_LIBRARY: &str = ".SH EXAMPLES
 Open a memory file of Cloud Hypervisor:
 .PP
 .nf
@@ -53,7 +53,8 @@ fn completions_and_man_pages_are_up_to_date() {
         let man =
             clap_mangen::Man::new(command.display_name(&name)).title(&name).source(source).manual("uffd-incoming");
         man.render(&mut page).unwrap();
-        page.extend_from_slice(if name == "uffd-incoming" { ALL_SECTIONS } else { SECTIONS }.as_bytes());
+        let see = if name == "uffd-incoming" { SEE_THE_LIBRARY } else { SEE_THE_COMMAND };
+        page.extend([EXIT_STATUS, see].concat().bytes());
         is_stored(&Path::new("man").join(format!("{name}.1")), &page);
     }
 }
