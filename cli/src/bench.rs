@@ -95,7 +95,7 @@ pub fn bench(file: &Path, working_set: Option<&Path>, rounds: u32, cold: bool) -
         }
         None => made_up(&snapshot),
     };
-    let set = runs.iter().map(|run| run.bytes.end - run.bytes.start).sum();
+    let set = runs.iter().map(Touched::length).sum();
     if set == 0 {
         return Err("the working set is empty: there is nothing to touch".into());
     }

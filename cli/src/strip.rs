@@ -74,7 +74,7 @@ pub fn svg(title: &str, strips: &[Strip<'_>], total: u64) -> String {
         );
         let (x, y) = (WIDTH / strip.length.max(1) as f64, HEIGHT / total.max(1) as f64);
         for (when, run) in &strip.touched {
-            let bytes = (run.bytes.end - run.bytes.start) as f64;
+            let bytes = run.length() as f64;
             svg += &format!(
                 "<rect x=\"{:.2}\" y=\"{:.2}\" width=\"{:.2}\" height=\"{:.2}\"/>\n",
                 LEFT + run.bytes.start as f64 * x,

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
 use serde_json::{Value, json};
-use uffd_incoming::{Snapshot, WorkingSet};
+use uffd_incoming::{Snapshot, Touched, WorkingSet};
 
 use crate::files::{NewFile, shown};
 use crate::output::{Report, count, size, table};
@@ -78,7 +78,7 @@ fn blocks(set: &WorkingSet, snapshot: Option<&Snapshot>) -> BTreeMap<usize, Bloc
             Block { name, length, runs: 0, bytes: 0 }
         });
         block.runs += 1;
-        block.bytes += run.bytes.end - run.bytes.start;
+        block.bytes += run.length();
         block.length = block.length.max(run.bytes.end);
     }
     blocks
@@ -86,7 +86,7 @@ fn blocks(set: &WorkingSet, snapshot: Option<&Snapshot>) -> BTreeMap<usize, Bloc
 
 impl Shown {
     fn bytes(&self) -> u64 {
-        self.set.runs().iter().map(|run| run.bytes.end - run.bytes.start).sum()
+        self.set.runs().iter().map(Touched::length).sum()
     }
 
     fn strips(&self) -> Vec<Strip<'_>> {
@@ -97,7 +97,7 @@ impl Shown {
             let strip = strips.entry(run.block);
             let strip = strip.or_insert_with(|| Strip { name: &block.name, length: block.length, touched: Vec::new() });
             strip.touched.push((when, run));
-            when += run.bytes.end - run.bytes.start;
+            when += run.length();
         }
         strips.into_values().collect()
     }
@@ -137,9 +137,11 @@ impl Report for Shown {
                 "runs": block.runs,
             })
         });
-        let runs = self.set.runs().iter().map(
-            |run| json!({"block": run.block, "offset": run.bytes.start, "length": run.bytes.end - run.bytes.start}),
-        );
+        let runs = self
+            .set
+            .runs()
+            .iter()
+            .map(|run| json!({"block": run.block, "offset": run.bytes.start, "length": run.length()}));
         let (belongs, reason) = match &self.belongs {
             Belongs::Unknown => (Value::Null, Value::Null),
             Belongs::Yes => (true.into(), Value::Null),

@@ -33,10 +33,8 @@ pub fn working_set(bytes: &[u8]) {
     }
     let Ok(runs) = read_set(&content, snapshot) else { return };
     // Or a small file could take any amount of memory.
-    let (set, ram): (u64, u64) = (
-        runs.iter().map(|run| run.bytes.end - run.bytes.start).sum(),
-        snapshot.blocks().iter().map(|block| block.length()).sum(),
-    );
+    let (set, ram): (u64, u64) =
+        (runs.iter().map(Touched::length).sum(), snapshot.blocks().iter().map(|block| block.length()).sum());
     assert!(set <= ram, "{set} bytes of {ram}");
     let encoded = working_set::encode(identity, runs.iter().cloned()).expect("memory for a few runs");
     assert_eq!(read_set(&encoded, snapshot).expect("what was read can be written"), runs);

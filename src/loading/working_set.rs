@@ -34,6 +34,13 @@ pub struct Touched {
     pub bytes: Range<u64>,
 }
 
+impl Touched {
+    /// How many bytes it has.
+    pub fn length(&self) -> u64 {
+        self.bytes.end - self.bytes.start
+    }
+}
+
 /// The file of a working set: which parts of the RAM a restore has touched, in order.
 #[derive(Debug)]
 pub struct WorkingSet {
@@ -95,7 +102,7 @@ pub(crate) fn encode(identity: u64, runs: impl ExactSizeIterator<Item = Touched>
     file.extend_from_slice(&(runs.len() as u32).to_be_bytes());
     for run in runs {
         file.extend_from_slice(&(run.block as u32).to_be_bytes());
-        file.extend_from_slice(&((run.bytes.end - run.bytes.start) as u32).to_be_bytes());
+        file.extend_from_slice(&(run.length() as u32).to_be_bytes());
         file.extend_from_slice(&run.bytes.start.to_be_bytes());
     }
     let checksum = Checksum::of(&file);
@@ -156,9 +163,9 @@ fn decode_run(run: &[u8]) -> Result<Touched> {
     Ok(Touched { block, bytes: start..end })
 }
 
-fn check_place(Touched { block, bytes }: &Touched, source: &dyn PageSource) -> Result<()> {
-    let most = source.info().blocks.get(*block).map_or(0, |block| block.length());
-    if bytes.end > most { Err(not_inside(*block, bytes.start, bytes.end - bytes.start)) } else { Ok(()) }
+fn check_place(run: &Touched, source: &dyn PageSource) -> Result<()> {
+    let most = source.info().blocks.get(run.block).map_or(0, |block| block.length());
+    if run.bytes.end > most { Err(not_inside(run.block, run.bytes.start, run.length())) } else { Ok(()) }
 }
 
 fn not_inside(block: usize, start: u64, length: u64) -> Error {
