@@ -8,8 +8,8 @@ set -eu
 cargo=$1 source_dir=$2 target_dir=$3 sanitizer=$4 depfile=$5 link=$6 shared=$7 archive=$8
 shift 8
 
-unset CARGO_BUILD_TARGET # the libraries would land elsewhere
-built=$target_dir/release
+# shellcheck source=scripts/cargo-target.sh
+. "$source_dir/scripts/cargo-target.sh"
 types=cdylib,staticlib
 options=
 # Under a sanitizer the profile `dev`, which checks overflows, and what the standard library asserts of unsafe code. The standard
@@ -17,13 +17,8 @@ options=
 case $sanitizer in
 none)
     types=staticlib
-    options=--release
-    if [ -n "${RUST_TARGET-}" ]; then
-        built=$target_dir/$RUST_TARGET/release
-        options="--release --target $RUST_TARGET"
-        # shellcheck source=scripts/cargo-target.sh
-        . "$source_dir/scripts/cargo-target.sh"
-    fi
+    built=$release_dir
+    options=$release_options
     ;;
 address)
     built=$target_dir/debug
@@ -44,11 +39,7 @@ esac
     # shellcheck disable=SC2086 # words, if any
     "$cargo" rustc --lib --crate-type "$types" --frozen --target-dir "$target_dir" $options -- \
         "-Clink-arg=-Wl,-soname,$(basename "$shared")"
-) || {
-    echo "If crates are missing, run \`cargo fetch --locked\` in $source_dir: this build never uses the network." >&2
-    [ -z "${RUST_TARGET-}" ] || echo "If Rust's own library is missing, run \`rustup target add $RUST_TARGET\`." >&2
-    exit 1
-}
+) || build_failed "$source_dir"
 
 if [ "$sanitizer" = none ]; then
     "$source_dir/scripts/own-libraries.sh" "$built/libuffd_incoming.a" "$source_dir/src/abi/exports.map" "$shared" "$archive" "$@"

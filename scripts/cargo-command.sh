@@ -6,20 +6,11 @@ set -eu
 cargo=$1 source_dir=$2 target_dir=$3 depfile=$4 command=$5
 shift 5
 
-unset CARGO_BUILD_TARGET # the command would land elsewhere
-built=$target_dir/release
-options=
-if [ -n "${RUST_TARGET-}" ]; then
-    built=$target_dir/$RUST_TARGET/release
-    options="--target $RUST_TARGET"
-    # shellcheck source=scripts/cargo-target.sh
-    . "$source_dir/scripts/cargo-target.sh"
-fi
+# shellcheck source=scripts/cargo-target.sh
+. "$source_dir/scripts/cargo-target.sh"
 # As scripts/cargo-build.sh does it.
-# shellcheck disable=SC2086 # words, if any
-(cd "$source_dir" && "$cargo" build --package uffd-incoming-cli --release --frozen --target-dir "$target_dir" $options) || {
-    echo "If crates are missing, run \`cargo fetch --locked\` in $source_dir: this build never uses the network." >&2
-    exit 1
-}
-cp "$built/$(basename "$command")" "$command"
-sed -n "s|^.*/uffd-incoming: |$command: |p" "$built/uffd-incoming.d" >"$depfile"
+# shellcheck disable=SC2086 # words
+(cd "$source_dir" && "$cargo" build --package uffd-incoming-cli --frozen --target-dir "$target_dir" $release_options) ||
+    build_failed "$source_dir"
+cp "$release_dir/$(basename "$command")" "$command"
+sed -n "s|^.*/uffd-incoming: |$command: |p" "$release_dir/uffd-incoming.d" >"$depfile"
