@@ -67,6 +67,7 @@ static void answer_init(const struct server *server, const struct request *reque
         .max_readahead = request->init.max_readahead,
         .flags = FUSE_ASYNC_READ,
         .max_background = MOST_HELD,
+        .congestion_threshold = MOST_HELD, /* above that, the kernel forgets what it is asked to read ahead */
         .max_write = 4096,
     };
 
