@@ -243,24 +243,31 @@ impl PageSource for Snapshot {
             let bytes = &mut bytes[..end.saturating_sub(at).min(SAMPLE as u64) as usize];
             self.image.read(at, bytes).map(|()| Checksum::of(bytes)).map_err(|error| error.context(&self.info.name))
         };
+        // All at once: a source that is slow to answer is waited for once, and not for each.
+        let samples = self.blocks.iter().flat_map(samples_of);
+        samples.for_each(|at| file::prefetch(self.image.descriptor(), at, SAMPLE as u64));
         for block in &self.blocks {
             checksum.add(block.idstr.as_bytes());
             [block.length, block.page_size].into_iter().for_each(|number| checksum.add_number(number));
             block.data.words().iter().for_each(|word| checksum.add_number(*word));
-            for number in 0..SAMPLES {
-                let start = block.length / SAMPLES * number / block.page_size * block.page_size;
-                let run = block.run(start, u64::MAX);
-                let at = start + if run.kind == Kind::Data { 0 } else { run.length };
-                if at < block.length {
-                    let at = block.pages_offset + at;
-                    checksum.add_number(sample(at, at + SAMPLE as u64)?);
-                }
+            for at in samples_of(block) {
+                checksum.add_number(sample(at, at + SAMPLE as u64)?);
             }
         }
         let end = self.blocks.iter().map(|block| block.pages_offset + block.length).max().unwrap_or(0);
         checksum.add_number(sample(end, self.image.length())?);
         Ok(checksum.get())
     }
+}
+
+/// Where in the file the samples of a block are, which are of data.
+fn samples_of(block: &FileBlock) -> impl Iterator<Item = u64> {
+    (0..SAMPLES).filter_map(|number| {
+        let start = block.length / SAMPLES * number / block.page_size * block.page_size;
+        let run = block.run(start, u64::MAX);
+        let at = start + if run.kind == Kind::Data { 0 } else { run.length };
+        (at < block.length).then_some(block.pages_offset + at)
+    })
 }
 
 /// Clears what is zeros among these bytes, which are those of a block from `offset` on.
