@@ -1,6 +1,7 @@
 //! A loader thread: places what no thread has asked for yet, piece by piece.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use super::page_loader::{CacheOutcome, Cause, Demand, PageLoader};
 use super::snapshot_load::SnapshotLoad;
@@ -78,10 +79,14 @@ impl BackgroundLoader {
         // Those that were left to the loader are not woken by anything else.
         engine.registration().wake(piece.index, engine.block(piece.index).offsets_of(&piece.pages))?;
         let cached = cached?;
-        if cached != CacheOutcome::All {
-            self.prefetch(engine, piece);
+        if cached == CacheOutcome::All {
+            return Ok(());
         }
-        self.pages.place_unit(engine, piece, cached)
+        self.prefetch(engine, piece);
+        let start = Instant::now();
+        self.pages.place_unit(engine, piece, cached)?;
+        self.load.units.waited(start.elapsed());
+        Ok(())
     }
 
     /// Keeps the disk busy: with this piece, and with the next ones of the working set while this one is placed.

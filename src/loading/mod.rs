@@ -3,12 +3,13 @@
 //! The files, from the lowest to the highest: each uses only what stands before it.
 //!
 //! - `config`: how to load.
-//! - `unit_map`, `pieces`, `units`: what is loaded at once, in which order, and by whom.
+//! - `unit_map`, `pieces`, `ahead`, `units`: what is loaded at once, in which order, and by whom.
 //! - `working_set`: its file. `notes`: what fault threads note for it.
 //! - `matching`, `buffers`, `zero_pages`, `read_around`, `backoff`, `page_loader`: from a source into RAM. `mapped`: RAM that is
 //!   mapped from the source's file.
 //! - `snapshot_load`: what all workers share. `fault_loader`, `background`: the workers.
 
+mod ahead;
 mod background;
 mod backoff;
 mod buffers;

@@ -10,17 +10,16 @@
 //!
 //! The loader comes to every unit once, to those last that fault threads have placed: there it finds hardly anything missing.
 
+use std::time::Duration;
 use std::vec;
 
+use super::ahead::Ahead;
 use super::unit_map::{Piece, UnitMap};
 use crate::error::{Result, with_room};
 use crate::sync::Mutex;
 
 /// How many units that were faulted in are remembered.
 const RECENT: usize = 16;
-
-/// How many pieces of a working set are fetched ahead of those that are being placed.
-const AHEAD: usize = 2;
 
 /// How much is loaded in the background.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,6 +61,7 @@ struct Queue {
     working_set: Option<vec::IntoIter<Piece>>,
     /// How many of these, from the last one on, have not been fetched ahead.
     set_to_fetch: usize,
+    ahead: Ahead,
     /// Parts of units that were given back.
     returned: Vec<Piece>,
     /// The units that faults were in, the last one first.
@@ -153,6 +153,11 @@ impl Units {
         self.queue.lock().next_ahead()
     }
 
+    /// A loader thread has waited so long for a piece.
+    pub fn waited(&self, time: Duration) {
+        self.queue.lock().ahead.waited(time);
+    }
+
     /// Changes the state of a unit from one of these.
     fn change(&self, number: usize, from: &[UnitState], to: UnitState) {
         let mut queue = self.queue.lock();
@@ -184,7 +189,7 @@ impl Queue {
         let set = self.working_set.as_ref()?.as_slice();
         self.set_to_fetch = self.set_to_fetch.min(set.len());
         let fetched = set.len() - self.set_to_fetch;
-        let piece = set.get(fetched).filter(|_| fetched < AHEAD)?;
+        let piece = set.get(fetched).filter(|_| fetched < self.ahead.pieces())?;
         self.set_to_fetch -= 1;
         Some(piece.clone())
     }
