@@ -4,7 +4,7 @@
 # Writes bench.json, bench.svg and the data behind it to BUILD_DIR/bench; takes about six minutes.
 #   MIB=n       size of the RAM (512); takes as much on the disk, and up to five times as much memory
 #   ROUNDS=n    how often each measurement is repeated (5); 3 times at most where a disk is read
-#   ONLY=...    some of: latency following throughput loading resume clones arming idle; then there is no picture
+#   ONLY=...    some of: latency following throughput loading memory resume clones arming idle; then there is no picture
 set -eu
 build=${1:-build}
 sources=$(cd "$(dirname "$0")/.." && pwd)

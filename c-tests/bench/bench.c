@@ -47,7 +47,7 @@ int main(int argc, char **argv)
     char *path;
 
     if (argc < 2) {
-        errx(2, "usage: bench DIRECTORY [MIB [ROUNDS [latency|following|throughput|loading|resume|clones|arming|idle]...]]");
+        errx(2, "usage: bench DIRECTORY [MIB [ROUNDS [latency|following|throughput|loading|memory|resume|clones|arming|idle]...]]");
     }
     size_t length = (argc > 2 ? number_or_exit(argv[2], "MIB", 64, 1 << 20) : 512) << 20;
     int rounds = argc > 3 ? (int)number_or_exit(argv[3], "ROUNDS", 1, 1000) : 5;
@@ -65,7 +65,7 @@ int main(int argc, char **argv)
     if (asprintf(&path, "%s/bench.mapped-ram", argv[1]) < 0) {
         err(2, "asprintf");
     }
-    struct image image = image_new(path, length);
+    struct image image = image_new(path, length, ZEROS_NONE);
 
     if (wanted(argc, argv, "latency")) {
         bench_latency(&image, rounds);
@@ -78,6 +78,9 @@ int main(int argc, char **argv)
     }
     if (wanted(argc, argv, "loading")) {
         bench_loading(&image, rounds);
+    }
+    if (wanted(argc, argv, "memory")) {
+        bench_memory(image.path, length, rounds);
     }
     if (wanted(argc, argv, "resume")) {
         bench_resume(&image, rounds);

@@ -13,6 +13,7 @@ void bench_latency(const struct image *image, int rounds);
 void bench_following(const struct image *image, int rounds);
 void bench_throughput(const struct image *image, int rounds);
 void bench_loading(const struct image *image, int rounds);
+void bench_memory(const char *path, size_t length, int rounds);
 void bench_resume(const struct image *image, int rounds);
 void bench_clones(const struct image *image, int rounds);
 void bench_arming(int rounds);

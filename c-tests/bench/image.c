@@ -21,14 +21,28 @@ static uint64_t word_of(size_t page, size_t word)
     return (((page + 1) * 0x9e3779b97f4a7c15u) ^ (word * 0xc2b2ae3d27d4eb4fu)) | 1;
 }
 
+bool is_zero_page(enum zeros zeros, size_t page)
+{
+    switch (zeros) {
+    case ZEROS_UNITS:
+        return page / (HUGE / PAGE) % 2 == 1;
+    case ZEROS_MOST:
+        return page % 7 < 4;
+    case ZEROS_FEW:
+        return page % 4 == 0;
+    default:
+        return false;
+    }
+}
+
 static enum page_kind make_page(const void *opaque, size_t block, uint64_t page, void *bytes)
 {
+    const enum zeros *zeros = opaque;
     uint64_t *words = bytes;
 
-    (void)opaque;
     (void)block;
     for (size_t i = 0; i < WORDS; i++) {
-        words[i] = word_of(page, i);
+        words[i] = is_zero_page(*zeros, page) ? 0 : word_of(page, i);
     }
     return PAGE_DATA;
 }
@@ -120,7 +134,7 @@ void level_memory(size_t length)
     ram_free(&ram);
 }
 
-struct image image_new(const char *path, size_t length)
+struct image image_new(const char *path, size_t length, enum zeros zeros)
 {
     struct image image = { .path = strdup(path), .length = length };
     struct mapped_ram_block block = { .idstr = "ram", .length = length };
@@ -129,6 +143,7 @@ struct image image_new(const char *path, size_t length)
         .blocks = &block,
         .block_count = 1,
         .page = make_page,
+        .opaque = &zeros,
     };
 
     if (!image.path) {

@@ -27,8 +27,16 @@ struct ram {
     int memfd; /* or -1: private anonymous memory */
 };
 
-/* Writes a mapped-ram file of one block that has `length` bytes, none of its pages zeros. */
-struct image image_new(const char *path, size_t length);
+/* Which pages of an image are zeros. The file holds them as data, as a raw dump does. */
+enum zeros {
+    ZEROS_NONE,
+    ZEROS_UNITS, /* every second 2 MiB */
+    ZEROS_MOST,  /* four pages of seven */
+    ZEROS_FEW,   /* one page of four */
+};
+
+/* Writes a mapped-ram file of one block that has `length` bytes. */
+struct image image_new(const char *path, size_t length, enum zeros zeros);
 void image_drop_cache(const struct image *image);
 
 /* Where the disk is read, a round takes ten times as long: of so many rounds at most three. */
@@ -44,6 +52,8 @@ void level_memory(size_t length);
 /* Fresh and empty. Huge pages are asked for, as VMMs do. */
 struct ram ram_new(size_t length, bool memfd);
 void ram_free(struct ram *ram);
+
+bool is_zero_page(enum zeros zeros, size_t page);
 
 /* Touches a page's first and last word; ends the program when they are not the image's. */
 void check_page(const uint8_t *host, size_t page);

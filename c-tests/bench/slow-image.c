@@ -71,7 +71,7 @@ static int mount_file(const char *path)
 
 bool slow_image_new(struct slow_image *slow, const char *path, size_t length, unsigned read_us)
 {
-    slow->behind = image_new(path, length);
+    slow->behind = image_new(path, length, ZEROS_NONE);
     slow->image = slow->behind;
     if (asprintf(&slow->image.path, "%s.slow", path) < 0) {
         err(2, "asprintf");
