@@ -91,7 +91,7 @@ static void load(struct MigrationIncomingState *guest, struct UffdSnapshot *snap
 {
     const struct UffdLoadConfig config = {
         .size = sizeof(config),
-        .flags = options->direct_io ? UFFD_LOAD_DIRECT_IO : 0,
+        .flags = (options->direct_io ? UFFD_LOAD_DIRECT_IO : 0) | (options->map_private ? UFFD_LOAD_MAP_PRIVATE : 0),
         .loader_threads = options->loader_threads,
         .working_set_record = options->record,
         .working_set_replay = options->replay,

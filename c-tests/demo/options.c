@@ -23,6 +23,7 @@ static const char usage[] =
     "  --fault-threads=N   threads of the library that serve their faults (1)\n"
     "  --loader-threads=N  threads of the library that load the rest in the background (1)\n"
     "  --direct-io         the lazy load reads what is not in the page cache past it\n"
+    "  --map-private       the lazy load maps the data of private RAM instead of copying it\n"
     "  --seed=N            other seed, other pages in another order (1)\n"
     "  --record=FILE       keep in FILE which pages were waited for\n"
     "  --replay=FILE       load first what FILE says, from an earlier run with --record\n"
@@ -39,7 +40,7 @@ static const char usage[] =
     "  time to more: the last thread has used all its single pages, too. They lie in nearly every 2 MiB of a\n"
     "    small guest, so that a lazy load has to load nearly all of it for them.\n"
     "  time to all: all data is in memory of the guest's own. A private mapping gets there by\n"
-    "    MADV_POPULATE_WRITE, after the guest's threads are done.\n"
+    "    MADV_POPULATE_WRITE, after the guest's threads are done; with --map-private the lazy load does not.\n"
     "  a random read afterwards: how long one read takes. On huge pages the CPU finds the place sooner.\n"
     "  accesses: how long they took, as the guest's threads saw it. Less than 4 us: the page was in place, or\n"
     "    zeros that the kernel gives by itself. More: the thread waited for the page, or for a CPU.\n"
@@ -76,6 +77,7 @@ struct options options_parse(int argc, char **argv)
         { "fault-threads", required_argument, NULL, 'f' },
         { "loader-threads", required_argument, NULL, 'l' },
         { "direct-io", no_argument, NULL, 'd' },
+        { "map-private", no_argument, NULL, 'P' },
         { "working-set", required_argument, NULL, 'k' },
         { "baselines", no_argument, NULL, 'b' },
         { "cold", no_argument, NULL, 'C' },
@@ -114,6 +116,9 @@ struct options options_parse(int argc, char **argv)
             break;
         case 'd':
             options.direct_io = true;
+            break;
+        case 'P':
+            options.map_private = true;
             break;
         case 'k':
             options.working_set = size_or_exit(optarg, "--working-set");

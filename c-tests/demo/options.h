@@ -20,6 +20,7 @@ struct options {
     bool cold;      /* drop the file from the page cache before each of them */
     bool table;     /* print a line for each RAM block */
     bool direct_io;
+    bool map_private;
     const char *record; /* files of a working set, or NULL */
     const char *replay;
     const char *system_calls; /* file that lists those of the library's threads, or NULL */
