@@ -517,6 +517,28 @@ typedef struct UffdSnapshotBlock {
 } UffdSnapshotBlock;
 
 /**
+ * A part of a RAM block that a snapshot's file holds: uffd_snapshot_next_data().
+ */
+typedef struct UffdSnapshotRun {
+    /**
+     * In: sizeof(UffdSnapshotRun). At most that many bytes are written.
+     */
+    size_t size;
+    /**
+     * Where in the block it starts.
+     */
+    uint64_t offset;
+    /**
+     * Its length in bytes, not 0.
+     */
+    uint64_t length;
+    /**
+     * Where in the file it starts; of a flat image, in the image.
+     */
+    uint64_t file_offset;
+} UffdSnapshotRun;
+
+/**
  * How to load a snapshot: uffd_incoming_load_snapshot().
  */
 typedef struct UffdLoadConfig {
@@ -1148,6 +1170,38 @@ struct UffdSnapshot *uffd_snapshot_open_fd(int fd, uint64_t offset);
  * - -ENOENT: there are not that many RAM blocks.
  */
 int uffd_snapshot_block(struct UffdSnapshot *snap, size_t index, struct UffdSnapshotBlock *block);
+
+/**
+ * Finds the first part of a RAM block at or behind `offset` that the file holds; if `offset` is inside of one, the
+ * rest of that. `index` counts from 0. What lies between such parts is zeros. Reads no pages.
+ *
+ * Errors:
+ * - -ENOENT: there are not that many RAM blocks.
+ * - -ENXIO: only zeros follow, or `offset` is not inside of the block.
+ */
+int uffd_snapshot_next_data(struct UffdSnapshot *snap,
+                            size_t index,
+                            uint64_t offset,
+                            struct UffdSnapshotRun *run);
+
+/**
+ * Reads `length` bytes of a RAM block into `to`, from `offset` on, zeros included: all of them, or an error.
+ * `index` counts from 0. Needs no userfaultfd, and no mis: with it, a VMM that may not use userfaultfd on this
+ * host can restore its RAM before the guest runs.
+ *
+ * After an error, what `to` holds is unspecified. It must be memory of the caller that no other thread uses
+ * during the call, and that is not armed.
+ *
+ * Errors:
+ * - -ENOENT: there are not that many RAM blocks.
+ * - -EINVAL: not all of the bytes are inside of the block; or `to` is NULL.
+ * - Also: any error of reading the file; -EIO if it has become shorter.
+ */
+int uffd_snapshot_read(struct UffdSnapshot *snap,
+                       size_t index,
+                       uint64_t offset,
+                       void *to,
+                       size_t length);
 
 /**
  * Closes a snapshot. A load in progress keeps what it needs. NULL is allowed.

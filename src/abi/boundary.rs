@@ -2,7 +2,7 @@
 //! kept for `uffd_incoming_error()`.
 
 use std::cell::Cell;
-use std::ffi::{CStr, OsStr, c_char, c_int};
+use std::ffi::{CStr, OsStr, c_char, c_int, c_void};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
@@ -105,4 +105,14 @@ pub(super) unsafe fn path<'a>(path: *const c_char, what: &str) -> Result<&'a Pat
     // SAFETY: this function's contract is the same.
     let path = unsafe { c_string(path, what) }?;
     Ok(Path::new(OsStr::from_bytes(path.to_bytes())))
+}
+
+/// Memory that the caller has us write to.
+///
+/// # Safety
+/// `to` is NULL or the start of `length` bytes that may be written, and that nobody else uses as long as the result is used.
+pub(super) unsafe fn bytes<'a>(to: *mut c_void, length: usize, what: &str) -> Result<&'a mut [u8]> {
+    ensure!(!to.is_null(), EINVAL, "{what} is NULL");
+    // SAFETY: not NULL, so these are bytes that only we use, by this function's contract.
+    Ok(unsafe { std::slice::from_raw_parts_mut(to.cast(), length) })
 }

@@ -9,7 +9,7 @@ use crate::abi::types::{MigrationIncomingState, RAMBlock, UffdSnapshot};
 use crate::error::{Errno, Result, ensure, error};
 use crate::incoming::Incoming;
 use crate::memory::BlockId;
-use crate::source::Snapshot;
+use crate::source::{Snapshot, SnapshotBlock};
 
 /// Maps addresses to objects. An address that is not in the table is never dereferenced. Each placed page takes a look-up; the
 /// table is short, so that a linear search is faster than a hash.
@@ -84,6 +84,15 @@ pub(super) fn block_id(rb: *mut RAMBlock) -> Result<BlockId> {
 pub(super) struct OpenSnapshot {
     pub snapshot: Arc<Snapshot>,
     pub names: Vec<CString>,
+}
+
+impl OpenSnapshot {
+    /// The RAM block with this index.
+    pub fn block(&self, index: usize) -> Result<&SnapshotBlock> {
+        let blocks = self.snapshot.blocks();
+        let none = || error!(ENOENT, "the snapshot has {} RAM blocks, none has index {index}", blocks.len());
+        blocks.get(index).ok_or_else(none)
+    }
 }
 
 /// The snapshot behind a handle.

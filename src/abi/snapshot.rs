@@ -1,6 +1,6 @@
 //! Snapshots: open, describe, load.
 
-use std::ffi::{c_char, c_int};
+use std::ffi::{c_char, c_int, c_void};
 use std::os::fd::{BorrowedFd, RawFd};
 use std::path::PathBuf;
 
@@ -67,9 +67,7 @@ pub unsafe extern "C" fn uffd_snapshot_block(
 ) -> c_int {
     status(|| {
         let open = snapshot(snap)?;
-        let (Some(found), Some(name)) = (open.snapshot.blocks().get(index), open.names.get(index)) else {
-            return Err(error!(ENOENT, "the snapshot has {} RAM blocks, none has index {index}", open.names.len()));
-        };
+        let (found, name) = (open.block(index)?, &open.names[index]);
         let out = UffdSnapshotBlock {
             size: 0,
             idstr: name.as_ptr(),
@@ -79,6 +77,64 @@ pub unsafe extern "C" fn uffd_snapshot_block(
         };
         // SAFETY: the caller gives NULL or a struct that starts with its size.
         unsafe { structs::write(block, &out) }
+    })
+}
+
+/// Finds the first part of a RAM block at or behind `offset` that the file holds; if `offset` is inside of one, the
+/// rest of that. `index` counts from 0. What lies between such parts is zeros. Reads no pages.
+///
+/// Errors:
+/// - -ENOENT: there are not that many RAM blocks.
+/// - -ENXIO: only zeros follow, or `offset` is not inside of the block.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn uffd_snapshot_next_data(
+    snap: *mut UffdSnapshot,
+    index: usize,
+    offset: u64,
+    run: *mut UffdSnapshotRun,
+) -> c_int {
+    status(|| {
+        let open = snapshot(snap)?;
+        let length = open.block(index)?.length();
+        let found = open.snapshot.next_data(index, offset);
+        let found = found.and_then(|data| open.snapshot.file_offset(index, data.start).zip(Some(data)));
+        let (file_offset, data) =
+            found.ok_or_else(|| error!(ENXIO, "there is no data at or behind {offset:#x}, of {length:#x} bytes"))?;
+        let out = UffdSnapshotRun { size: 0, offset: data.start, length: data.end - data.start, file_offset };
+        // SAFETY: the caller gives NULL or a struct that starts with its size.
+        unsafe { structs::write(run, &out) }
+    })
+}
+
+/// Reads `length` bytes of a RAM block into `to`, from `offset` on, zeros included: all of them, or an error.
+/// `index` counts from 0. Needs no userfaultfd, and no mis: with it, a VMM that may not use userfaultfd on this
+/// host can restore its RAM before the guest runs.
+///
+/// After an error, what `to` holds is unspecified. It must be memory of the caller that no other thread uses
+/// during the call, and that is not armed.
+///
+/// Errors:
+/// - -ENOENT: there are not that many RAM blocks.
+/// - -EINVAL: not all of the bytes are inside of the block; or `to` is NULL.
+/// - Also: any error of reading the file; -EIO if it has become shorter.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn uffd_snapshot_read(
+    snap: *mut UffdSnapshot,
+    index: usize,
+    offset: u64,
+    to: *mut c_void,
+    length: usize,
+) -> c_int {
+    status(|| {
+        let open = snapshot(snap)?;
+        // More than the block has is no length of any memory of the caller's.
+        ensure!(
+            length as u64 <= open.block(index)?.length(),
+            EINVAL,
+            "{length:#x} bytes are more than the RAM block has"
+        );
+        // SAFETY: the caller gives NULL or so many bytes of memory, which nobody else uses during the call.
+        open.snapshot.read(index, offset, unsafe { boundary::bytes(to, length, "to") }?)
     })
 }
 

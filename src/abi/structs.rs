@@ -43,6 +43,7 @@ sized! {
     UffdIncomingHost: WORD + 16 + 16 + 512,
     UffdLoadConfig: 3 * WORD + 8 + 8; since: 8,
     UffdSnapshotBlock: 2 * WORD + 24,
+    UffdSnapshotRun: WORD + 24,
 }
 
 /// Copies a struct in. In a newer caller's longer struct, the additional bytes must be zero.

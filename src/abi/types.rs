@@ -480,6 +480,20 @@ pub struct UffdSnapshotBlock {
     pub data_bytes: u64,
 }
 
+/// A part of a RAM block that a snapshot's file holds: uffd_snapshot_next_data().
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct UffdSnapshotRun {
+    /// In: sizeof(UffdSnapshotRun). At most that many bytes are written.
+    pub size: usize,
+    /// Where in the block it starts.
+    pub offset: u64,
+    /// Its length in bytes, not 0.
+    pub length: u64,
+    /// Where in the file it starts; of a flat image, in the image.
+    pub file_offset: u64,
+}
+
 /// The userfaultfd of a client, which is another process that maps the same RAM, such as a vhost-user back end:
 /// uffd_incoming_add_shared_fd(). This struct never changes. It has the layout of QEMU's PostCopyFD.
 #[repr(C)]

@@ -433,7 +433,15 @@ impl Calls<'_> {
                 46 => {
                     let mut block = std::mem::zeroed::<UffdSnapshotBlock>();
                     block.size = size_of::<UffdSnapshotBlock>();
-                    uffd_snapshot_block(self.snapshot(), self.pick(&[0, 1, 2, usize::MAX]), &raw mut block);
+                    let index = self.pick(&[0, 1, 2, usize::MAX]);
+                    uffd_snapshot_block(self.snapshot(), index, &raw mut block);
+                    let mut run = std::mem::zeroed::<UffdSnapshotRun>();
+                    run.size = size_of::<UffdSnapshotRun>();
+                    let at = self.pick(&[0, 1, 0x1fff, block.length.wrapping_sub(1), block.length, u64::MAX]);
+                    uffd_snapshot_next_data(self.snapshot(), index, at, &raw mut run);
+                    let mut bytes = [0_u8; 5000];
+                    let length = self.pick(&[0, 1, 4096, bytes.len()]);
+                    uffd_snapshot_read(self.snapshot(), index, at, bytes.as_mut_ptr().cast(), length);
                 }
                 47 | 48 => drop(uffd_incoming_wait(mis, self.pick(&[0, 1, 2, 0]))),
                 49..58 => self.touch(),

@@ -110,9 +110,15 @@ impl Snapshot {
     /// The parts of a block, by its index, that the file holds, as offsets in the block, in their order. The rest is zeros.
     /// None of a block that there is not.
     pub fn data_runs(&self, block: usize) -> impl Iterator<Item = Range<u64>> {
-        let length = self.blocks.get(block).map_or(0, |block| block.length);
-        let all = runs(0..length, move |at, max| self.blocks[block].run(at, max));
-        all.filter(|(_, run)| run.kind == Kind::Data).map(|(at, run)| at..at + run.length)
+        std::iter::successors(self.next_data(block, 0), move |run| self.next_data(block, run.end))
+    }
+
+    /// The next of these parts at or behind `offset`; if `offset` is inside of one, the rest of that. `None` if only zeros follow.
+    pub fn next_data(&self, block: usize, offset: u64) -> Option<Range<u64>> {
+        let block = self.blocks.get(block)?;
+        let mut data =
+            runs(offset..block.length, |at, max| block.run(at, max)).filter(|(_, run)| run.kind == Kind::Data);
+        data.next().map(|(at, run)| at..at + run.length)
     }
 
     /// Where in the file, or in the flat image, the page at `offset` of a block lies, or would lie. `None` outside of the block.
