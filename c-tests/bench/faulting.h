@@ -5,6 +5,9 @@
 #ifndef FAULTING_H
 #define FAULTING_H
 
+#include <pthread.h>
+#include <stdatomic.h>
+
 #include "baseline.h"
 #include "measure.h"
 #include "ours.h"
@@ -22,6 +25,9 @@ struct served {
     const struct image *image;
     struct ram ram;
     struct baseline baseline;
+    bool has_background;
+    pthread_t waiter; /* for the library's background load */
+    atomic_bool background_done;
 };
 
 /* `near_cpu`: see baseline_start(). */
