@@ -3,7 +3,7 @@
 
 BUILD = build
 
-.PHONY: all deps check test models miri msrv fuzz bench demo header abi index install packages kernels check-sanitizers stress qemu-check clean help
+.PHONY: all deps check test models miri msrv fuzz bench demo header abi api index install packages kernels check-sanitizers stress qemu-check clean help
 
 all: $(BUILD)/build.ninja
 	meson compile -C $(BUILD)
@@ -46,6 +46,9 @@ demo: deps $(BUILD)/build.ninja
 
 header:
 	scripts/check-header.py --write
+
+api:
+	scripts/api.sh
 
 abi:
 	CC="$${CC:-cc}" c-tests/package/abi.sh include/uffd-incoming.h c-tests/package/abi --write
@@ -95,6 +98,8 @@ help:
 	@echo '                earlier one'
 	@echo 'make header     bring include/uffd-incoming.h up to date with the Rust sources'
 	@echo 'make abi        store the ABI of the header, when it is released'
+	@echo 'make api        compare the Rust API with that of the last release; needs a nightly Rust, and installs cargo-public-api'
+	@echo '                if it is missing; scripts/api.sh --write stores it'
 	@echo 'make index      bring c-tests/INDEX.md up to date, which tells what C tests call a function'
 	@echo 'make install    install libraries, header and pkg-config file; DESTDIR=path for a staged install'
 	@echo 'make packages   build the Debian packages in $(BUILD)/packages, without a network, and try them; SUITE=trixie: in a new'

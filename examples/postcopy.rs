@@ -45,9 +45,7 @@ impl PageHandler for AskSource {
     fn page(&self, fault: &Fault<'_>) -> uffd_incoming::Result<()> {
         let page = fault.offset() / PAGE as u64;
         let asked = (&self.0).write_all(&page.to_le_bytes());
-        asked.map_err(|error| {
-            uffd_incoming::Error::new(error.raw_os_error().unwrap_or(libc::EIO), format!("the source: {error}"))
-        })
+        asked.map_err(|error| uffd_incoming::Error::from(error).context("the source"))
     }
 }
 

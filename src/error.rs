@@ -23,15 +23,14 @@ impl Error {
     }
 
     /// A failed system call: the message gets the errno's own words appended.
-    pub fn os(errno: impl Into<Errno>, what: impl fmt::Display) -> Self {
+    pub(crate) fn os(errno: impl Into<Errno>, what: impl fmt::Display) -> Self {
         let errno = errno.into();
         Self::new(errno.0, format!("{what}: {errno}"))
     }
 
     /// The same for what the standard library calls.
     pub(crate) fn io(error: &io::Error, what: impl fmt::Display) -> Self {
-        let no_number = if error.kind() == io::ErrorKind::OutOfMemory { libc::ENOMEM } else { libc::EIO };
-        Self::os(error.raw_os_error().unwrap_or(no_number), what)
+        Self::os(number_of(error), what)
     }
 
     /// The same error with what was being done put in front.
@@ -78,9 +77,24 @@ impl From<Error> for io::Error {
     }
 }
 
+/// For `?` in a page handler that reads a file or a socket: the errno value is the error's, or EIO if it has none.
+impl From<io::Error> for Error {
+    fn from(error: io::Error) -> Self {
+        let number = number_of(&error);
+        let is_of_kernel = error.raw_os_error().is_some();
+        Self::new(number, if is_of_kernel { Errno(number).to_string() } else { error.to_string() })
+    }
+}
+
+/// The errno value of an error; EIO if it has none, as for data that ends too early.
+fn number_of(error: &io::Error) -> i32 {
+    let no_number = if error.kind() == io::ErrorKind::OutOfMemory { libc::ENOMEM } else { libc::EIO };
+    error.raw_os_error().unwrap_or(no_number)
+}
+
 /// An errno value, positive. It prints as its symbol and description: `ENOENT (No such file or directory)`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Errno(i32);
+pub(crate) struct Errno(i32);
 
 macro_rules! constants {
     ($($name:ident)+) => {
@@ -196,6 +210,16 @@ mod tests {
         assert_eq!(Error::io(&io::Error::from_raw_os_error(libc::ENOSPC), "writing").errno(), libc::ENOSPC);
         assert_eq!(Error::io(&io::Error::from(io::ErrorKind::WriteZero), "writing").errno(), libc::EIO);
         assert_eq!(Error::io(&io::Error::from(io::ErrorKind::OutOfMemory), "reading").errno(), libc::ENOMEM);
+    }
+
+    #[test]
+    fn an_error_of_the_standard_library_becomes_one_of_ours_and_the_other_way_round() {
+        let error = Error::from(io::Error::from_raw_os_error(libc::ECONNRESET)).context("the source");
+        assert_eq!(error.errno(), libc::ECONNRESET);
+        assert_eq!(error.to_string(), "the source: ECONNRESET (Connection reset by peer)");
+        assert_eq!(io::Error::from(error).kind(), io::ErrorKind::ConnectionReset);
+        let error = Error::from(io::Error::new(io::ErrorKind::UnexpectedEof, "the file is too short"));
+        assert_eq!((error.errno(), error.message()), (libc::EIO, "the file is too short"));
     }
 
     #[test]

@@ -66,7 +66,7 @@ mod stats;
 mod sync;
 
 pub use engine::{AddRamBlock, BlocktimeReport, Event, Hooks, LogLevel, SharedClient, Waited};
-pub use error::{Errno, Error, Result};
+pub use error::{Error, Result};
 pub use incoming::{Config, Incoming, load};
 #[cfg(feature = "fault-injection")]
 #[doc(hidden)]
