@@ -81,6 +81,7 @@ if [ "${3-}" = --write ]; then
     constants "$header" >"$stored/constants"
     fields "$header" >"$stored/fields"
     versions "$header" >"$stored/versions"
+    cp "$header" "$stored/uffd-incoming.h" # for the test old-program
     exit
 fi
 
