@@ -34,6 +34,14 @@ static void check_others(const RAMBlock *ram)
     }
 }
 
+static uint64_t pages_poisoned_now(MigrationIncomingState *vm, RAMBlock *ram)
+{
+    UffdIncomingBlockStats stats = { .size = sizeof(stats) };
+
+    CHECK_OK(uffd_incoming_get_block_stats(vm, ram, &stats));
+    return stats.pages_poisoned;
+}
+
 int main(void)
 {
     MigrationIncomingState *vm = vm_new();
@@ -55,6 +63,7 @@ int main(void)
     CHECK_SIGBUS(ram, BAD);
     CHECK_EQ(vm_received(vm, ram, BAD), 0);
     AWAIT(vm_stats(vm).pages_poisoned == 1);
+    CHECK_EQ(pages_poisoned_now(vm, ram), 1);
     CHECK(vm_stats(vm).source_errors >= 1);
     CHECK(vm_events(vm, UFFD_INCOMING_EVENT_SOURCE_ERROR, -EIO) >= 1);
     CHECK_EQ(vm_events(vm, UFFD_INCOMING_EVENT_PAUSED, -EIO), 0);
@@ -64,6 +73,8 @@ int main(void)
     CHECK_OK(uffd_incoming_place_zero_page(vm, ram, ram_page(ram, BAD)));
     CHECK_EQ(vm_received(vm, ram, BAD), 1);
     CHECK_ZEROS(ram, BAD);
+    CHECK_EQ(pages_poisoned_now(vm, ram), 0);
+    CHECK_EQ(vm_stats(vm).pages_poisoned, 1);
     CHECK_OK(uffd_incoming_cleanup(vm));
 
     /* Data heals, too. */

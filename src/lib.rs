@@ -75,4 +75,4 @@ pub use kernel::{Host, SharedMessage, page_size, probe};
 pub use loading::{LoadConfig, Touched, WorkingSet};
 pub use memory::{BlockId, RamBlockSpec};
 pub use source::{Fault, PageHandler, Snapshot, SnapshotBlock, SnapshotFormat};
-pub use stats::{LATENCY_BUCKETS, Statistics};
+pub use stats::{BlockStatistics, LATENCY_BUCKETS, Statistics};

@@ -116,6 +116,26 @@ pub struct Statistics {
     pub complete: bool,
 }
 
+/// How far a RAM block is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct BlockStatistics {
+    /// Bytes.
+    pub length: u64,
+    /// The size in which pages are asked for and placed.
+    pub page_size: u64,
+    /// How many bytes have been placed, or marked received.
+    pub bytes_received: u64,
+    /// Pages that the source was asked for and that have not been placed yet.
+    pub pages_requested: u64,
+    /// Pages that are poisoned now.
+    pub pages_poisoned: u64,
+    /// How many threads wait for a page of this block.
+    pub threads_waiting: u32,
+    /// How long the one of them that has waited longest has waited, in nanoseconds; 0 if none waits.
+    pub oldest_wait_ns: u64,
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

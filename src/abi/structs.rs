@@ -39,6 +39,7 @@ sized! {
     UffdIncomingConfig: WORD + 8 + 11 * WORD + 16; since: WORD,
     UffdRamBlock: 3 * WORD + 16,
     UffdIncomingStats: WORD + 9 * 8 + 24 * 8 + 16; since: 8 * 8,
+    UffdIncomingBlockStats: WORD + 7 * 8,
     UffdIncomingBlocktime: WORD + 5 * 8 + 8 + 3 * WORD,
     UffdIncomingHost: WORD + 16 + 16 + 512,
     UffdLoadConfig: 3 * WORD + 8 + 8; since: 8,

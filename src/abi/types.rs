@@ -302,6 +302,28 @@ pub struct UffdIncomingStats {
     pub bytes_read_on_demand: u64,
 }
 
+/// How far a RAM block is: uffd_incoming_get_block_stats().
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct UffdIncomingBlockStats {
+    /// In: sizeof(UffdIncomingBlockStats). At most that many bytes are written.
+    pub size: usize,
+    /// The block's length in bytes.
+    pub length: u64,
+    /// The block's page size.
+    pub page_size: u64,
+    /// How many of its bytes have been placed, or marked received.
+    pub bytes_received: u64,
+    /// Pages that the source was asked for and that have not been placed yet.
+    pub pages_requested: u64,
+    /// Pages that are poisoned now.
+    pub pages_poisoned: u64,
+    /// How many threads wait for a page of this block.
+    pub threads_waiting: u64,
+    /// How long the one of them that has waited longest has waited, in nanoseconds. 0 if none waits.
+    pub oldest_wait_ns: u64,
+}
+
 /// How long the vCPUs waited for pages: uffd_incoming_get_blocktime(). A wait counts once it has ended.
 #[repr(C)]
 #[derive(Clone, Copy)]

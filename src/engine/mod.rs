@@ -61,4 +61,5 @@ pub(crate) use placing::Filling;
 pub(crate) use registration::{Registration, Treatment};
 pub use shared::SharedClient;
 pub(crate) use shared::{Asked, SharedFds};
+pub(crate) use waits::EVERYWHERE;
 pub(crate) use waker::{Bell, Waker};

@@ -74,6 +74,9 @@ pub(crate) struct Waiting {
     pub oldest: [Option<PageWait>; SHOWN],
 }
 
+/// All addresses: see [`Waits::now_waiting`].
+pub(crate) const EVERYWHERE: Range<usize> = 0..usize::MAX;
+
 /// So many waits are told of one by one.
 const SHOWN: usize = 16;
 
@@ -175,11 +178,12 @@ impl Waits {
         Some(waiting)
     }
 
-    /// How many threads wait now, and for how many nanoseconds the one that has waited longest.
-    pub fn now_waiting(&self) -> (usize, u64) {
+    /// How many threads wait now for pages at these addresses, and for how many nanoseconds the one that has waited longest.
+    pub fn now_waiting(&self, memory: &Range<usize>) -> (usize, u64) {
         let state = self.state.lock();
-        let first = state.waiting.iter().map(|wait| wait.since).min();
-        (state.waiting.len(), first.map_or(0, |first| self.now().saturating_sub(first)))
+        let here = || state.waiting.iter().filter(|wait| memory.contains(&wait.page));
+        let first = here().map(|wait| wait.since).min();
+        (here().count(), first.map_or(0, |first| self.now().saturating_sub(first)))
     }
 
     /// How long the vCPUs have waited, if blocktime is kept.
@@ -311,8 +315,10 @@ mod tests {
         assert_eq!(waiting.threads, 21);
         let threads: Vec<_> = waiting.oldest.iter().flatten().map(|wait| wait.thread).collect();
         assert_eq!(threads, Vec::from_iter(0..16));
-        let (threads, ns) = waits.now_waiting();
+        let (threads, ns) = waits.now_waiting(&EVERYWHERE);
         assert!(threads == 21 && ns >= 100_000_000_000, "{threads} threads, {ns} ns");
+        assert_eq!(waits.now_waiting(&(0x2000..0x3000)).0, 1);
+        assert_eq!(waits.now_waiting(&(0x3000..0x4000)), (0, 0));
     }
 
     #[test]

@@ -362,6 +362,9 @@ impl Calls<'_> {
             _ => unsafe {
                 let mut stats = self.tailed(stats, |stats, size| stats.size = size);
                 uffd_incoming_get_stats(mis, &raw mut stats.value);
+                let mut block = std::mem::zeroed::<UffdIncomingBlockStats>();
+                block.size = size_of::<UffdIncomingBlockStats>();
+                uffd_incoming_get_block_stats(mis, self.rb(), &raw mut block);
             },
         }
     }

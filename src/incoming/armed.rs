@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::threads::{join, spawn};
-use crate::engine::{Bell, Discards, Engine, FaultServer, FaultThread, Lane, Leader, Seat, worker};
+use crate::engine::{Bell, Discards, EVERYWHERE, Engine, FaultServer, FaultThread, Lane, Leader, Seat, worker};
 use crate::error::{Result, ensure};
 use crate::loading::{BackgroundLoader, SnapshotLoad};
 use crate::sync::JoinHandle;
@@ -178,7 +178,7 @@ impl Armed {
     pub fn check_dropped(&self) -> Result<()> {
         self.check_loaded()?;
         self.check_requested()?;
-        let (waiting, _) = self.engine.account().waits().now_waiting();
+        let (waiting, _) = self.engine.account().waits().now_waiting(&EVERYWHERE);
         ensure!(
             self.load.is_some() || waiting == 0,
             EBUSY,

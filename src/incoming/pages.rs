@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use super::incoming::Incoming;
-use crate::engine::{BlocktimeReport, Event, Filling};
+use crate::engine::{BlocktimeReport, EVERYWHERE, Event, Filling};
 use crate::error::{Result, ensure, error};
 use crate::memory::BlockId;
-use crate::stats::Statistics;
+use crate::stats::{BlockStatistics, Statistics};
 
 impl Incoming {
     /// Places one page at a host address with the bytes at `from`, of which a page's worth is read by the kernel.
@@ -117,7 +117,7 @@ impl Incoming {
     /// The counters of the current set-up, or the last one.
     pub fn stats(&self) -> Statistics {
         let record = self.record.lock().clone();
-        let (threads_waiting, oldest_wait_ns) = record.waits.now_waiting();
+        let (threads_waiting, oldest_wait_ns) = record.waits.now_waiting(&EVERYWHERE);
         let fault_threads = self.read_engine().as_ref().map_or(0, |engine| {
             engine.account().update_progress();
             engine.fault_threads() as u32
@@ -130,6 +130,21 @@ impl Incoming {
             complete: record.gate.is_complete(),
             ..record.stats.read()
         }
+    }
+
+    /// How far a RAM block is. A clean-up forgets what was received.
+    pub fn block_stats(&self, id: BlockId) -> Result<BlockStatistics> {
+        let (block, record) = (self.block(id)?, self.record.lock().clone());
+        let (threads_waiting, oldest_wait_ns) = record.waits.now_waiting(&block.addresses());
+        Ok(BlockStatistics {
+            length: block.length() as u64,
+            page_size: block.page_size() as u64,
+            bytes_received: block.offset_of(block.received_pages()) as u64,
+            pages_requested: block.requested().count() as u64,
+            pages_poisoned: if block.poisoned().any() { block.poisoned().pages().count() as u64 } else { 0 },
+            threads_waiting: threads_waiting as u32,
+            oldest_wait_ns,
+        })
     }
 
     /// How long the vCPUs waited, in the current set-up or the last one.

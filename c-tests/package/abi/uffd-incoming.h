@@ -700,6 +700,44 @@ typedef struct UffdIncomingStats {
 } UffdIncomingStats;
 
 /**
+ * How far a RAM block is: uffd_incoming_get_block_stats().
+ */
+typedef struct UffdIncomingBlockStats {
+    /**
+     * In: sizeof(UffdIncomingBlockStats). At most that many bytes are written.
+     */
+    size_t size;
+    /**
+     * The block's length in bytes.
+     */
+    uint64_t length;
+    /**
+     * The block's page size.
+     */
+    uint64_t page_size;
+    /**
+     * How many of its bytes have been placed, or marked received.
+     */
+    uint64_t bytes_received;
+    /**
+     * Pages that the source was asked for and that have not been placed yet.
+     */
+    uint64_t pages_requested;
+    /**
+     * Pages that are poisoned now.
+     */
+    uint64_t pages_poisoned;
+    /**
+     * How many threads wait for a page of this block.
+     */
+    uint64_t threads_waiting;
+    /**
+     * How long the one of them that has waited longest has waited, in nanoseconds. 0 if none waits.
+     */
+    uint64_t oldest_wait_ns;
+} UffdIncomingBlockStats;
+
+/**
  * How long the vCPUs waited for pages: uffd_incoming_get_blocktime(). A wait counts once it has ended.
  */
 typedef struct UffdIncomingBlocktime {
@@ -1251,6 +1289,17 @@ int uffd_incoming_load_snapshot(struct MigrationIncomingState *mis,
  * detach. The counters are read one by one, and may change in between.
  */
 int uffd_incoming_get_stats(struct MigrationIncomingState *mis, struct UffdIncomingStats *stats);
+
+/**
+ * Reads how far a RAM block is: which block is stuck, and for how long. Cleanup forgets what was received. Takes
+ * time in proportion to the block's length: up to 1 ms for 64 GiB in pages of 4 KiB.
+ *
+ * Errors:
+ * - -ENOENT: `rb` was not added.
+ */
+int uffd_incoming_get_block_stats(struct MigrationIncomingState *mis,
+                                  struct RAMBlock *rb,
+                                  struct UffdIncomingBlockStats *stats);
 
 /**
  * Reads how long the vCPUs waited in the current setup, or in the last one. The values survive cleanup until
