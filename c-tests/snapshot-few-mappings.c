@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include "ram-contents.h"
 #include "snapshot-file.h"
@@ -29,14 +30,14 @@ static enum page_kind write_page(const void *opaque, size_t block, uint64_t page
 /* Makes as many mappings as the process may have, but for some; gives the start of them, and how many bytes that is. */
 static uint8_t *use_up_mappings(size_t left, size_t *length)
 {
-    const size_t most = (size_t)read_number("/proc/sys/vm/max_map_count") + 2;
+    const size_t most = (size_t)read_number("/proc/sys/vm/max_map_count") + 2, unit = (size_t)sysconf(_SC_PAGESIZE);
     uint8_t *start;
     size_t page = 1;
 
-    *length = most * 4096;
+    *length = most * unit;
     start = mmap(NULL, *length, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     CHECK(start != MAP_FAILED);
-    while (mprotect(start + page * 4096, 4096, PROT_READ) == 0) {
+    while (mprotect(start + page * unit, unit, PROT_READ) == 0) {
         page += 2;
         CHECK(page < most);
     }
@@ -44,7 +45,7 @@ static uint8_t *use_up_mappings(size_t left, size_t *length)
     /* Each that is as its neighbours again is two mappings less. */
     for (size_t freed = 0; freed < left; freed += 2) {
         page -= 2;
-        CHECK_EQ(mprotect(start + page * 4096, 4096, PROT_NONE), 0);
+        CHECK_EQ(mprotect(start + page * unit, unit, PROT_NONE), 0);
     }
     return start;
 }

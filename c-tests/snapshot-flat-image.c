@@ -24,20 +24,20 @@ static void write_block(const struct flat_file *file, const RAMBlock *rb, uint64
     }
 }
 
-static void check_block(UffdSnapshot *snapshot, size_t index, const char *idstr)
+static void check_block(UffdSnapshot *snapshot, size_t index, const RAMBlock *rb)
 {
     UffdSnapshotBlock block = { .size = sizeof(block) };
 
     CHECK_OK(uffd_snapshot_block(snapshot, index, &block));
-    CHECK(strcmp(block.idstr, idstr) == 0);
-    CHECK_EQ(block.length, PAGES * 4096);
+    CHECK(strcmp(block.idstr, rb->idstr) == 0);
+    CHECK_EQ(block.length, rb->length);
     CHECK_EQ(block.page_size, 4096);
-    CHECK_EQ(block.data_bytes, PAGES * 4096 * 3 / 4);
+    CHECK_EQ(block.data_bytes, rb->length * 3 / 4);
 }
 
 int main(void)
 {
-    struct flat_file file = flat_file_new(2 << 20);
+    struct flat_file file = flat_file_new(8 << 20);
     MigrationIncomingState *vm = vm_with_ram(NULL, PAGES);
     char text[256];
 
@@ -45,16 +45,16 @@ int main(void)
     snprintf(text, sizeof(text),
              "uffd-incoming flat 1\n"
              "image image\n"
-             "block 0x100000 0x40000 %s\n"
-             "block 4096 262144 %s\n",
-             vm->blocks[0]->idstr, vm->blocks[1]->idstr);
+             "block 0x400000 0x%zx %s\n"
+             "block 4096 %zu %s\n",
+             vm->blocks[0]->length, vm->blocks[0]->idstr, vm->blocks[1]->length, vm->blocks[1]->idstr);
     flat_file_describe(&file, text);
-    write_block(&file, vm->blocks[0], 0x100000);
+    write_block(&file, vm->blocks[0], 0x400000);
     write_block(&file, vm->blocks[1], 4096);
 
     UffdSnapshot *snapshot = open_snapshot(file.description);
-    check_block(snapshot, 0, vm->blocks[0]->idstr);
-    check_block(snapshot, 1, vm->blocks[1]->idstr);
+    check_block(snapshot, 0, vm->blocks[0]);
+    check_block(snapshot, 1, vm->blocks[1]);
     load(vm, snapshot, 0);
     CHECK_OK(uffd_incoming_wait(vm, -1));
     CHECK_OK(uffd_incoming_cleanup(vm));
