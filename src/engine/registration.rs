@@ -307,7 +307,6 @@ fn parts(block: &RamBlock, uffds: usize, unregistered: &[Range<usize>]) -> Resul
     Ok(parts)
 }
 
-/// Why a block could not be registered.
 /// Why something cannot be registered.
 pub(super) fn refusal(block: &dyn Display, errno: Errno) -> Error {
     match errno {
