@@ -115,7 +115,9 @@ fn cleaning_up_ends_whatever_else_goes_on() {
             spawn(&incoming, |incoming| drop(incoming.pause())),
             spawn(&incoming, |incoming| drop(incoming.mark_received(BlockId(0), 0, page_size() as u64))),
         ]);
-        let marked = incoming.table.read().blocks()[0].received_pages();
+        let block = incoming.table.read().blocks()[0].clone();
+        let marked = block.received_pages();
+        assert_eq!(marked, block.received().count(), "a load would end too early, or never");
         // Marked after the clean-up, it stays so.
         if marked == 0 {
             assert_attached(&incoming);

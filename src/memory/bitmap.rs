@@ -49,8 +49,10 @@ impl AtomicBitmap {
         if word.load(SeqCst) & mask == 0 { 0 } else { word.fetch_and(!mask, SeqCst) & mask }
     }
 
-    pub fn clear_all(&self) {
-        self.words.iter().for_each(|word| word.store(0, SeqCst));
+    /// Clears all bits; how many were set. Each that another thread sets meanwhile is either among them, or stays.
+    pub fn clear_all(&self) -> usize {
+        let take = |word: &AtomicU64| if word.load(SeqCst) == 0 { 0 } else { word.swap(0, SeqCst) };
+        self.words.iter().map(|word| take(word).count_ones() as usize).sum()
     }
 
     /// How many bits are set.

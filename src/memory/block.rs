@@ -7,7 +7,7 @@ use super::bitmap::AtomicBitmap;
 use super::poisoned::Poisoned;
 use crate::error::{Result, ensure, error};
 use crate::kernel;
-use crate::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
+use crate::sync::atomic::{AtomicBool, AtomicIsize, Ordering::SeqCst};
 
 /// The caller's name for a RAM block: any number that is unique in its [`Incoming`](crate::Incoming). From C, the
 /// address of its `RAMBlock`.
@@ -37,7 +37,9 @@ pub(crate) struct RamBlock {
     page_shift: u32,
     /// Pages that have been placed, or that the caller has marked received.
     received: AtomicBitmap,
-    received_pages: AtomicUsize,
+    /// How many bits are set in `received`. Counted after they were set, and uncounted after they were cleared: it may be below 0
+    /// in between.
+    received_pages: AtomicIsize,
     /// Pages that the handler was asked for and that have not been placed yet.
     requested: AtomicBitmap,
     /// Unreadable pages: a thread that touches one gets SIGBUS. None of them is received.
@@ -74,7 +76,7 @@ impl RamBlock {
             length,
             page_shift,
             received: AtomicBitmap::new(pages).map_err(|error| error.context(&this))?,
-            received_pages: AtomicUsize::new(0),
+            received_pages: AtomicIsize::new(0),
             requested: AtomicBitmap::new(pages).map_err(|error| error.context(&this))?,
             poisoned: Poisoned::default(),
             removed: AtomicBool::new(false),
@@ -167,7 +169,7 @@ impl RamBlock {
             newly += mask.count_ones() as usize;
             each(first, mask);
         });
-        self.received_pages.fetch_add(newly, SeqCst);
+        self.received_pages.fetch_add(newly as isize, SeqCst);
         if self.poisoned.any() {
             self.poisoned.pages().remove(pages);
         }
@@ -175,7 +177,7 @@ impl RamBlock {
     }
 
     pub fn received_pages(&self) -> usize {
-        self.received_pages.load(SeqCst)
+        self.received_pages.load(SeqCst).max(0) as usize
     }
 
     pub fn is_fully_received(&self) -> bool {
@@ -214,8 +216,9 @@ impl RamBlock {
 
     /// Forgets what was received, requested and poisoned.
     pub fn forget_pages(&self) {
-        self.received.clear_all();
-        self.received_pages.store(0, SeqCst);
+        // The caller may mark pages received at any time: what is counted stays what is set.
+        let cleared = self.received.clear_all();
+        self.received_pages.fetch_sub(cleared as isize, SeqCst);
         self.poisoned.clear();
         self.forget_requests();
     }
