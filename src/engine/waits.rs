@@ -28,7 +28,7 @@ pub(crate) struct Waits {
 
 #[derive(Debug)]
 struct State {
-    /// One at most for each vCPU, which waits for one page at a time.
+    /// One at most for each thread, which waits for one page at a time.
     waiting: Vec<Wait>,
     /// How many of them are of other threads.
     others: usize,
@@ -193,6 +193,11 @@ impl Waits {
 }
 
 impl Wait {
+    /// A thread that the kernel gives no number of, as of another PID namespace, may be any.
+    fn is_of_same_thread(&self, other: &Self) -> bool {
+        self.vcpu == other.vcpu && (self.vcpu.is_some() || (self.thread == other.thread && self.thread != 0))
+    }
+
     fn until(&self, now: u64) -> PageWait {
         let Self { page, since, thread, vcpu } = *self;
         PageWait { page, thread, vcpu, ns: now.saturating_sub(since) }
@@ -201,17 +206,17 @@ impl Wait {
 
 impl State {
     fn begin(&mut self, wait: Wait, stats: &Stats) {
-        if let Some(vcpu) = wait.vcpu {
-            if let Some(at) = self.waiting.iter().position(|before| before.vcpu == Some(vcpu)) {
-                if self.waiting[at].page == wait.page {
-                    // Woken for nothing: it waits on, since when it did.
-                    return;
-                }
-                // That page has been placed, or the vCPU would not fault elsewhere; the thread that placed it has not come to
-                // count it yet.
-                let before = self.remove(at);
-                self.count(before, wait.since, stats);
+        if let Some(at) = self.waiting.iter().position(|before| before.is_of_same_thread(&wait)) {
+            if self.waiting[at].page == wait.page {
+                // Woken for nothing, or by a signal: it waits on, since when it did.
+                return;
             }
+            // That page has been placed, or the thread would not fault elsewhere; the thread that placed it has not come to
+            // count it yet.
+            let before = self.remove(at);
+            self.count(before, wait.since, stats);
+        }
+        if let Some(vcpu) = wait.vcpu {
             if let Some(blocktime) = &mut self.blocktime {
                 blocktime.begin(vcpu, wait.since);
             }
@@ -257,6 +262,11 @@ mod tests {
         Waiter { thread: 100 + number, vcpu: Some(number) }
     }
 
+    /// A thread of which nothing is known.
+    fn unknown() -> Waiter {
+        Waiter { thread: 0, vcpu: None }
+    }
+
     fn other() -> Waiter {
         Waiter { thread: 99, vcpu: None }
     }
@@ -294,7 +304,7 @@ mod tests {
     #[test]
     fn threads_that_are_not_served_are_not_counted() {
         let (waits, stats) = waits(Some(1));
-        waits.begin(0, [(0x1000, vcpu(0)), (0x1000, other()), (0x3000, other())].into_iter());
+        waits.begin(0, [(0x1000, vcpu(0)), (0x1000, other()), (0x3000, unknown())].into_iter());
         waits.forget(0x1000..0x2000);
         [0x1000, 0x3000].into_iter().for_each(|page| waits.finish(page));
         assert_eq!(counted(&stats), 1);
@@ -340,9 +350,24 @@ mod tests {
     }
 
     #[test]
+    fn a_thread_that_a_signal_wakes_waits_on() {
+        let (waits, stats) = waits(None);
+        for since in 0..5 {
+            waits.begin(since, [(0x1000, other())].into_iter());
+        }
+        assert_eq!(waits.now_waiting(&EVERYWHERE).0, 1);
+        // Elsewhere: the page before has come.
+        waits.begin(5, [(0x2000, other())].into_iter());
+        assert_eq!((waits.now_waiting(&EVERYWHERE).0, counted(&stats)), (1, 1));
+        waits.finish(0x2000);
+        waits.finish(0x1000);
+        assert_eq!((waits.now_waiting(&EVERYWHERE).0, counted(&stats)), (0, 2));
+    }
+
+    #[test]
     fn too_many_go_unmeasured() {
         let (waits, stats) = waits(None);
-        waits.begin(0, (0..2 * OTHERS).map(|_| (0x1000, other())));
+        waits.begin(0, (0..2 * OTHERS).map(|_| (0x1000, unknown())));
         waits.finish(0x1000);
         assert_eq!(counted(&stats), OTHERS as u64);
         waits.begin(0, std::iter::once((0x1000, other())));

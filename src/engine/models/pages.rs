@@ -10,7 +10,7 @@ use crate::sync::{check, thread};
 /// A thread faults on a page, and a worker serves it.
 fn serve(engine: &Engine, index: usize, page: usize, with: impl FnMut(&Engine, &PageFault) -> Result<()> + Send) {
     let address = engine.block(index).address_of(page);
-    engine.account().waits().begin(0, std::iter::once((address, Waiter { thread: 1, vcpu: None })));
+    engine.account().waits().begin(0, std::iter::once((address, Waiter { thread: 0, vcpu: None })));
     let fault = PageFault { index, page, address, concurrent: false };
     serve_page(engine, &mut engine.account().gate().add_worker(), &mut Serves(with), &fault, Wait::AsLongAsItTakes)
         .unwrap();
