@@ -77,19 +77,26 @@ impl From<Error> for io::Error {
     }
 }
 
-/// For `?` in a page handler that reads a file or a socket: the errno value is the error's, or EIO if it has none.
+/// For `?` in a page handler that reads a file or a socket: the errno value is the error's, or EIO if it has none. One of ours that
+/// became an [`io::Error`] comes back as it was.
 impl From<io::Error> for Error {
     fn from(error: io::Error) -> Self {
-        let number = number_of(&error);
-        let is_of_kernel = error.raw_os_error().is_some();
-        Self::new(number, if is_of_kernel { Errno(number).to_string() } else { error.to_string() })
+        error.downcast::<Self>().unwrap_or_else(|error| {
+            let number = number_of(&error);
+            let is_of_kernel = error.raw_os_error() == Some(number);
+            Self::new(number, if is_of_kernel { Errno(number).to_string() } else { error.to_string() })
+        })
     }
 }
 
 /// The errno value of an error; EIO if it has none, as for data that ends too early.
 fn number_of(error: &io::Error) -> i32 {
-    let no_number = if error.kind() == io::ErrorKind::OutOfMemory { libc::ENOMEM } else { libc::EIO };
-    error.raw_os_error().unwrap_or(no_number)
+    let number = error.raw_os_error().filter(|number| *number > 0);
+    number.unwrap_or(match error.kind() {
+        io::ErrorKind::OutOfMemory => libc::ENOMEM,
+        io::ErrorKind::StorageFull => libc::ENOSPC,
+        _ => libc::EIO,
+    })
 }
 
 /// An errno value, positive. It prints as its symbol and description: `ENOENT (No such file or directory)`.
@@ -220,6 +227,10 @@ mod tests {
         assert_eq!(io::Error::from(error).kind(), io::ErrorKind::ConnectionReset);
         let error = Error::from(io::Error::new(io::ErrorKind::UnexpectedEof, "the file is too short"));
         assert_eq!((error.errno(), error.message()), (libc::EIO, "the file is too short"));
+        assert_eq!(Error::from(io::Error::from_raw_os_error(0)).errno(), libc::EIO);
+        assert_eq!(Error::from(io::Error::from(io::ErrorKind::StorageFull)).errno(), libc::ENOSPC);
+        let error = error!(EBUSY, "placing").of_host();
+        assert_eq!(Error::from(io::Error::from(error.clone())), error);
     }
 
     #[test]
