@@ -517,7 +517,7 @@ typedef struct UffdSnapshotBlock {
 } UffdSnapshotBlock;
 
 /**
- * A part of a RAM block that a snapshot's file holds: uffd_snapshot_next_data().
+ * A run of data in a RAM block of a snapshot: uffd_snapshot_next_data().
  */
 typedef struct UffdSnapshotRun {
     /**
@@ -525,15 +525,15 @@ typedef struct UffdSnapshotRun {
      */
     size_t size;
     /**
-     * Where in the block it starts.
+     * The offset of the run in the RAM block.
      */
     uint64_t offset;
     /**
-     * Its length in bytes, not 0.
+     * The length of the run in bytes, never 0.
      */
     uint64_t length;
     /**
-     * Where in the file it starts; of a flat image, in the image.
+     * The offset of the run in the file; for a flat image, in the image.
      */
     uint64_t file_offset;
 } UffdSnapshotRun;
@@ -679,7 +679,8 @@ typedef struct UffdIncomingStats {
     uint64_t oldest_wait_ns;
     /**
      * The number of threads that wait for a page now. vCPUs whose blocktime is measured are all counted; of
-     * other threads, at most 256.
+     * other threads, at most 256. A thread counts once its fault has been read: while a page handler blocks and no
+     * other fault thread is free, those that fault later are not seen.
      */
     uint64_t threads_waiting;
     /**
@@ -700,7 +701,8 @@ typedef struct UffdIncomingStats {
 } UffdIncomingStats;
 
 /**
- * How far a RAM block is: uffd_incoming_get_block_stats().
+ * The progress of one RAM block: uffd_incoming_get_block_stats(). All counts are of now; they are 0 before a setup
+ * and after cleanup.
  */
 typedef struct UffdIncomingBlockStats {
     /**
@@ -716,23 +718,23 @@ typedef struct UffdIncomingBlockStats {
      */
     uint64_t page_size;
     /**
-     * How many of its bytes have been placed, or marked received.
+     * How many of its bytes have been placed, marked received, or discarded while discards are tracked.
      */
     uint64_t bytes_received;
     /**
-     * Pages that the source was asked for and that have not been placed yet.
+     * Pages that the page handler was asked for, or a read of the snapshot began for, and that have not been placed.
      */
     uint64_t pages_requested;
     /**
-     * Pages that are poisoned now.
+     * Pages that were poisoned in this setup and have not been placed since.
      */
     uint64_t pages_poisoned;
     /**
-     * How many threads wait for a page of this block.
+     * How many threads wait for a page of this block. Counted as UffdIncomingStats.threads_waiting is.
      */
     uint64_t threads_waiting;
     /**
-     * How long the one of them that has waited longest has waited, in nanoseconds. 0 if none waits.
+     * The longest time, in nanoseconds, that one of these threads has been waiting so far. 0 if none waits.
      */
     uint64_t oldest_wait_ns;
 } UffdIncomingBlockStats;
@@ -1210,12 +1212,13 @@ struct UffdSnapshot *uffd_snapshot_open_fd(int fd, uint64_t offset);
 int uffd_snapshot_block(struct UffdSnapshot *snap, size_t index, struct UffdSnapshotBlock *block);
 
 /**
- * Finds the first part of a RAM block at or behind `offset` that the file holds; if `offset` is inside of one, the
- * rest of that. `index` counts from 0. What lies between such parts is zeros. Reads no pages.
+ * Finds the next run of data in a RAM block, from `offset` on; `index` counts from 0. A run is a range of bytes that
+ * the file holds. All bytes between runs are zeros. If `offset` lies in a run, returns the rest of that run. Reads no
+ * pages.
  *
  * Errors:
  * - -ENOENT: there are not that many RAM blocks.
- * - -ENXIO: only zeros follow, or `offset` is not inside of the block.
+ * - -ENXIO: only zeros follow, or `offset` is at the block's end or beyond.
  */
 int uffd_snapshot_next_data(struct UffdSnapshot *snap,
                             size_t index,
@@ -1223,17 +1226,18 @@ int uffd_snapshot_next_data(struct UffdSnapshot *snap,
                             struct UffdSnapshotRun *run);
 
 /**
- * Reads `length` bytes of a RAM block into `to`, from `offset` on, zeros included: all of them, or an error.
- * `index` counts from 0. Needs no userfaultfd, and no mis: with it, a VMM that may not use userfaultfd on this
- * host can restore its RAM before the guest runs.
+ * Reads `length` bytes of a RAM block into `to`, from `offset` on; `index` counts from 0. Zeros are written, too. Reads
+ * all bytes, or fails. Needs neither userfaultfd nor a mis: a VMM that may not use userfaultfd on this host can read
+ * its RAM before the guest runs.
  *
- * After an error, what `to` holds is unspecified. It must be memory of the caller that no other thread uses
- * during the call, and that is not armed.
+ * The caller must guarantee that no other thread uses the memory at `to` during the call, and that it is not armed
+ * RAM. After an error, the contents of `to` are unspecified.
  *
  * Errors:
  * - -ENOENT: there are not that many RAM blocks.
  * - -EINVAL: not all of the bytes are inside of the block; or `to` is NULL.
- * - Also: any error of reading the file; -EIO if it has become shorter.
+ * - -EIO: the file was truncated after it was opened, and data is missing.
+ * - Also: any error of reading the file.
  */
 int uffd_snapshot_read(struct UffdSnapshot *snap,
                        size_t index,
@@ -1291,8 +1295,8 @@ int uffd_incoming_load_snapshot(struct MigrationIncomingState *mis,
 int uffd_incoming_get_stats(struct MigrationIncomingState *mis, struct UffdIncomingStats *stats);
 
 /**
- * Reads how far a RAM block is: which block is stuck, and for how long. Cleanup forgets what was received. Takes
- * time in proportion to the block's length: up to 1 ms for 64 GiB in pages of 4 KiB.
+ * Reads the progress of one RAM block, and how many threads wait for its pages. The fields are read one by one, and
+ * may change in between. Takes time in proportion to the block's length: up to 1 ms for 64 GiB in pages of 4 KiB.
  *
  * Errors:
  * - -ENOENT: `rb` was not added.

@@ -116,7 +116,7 @@ pub struct Statistics {
     pub complete: bool,
 }
 
-/// How far a RAM block is.
+/// The progress of one RAM block. All counts are of now; they are 0 before a set-up and after a clean-up.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct BlockStatistics {
@@ -124,15 +124,15 @@ pub struct BlockStatistics {
     pub length: u64,
     /// The size in which pages are asked for and placed.
     pub page_size: u64,
-    /// How many bytes have been placed, or marked received.
+    /// How many bytes have been placed, marked received, or discarded while discards are tracked.
     pub bytes_received: u64,
-    /// Pages that the source was asked for and that have not been placed yet.
+    /// Pages that the source was asked for and that have not been placed.
     pub pages_requested: u64,
-    /// Pages that are poisoned now.
+    /// Pages that were poisoned in this set-up and have not been placed since.
     pub pages_poisoned: u64,
-    /// How many threads wait for a page of this block.
+    /// How many threads wait for a page of this block, as far as their faults have been read.
     pub threads_waiting: u32,
-    /// How long the one of them that has waited longest has waited, in nanoseconds; 0 if none waits.
+    /// The longest time, in nanoseconds, that one of these threads has been waiting so far; 0 if none waits.
     pub oldest_wait_ns: u64,
 }
 

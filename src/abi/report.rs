@@ -50,8 +50,8 @@ pub unsafe extern "C" fn uffd_incoming_get_stats(
     })
 }
 
-/// Reads how far a RAM block is: which block is stuck, and for how long. Cleanup forgets what was received. Takes
-/// time in proportion to the block's length: up to 1 ms for 64 GiB in pages of 4 KiB.
+/// Reads the progress of one RAM block, and how many threads wait for its pages. The fields are read one by one, and
+/// may change in between. Takes time in proportion to the block's length: up to 1 ms for 64 GiB in pages of 4 KiB.
 ///
 /// Errors:
 /// - -ENOENT: `rb` was not added.

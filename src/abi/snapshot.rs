@@ -80,12 +80,13 @@ pub unsafe extern "C" fn uffd_snapshot_block(
     })
 }
 
-/// Finds the first part of a RAM block at or behind `offset` that the file holds; if `offset` is inside of one, the
-/// rest of that. `index` counts from 0. What lies between such parts is zeros. Reads no pages.
+/// Finds the next run of data in a RAM block, from `offset` on; `index` counts from 0. A run is a range of bytes that
+/// the file holds. All bytes between runs are zeros. If `offset` lies in a run, returns the rest of that run. Reads no
+/// pages.
 ///
 /// Errors:
 /// - -ENOENT: there are not that many RAM blocks.
-/// - -ENXIO: only zeros follow, or `offset` is not inside of the block.
+/// - -ENXIO: only zeros follow, or `offset` is at the block's end or beyond.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn uffd_snapshot_next_data(
     snap: *mut UffdSnapshot,
@@ -106,17 +107,18 @@ pub unsafe extern "C" fn uffd_snapshot_next_data(
     })
 }
 
-/// Reads `length` bytes of a RAM block into `to`, from `offset` on, zeros included: all of them, or an error.
-/// `index` counts from 0. Needs no userfaultfd, and no mis: with it, a VMM that may not use userfaultfd on this
-/// host can restore its RAM before the guest runs.
+/// Reads `length` bytes of a RAM block into `to`, from `offset` on; `index` counts from 0. Zeros are written, too. Reads
+/// all bytes, or fails. Needs neither userfaultfd nor a mis: a VMM that may not use userfaultfd on this host can read
+/// its RAM before the guest runs.
 ///
-/// After an error, what `to` holds is unspecified. It must be memory of the caller that no other thread uses
-/// during the call, and that is not armed.
+/// The caller must guarantee that no other thread uses the memory at `to` during the call, and that it is not armed
+/// RAM. After an error, the contents of `to` are unspecified.
 ///
 /// Errors:
 /// - -ENOENT: there are not that many RAM blocks.
 /// - -EINVAL: not all of the bytes are inside of the block; or `to` is NULL.
-/// - Also: any error of reading the file; -EIO if it has become shorter.
+/// - -EIO: the file was truncated after it was opened, and data is missing.
+/// - Also: any error of reading the file.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn uffd_snapshot_read(
     snap: *mut UffdSnapshot,

@@ -289,7 +289,8 @@ pub struct UffdIncomingStats {
     /// waits. See uffd_incoming_dump().
     pub oldest_wait_ns: u64,
     /// The number of threads that wait for a page now. vCPUs whose blocktime is measured are all counted; of
-    /// other threads, at most 256.
+    /// other threads, at most 256. A thread counts once its fault has been read: while a page handler blocks and no
+    /// other fault thread is free, those that fault later are not seen.
     pub threads_waiting: u64,
     /// Bytes of the snapshot that were read from the page cache, without waiting. Zeros between them count, too, and what
     /// is read twice counts twice. Mapped RAM (UFFD_LOAD_MAP_PRIVATE) is not read.
@@ -302,7 +303,8 @@ pub struct UffdIncomingStats {
     pub bytes_read_on_demand: u64,
 }
 
-/// How far a RAM block is: uffd_incoming_get_block_stats().
+/// The progress of one RAM block: uffd_incoming_get_block_stats(). All counts are of now; they are 0 before a setup
+/// and after cleanup.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct UffdIncomingBlockStats {
@@ -312,15 +314,15 @@ pub struct UffdIncomingBlockStats {
     pub length: u64,
     /// The block's page size.
     pub page_size: u64,
-    /// How many of its bytes have been placed, or marked received.
+    /// How many of its bytes have been placed, marked received, or discarded while discards are tracked.
     pub bytes_received: u64,
-    /// Pages that the source was asked for and that have not been placed yet.
+    /// Pages that the page handler was asked for, or a read of the snapshot began for, and that have not been placed.
     pub pages_requested: u64,
-    /// Pages that are poisoned now.
+    /// Pages that were poisoned in this setup and have not been placed since.
     pub pages_poisoned: u64,
-    /// How many threads wait for a page of this block.
+    /// How many threads wait for a page of this block. Counted as UffdIncomingStats.threads_waiting is.
     pub threads_waiting: u64,
-    /// How long the one of them that has waited longest has waited, in nanoseconds. 0 if none waits.
+    /// The longest time, in nanoseconds, that one of these threads has been waiting so far. 0 if none waits.
     pub oldest_wait_ns: u64,
 }
 
@@ -502,17 +504,17 @@ pub struct UffdSnapshotBlock {
     pub data_bytes: u64,
 }
 
-/// A part of a RAM block that a snapshot's file holds: uffd_snapshot_next_data().
+/// A run of data in a RAM block of a snapshot: uffd_snapshot_next_data().
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct UffdSnapshotRun {
     /// In: sizeof(UffdSnapshotRun). At most that many bytes are written.
     pub size: usize,
-    /// Where in the block it starts.
+    /// The offset of the run in the RAM block.
     pub offset: u64,
-    /// Its length in bytes, not 0.
+    /// The length of the run in bytes, never 0.
     pub length: u64,
-    /// Where in the file it starts; of a flat image, in the image.
+    /// The offset of the run in the file; for a flat image, in the image.
     pub file_offset: u64,
 }
 
