@@ -7,6 +7,10 @@ set -eu
 cd "$(dirname "$0")/.."
 stored=tests/public-api.txt
 
+[ "${1-}" = --write ] || [ -s "$stored" ] || {
+    echo "$stored is missing" >&2
+    exit 1
+}
 if ! cargo +nightly --version >/dev/null 2>&1; then
     echo "A nightly Rust is missing, which rustdoc's JSON needs: run \`rustup toolchain install nightly\`." >&2
     exit 1

@@ -19,8 +19,14 @@ require() {
 }
 require dpkg-buildpackage dh lintian unshare zstd
 
+# What is not an earlier run's is not ours to remove.
+if [ -n "$(ls -A "$into" 2>/dev/null)" ] && ! [ -e "$into/.packages" ]; then
+    echo "$into is not empty: name a new directory, or one of an earlier run" >&2
+    exit 1
+fi
 rm -rf "$into"
 mkdir -p "$into/source"
+touch "$into/.packages"
 git archive HEAD | tar -x -C "$into/source"
 (
     cd "$into/source"
