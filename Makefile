@@ -81,7 +81,7 @@ help:
 	@echo 'make deps       install what is missing to build and test (apt, as root), fetch the crates'
 	@echo 'make check      before a commit, in a minute if all is built: formatting, lints, checks of the sources, unit tests,'
 	@echo '                documentation, the C suites once with the shared library'
-	@echo 'make test       the same, models, failing system calls, the C suites with all of their settings, a choice of'
+	@echo 'make test       beside that: models, failing system calls, the C suites with all of their settings, a choice of'
 	@echo '                them under sanitizers, and mutations; not fuzz, stress, all of check-sanitizers, qemu-check'
 	@echo 'make models     try the logic of pages, pauses and ends in many orders of its threads; ORDERS=how many'
 	@echo 'make miri       run under Miri what makes no system call (bitmaps, tables, units, waits); needs a nightly Rust'

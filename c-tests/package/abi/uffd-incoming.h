@@ -203,8 +203,9 @@ _Static_assert(sizeof(ram_addr_t) == sizeof(uintptr_t), "ram_addr_t must have th
 
 /**
  * UffdLoadConfig.flags: read data that is not in the page cache with O_DIRECT, in reads of at least 64 KiB. A
- * fault on a single page still reads through the page cache. From a disk this is faster, and it takes no
- * memory beside the RAM. But the next restore finds little in the page cache.
+ * fault on a single page still reads through the page cache. From a disk this is faster for pages that the guest
+ * touches in random order, and it takes no memory beside the RAM. But the next restore finds little in the page
+ * cache.
  *
  * Data in the page cache is used if the kernel reports it: Linux 6.5 or newer, not on overlayfs, and only to a
  * process that owns the file or may write to it. Otherwise a warning (`log`) says that everything is read from
