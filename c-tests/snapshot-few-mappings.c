@@ -18,19 +18,19 @@
 static enum page_kind write_page(const void *opaque, size_t block, uint64_t page, void *bytes)
 {
     const struct snapshot_file *file = opaque;
-    uint8_t *source = file->vm->blocks[block]->source + page * 4096;
+    uint8_t *source = file->vm->blocks[block]->source + page * HOST_PAGE;
 
     if (page / 512 % 2 == 0 || page % 16 != 0) {
         return PAGE_ZERO;
     }
-    memset(source, (int)(1 + page / 16 % 255), 4096);
+    memset(source, (int)(1 + page / 16 % 255), HOST_PAGE);
     return snapshot_data_page(file, block, page, bytes);
 }
 
 /* Makes as many mappings as the process may have, but for some; gives the start of them, and how many bytes that is. */
 static uint8_t *use_up_mappings(size_t left, size_t *length)
 {
-    const size_t most = (size_t)read_number("/proc/sys/vm/max_map_count") + 2, unit = (size_t)sysconf(_SC_PAGESIZE);
+    const size_t most = (size_t)read_number("/proc/sys/vm/max_map_count") + 2, unit = HOST_PAGE;
     uint8_t *start;
     size_t page = 1;
 

@@ -11,7 +11,7 @@
 
 int main(void)
 {
-    struct flat_file file = flat_file_new(PAGES * 4096);
+    struct flat_file file = flat_file_new(PAGES * HOST_PAGE);
     MigrationIncomingState *vm = vm_with_ram(NULL, PAGES);
     RAMBlock *rb = vm->blocks[0];
     struct toucher toucher;
@@ -24,7 +24,7 @@ int main(void)
 
     UffdSnapshot *snapshot = open_snapshot(file.description);
     load(vm, snapshot, UFFD_LOAD_NO_BACKGROUND);
-    CHECK_EQ(ftruncate(file.image_fd, 3 * 4096), 0);
+    CHECK_EQ(ftruncate(file.image_fd, 3 * HOST_PAGE), 0);
     CHECK_PAGE(rb, 2);
     touch_read(&toucher, ram_page(rb, 3));
     CHECK_ERRNO(uffd_incoming_wait(vm, -1), -EIO);

@@ -33,7 +33,7 @@ static rlim_t address_space(void)
     CHECK(statm != NULL);
     CHECK_EQ(fscanf(statm, "%lu", &pages), 1);
     fclose(statm);
-    return pages * 4096;
+    return pages * HOST_PAGE;
 }
 
 static void limit_address_space(rlim_t bytes)
@@ -73,7 +73,7 @@ static bool load_within(rlim_t limit)
 int main(void)
 {
     static const size_t touched[] = { 7, 3 };
-    uint8_t *many = mmap(NULL, MAPPINGS * 4096, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    uint8_t *many = mmap(NULL, MAPPINGS * HOST_PAGE, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
     if (SANITIZED) {
         SKIP("a sanitizer needs the address space for itself");
@@ -87,7 +87,7 @@ int main(void)
     record_working_set(vm, file->snapshot, set, NULL, touched, 2);
     CHECK(many != MAP_FAILED);
     for (size_t i = 0; i < MAPPINGS; i += 2) {
-        CHECK_EQ(mprotect(many + i * 4096, 4096, PROT_NONE), 0);
+        CHECK_EQ(mprotect(many + i * HOST_PAGE, HOST_PAGE, PROT_NONE), 0);
     }
 
     const rlim_t before = address_space(), step = STEP * vm_threads(vm);
@@ -98,7 +98,7 @@ int main(void)
     CHECK(loaded > 0 && loaded < STEPS);
     limit_address_space(RLIM_INFINITY);
 
-    CHECK_EQ(munmap(many, MAPPINGS * 4096), 0);
+    CHECK_EQ(munmap(many, MAPPINGS * HOST_PAGE), 0);
     vm_end(vm);
     snapshot_file_free(file);
     free(set);

@@ -24,7 +24,7 @@ static enum page_kind write_page(const void *opaque, size_t block, uint64_t page
     const struct snapshot_file *file = opaque;
 
     if (page >= 1024 && page < 2048) {
-        memset(file->vm->blocks[block]->source + page * 4096, 0, 4096);
+        memset(file->vm->blocks[block]->source + page * HOST_PAGE, 0, HOST_PAGE);
         return PAGE_ZERO;
     }
     return snapshot_data_page(file, block, page, bytes);

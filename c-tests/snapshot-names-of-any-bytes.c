@@ -22,16 +22,16 @@
 int main(void)
 {
     static const size_t touched[] = { 7, 3 };
-    struct flat_file file = flat_file_new(PAGES * 4096);
+    struct flat_file file = flat_file_new(PAGES * HOST_PAGE);
     MigrationIncomingState *vm = vm_with_ram(NULL, PAGES);
     RAMBlock *rb = vm->blocks[0];
     char *name = scratch_path("snap\xff\n\x1b[2J"), *set = scratch_path("set\xfe");
     const int ram = memfd_create("ram\xff\xfe", MFD_CLOEXEC);
     char text[128];
 
-    snprintf(text, sizeof(text), "uffd-incoming flat 1\nimage image\nblock 0 %d %s\n", PAGES * 4096, rb->idstr);
+    snprintf(text, sizeof(text), "uffd-incoming flat 1\nimage image\nblock 0 %d %s\n", (int)(PAGES * HOST_PAGE), rb->idstr);
     flat_file_describe(&file, text);
-    CHECK_EQ(pwrite(file.image_fd, rb->source, PAGES * 4096, 0), PAGES * 4096);
+    CHECK_EQ(pwrite(file.image_fd, rb->source, PAGES * HOST_PAGE, 0), PAGES * HOST_PAGE);
     CHECK_EQ(ftruncate(ram, (off_t)rb->length), 0);
     CHECK(mmap(rb->host, rb->length, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, ram, 0) == rb->host);
 

@@ -17,7 +17,7 @@
 #include "working-set.h"
 
 #define PAGES 64
-#define LENGTH ((uint64_t)PAGES * 4096)
+#define LENGTH ((uint64_t)PAGES * HOST_PAGE)
 
 /* Maps the block's RAM anew: a part of a file. */
 static void map_file(const RAMBlock *rb, int sharing, int fd, uint64_t offset)
@@ -70,7 +70,7 @@ static void check_flat(void)
     map_file(first, MAP_PRIVATE, image, 0);
     check_refused(vm, snapshot, 0, first);
     /* The last page of it is the first one of another block. */
-    map_file(first, MAP_SHARED, image, 2 * LENGTH - 4096);
+    map_file(first, MAP_SHARED, image, 2 * LENGTH - HOST_PAGE);
     check_refused(vm, snapshot, 0, first);
     check_refused(vm, snapshot, UFFD_LOAD_KEEP_PRESENT, first);
     for (size_t i = 0; i < second->length; i++) {
@@ -121,7 +121,7 @@ static void check_mapped_ram(void)
     check_refused(vm, file->snapshot, 0, rb);
     map_file(rb, MAP_SHARED, file->fd, pages + 2 * LENGTH);
     check_refused(vm, file->snapshot, 0, rb);
-    map_file(rb, MAP_SHARED, file->fd, LENGTH - 4096);
+    map_file(rb, MAP_SHARED, file->fd, LENGTH - HOST_PAGE);
     check_refused(vm, file->snapshot, 0, rb);
     check_bytes(file->fd, rb->source, LENGTH, pages);
 

@@ -11,7 +11,7 @@ static void check_file(const struct snapshot_file *file)
     uint8_t byte = 0;
 
     CHECK_EQ(snapshot_page_kind(6), PAGE_STALE);
-    CHECK_EQ(pread(file->fd, &byte, 1, file->blocks[0].pages_offset + 6 * 4096), 1);
+    CHECK_EQ(pread(file->fd, &byte, 1, file->blocks[0].pages_offset + 6 * HOST_PAGE), 1);
     CHECK(byte != 0);
 }
 

@@ -39,16 +39,16 @@ static ino_t inode_of(const char *path)
 int main(void)
 {
     static const size_t touched[] = { 7, 3 };
-    struct flat_file file = flat_file_new(PAGES * 4096);
+    struct flat_file file = flat_file_new(PAGES * HOST_PAGE);
     MigrationIncomingState *vm = vm_with_ram(NULL, PAGES);
     char *fifo = scratch_path("fifo"), *link_name = scratch_path("link"), *set = scratch_path("set");
     char *loop = scratch_path("loop"), *other_name = scratch_path("other-name");
     char text[128], by_number[32], target[4096];
     struct stat status;
 
-    snprintf(text, sizeof(text), "uffd-incoming flat 1\nimage image\nblock 0 %d %s\n", PAGES * 4096, vm->blocks[0]->idstr);
+    snprintf(text, sizeof(text), "uffd-incoming flat 1\nimage image\nblock 0 %d %s\n", (int)(PAGES * HOST_PAGE), vm->blocks[0]->idstr);
     flat_file_describe(&file, text);
-    CHECK_EQ(pwrite(file.image_fd, vm->blocks[0]->source, PAGES * 4096, 0), PAGES * 4096);
+    CHECK_EQ(pwrite(file.image_fd, vm->blocks[0]->source, PAGES * HOST_PAGE, 0), PAGES * HOST_PAGE);
     UffdSnapshot *snapshot = open_snapshot(file.description);
     fill_ram(vm, 0x55);
 

@@ -26,7 +26,7 @@ static size_t data_bytes(void)
     size_t bytes = 0;
 
     for (size_t page = 0; page < TARGET_PAGES; page++) {
-        bytes += is_data(page) ? 4096 : 0;
+        bytes += is_data(page) ? HOST_PAGE : 0;
     }
     return bytes;
 }
@@ -34,10 +34,10 @@ static size_t data_bytes(void)
 static enum page_kind write_page(const void *opaque, size_t block, uint64_t page, void *bytes)
 {
     const struct snapshot_file *file = opaque;
-    uint8_t *source = file->vm->blocks[block]->source + page * 4096;
+    uint8_t *source = file->vm->blocks[block]->source + page * HOST_PAGE;
 
     if (!is_data(page)) {
-        memset(source, 0, 4096);
+        memset(source, 0, HOST_PAGE);
     } else if (page % 8 == 1) {
         memset(source, 0, 4095);
     } else if (page % 8 == 5) {

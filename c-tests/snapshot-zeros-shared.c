@@ -23,12 +23,12 @@ static bool is_data(uint64_t page)
 static enum page_kind write_page(const void *opaque, size_t block, uint64_t page, void *bytes)
 {
     const struct snapshot_file *file = opaque;
-    uint8_t *source = file->vm->blocks[block]->source + page * 4096;
+    uint8_t *source = file->vm->blocks[block]->source + page * HOST_PAGE;
 
     if (!is_data(page)) {
         return PAGE_ZERO;
     }
-    memset(source, (int)(1 + page / 2 % 255), 4096);
+    memset(source, (int)(1 + page / 2 % 255), HOST_PAGE);
     return snapshot_data_page(file, block, page, bytes);
 }
 
@@ -96,7 +96,7 @@ int main(void)
     snapshot_file_write(file);
     snapshot_file_open(file);
 
-    memset(ram_page(vm->blocks[0], 100), 0x55, 100 * 4096);
+    memset(ram_page(vm->blocks[0], 100), 0x55, 100 * HOST_PAGE);
     in_background(vm, file->snapshot, 0);
     on_demand(vm, file->snapshot);
     ram_discard(vm->blocks[0], 0, PAGES);

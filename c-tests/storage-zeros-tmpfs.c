@@ -29,10 +29,10 @@ static bool is_data(uint64_t page)
 static enum page_kind write_page(const void *opaque, size_t block, uint64_t page, void *bytes)
 {
     const struct snapshot_file *file = opaque;
-    uint8_t *source = file->vm->blocks[block]->source + page * 4096;
+    uint8_t *source = file->vm->blocks[block]->source + page * HOST_PAGE;
 
     if (is_data(page)) {
-        memset(source, (int)(1 + page / 4 % 255), 4096);
+        memset(source, (int)(1 + page / 4 % 255), HOST_PAGE);
         return snapshot_data_page(file, block, page, bytes);
     }
     return PAGE_ZERO;

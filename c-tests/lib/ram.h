@@ -8,11 +8,14 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <unistd.h>
 
 #include "check.h"
 #include "uffd-incoming.h"
 
 #define HUGE_PAGE ((size_t)2 << 20)
+/* A page of the host, and of the blocks that are not in huge pages: 4, 16 or 64 KiB. */
+#define HOST_PAGE ((size_t)sysconf(_SC_PAGESIZE))
 
 enum ram_kind {
     RAM_ANON,
