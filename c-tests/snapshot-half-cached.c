@@ -16,7 +16,7 @@
 
 #define UNIT ((size_t)2 << 20)
 #define UNITS 16
-#define PAGES (UNITS * UNIT / 4096)
+#define PAGES (UNITS * UNIT / HOST_PAGE)
 
 /* Nothing is read ahead, neither here nor for the library, which reads by the same open file. */
 static void cache_half(const struct snapshot_file *file)

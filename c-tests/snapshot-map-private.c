@@ -5,6 +5,7 @@
  */
 #define _GNU_SOURCE
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -39,13 +40,16 @@ static void check_loaded(MigrationIncomingState *vm, uint64_t bytes_mapped)
 /* What the guest writes is its own: the file has what it had. */
 static void check_private(const struct snapshot_file *file, const RAMBlock *rb)
 {
-    static uint8_t before[PAGES * 4096], after[sizeof(before)];
+    uint8_t *before = malloc(rb->length), *after = malloc(rb->length);
     const off_t start = (off_t)file->blocks[0].pages_offset;
 
+    CHECK(before != NULL && after != NULL);
     CHECK_EQ(pread(file->fd, before, rb->length, start), (ssize_t)rb->length);
     memset(rb->host, 0x3c, rb->length);
     CHECK_EQ(pread(file->fd, after, rb->length, start), (ssize_t)rb->length);
     CHECK_EQ(memcmp(before, after, rb->length), 0);
+    free(before);
+    free(after);
 }
 
 int main(void)
