@@ -461,7 +461,8 @@ pub struct UffdLoadConfig {
     /// UFFD_LOAD_KEEP_PRESENT, UFFD_LOAD_NO_BACKGROUND, UFFD_LOAD_DIRECT_IO, UFFD_LOAD_NO_HUGE_PAGES,
     /// UFFD_LOAD_MAP_PRIVATE, UFFD_LOAD_NO_ZERO_SCAN and UFFD_LOAD_NO_READERS, combined with OR. Any other bit is -EINVAL.
     pub flags: u64,
-    /// The number of threads that load in the background. 0: one. At most 64. Each loader, fault and reader
+    /// The number of threads that load in the background. 0: one, or two with UFFD_LOAD_DIRECT_IO, of which one waits for
+    /// the disk while the other places. At most 64. Each loader, fault and reader
     /// thread has buffers of up to 10 MiB, or more if host pages exceed 2 MiB. Cleanup frees them.
     pub loader_threads: u32,
     /// The number of temporary pages to allocate for the caller. 0: one.

@@ -24,7 +24,7 @@ impl BackgroundLoader {
         let new = |_| {
             Ok(Self { pages: PageLoader::new(load.pages.clone(), Demand::Background)?, load: load.clone(), extent })
         };
-        (0..load.config.loader_threads.max(1)).map(new).collect()
+        (0..load.config.loaders()).map(new).collect()
     }
 
     /// Returns when nothing is left to load, or all is ending.

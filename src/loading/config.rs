@@ -19,7 +19,7 @@ pub struct LoadConfig {
     /// Do not copy the data of private anonymous RAM, but map the snapshot's file there, privately: its pages are shared with
     /// all that map it, until they are written to. A RAM block for which that cannot be is loaded; a warning says why.
     pub map_private: bool,
-    /// How many threads load in the background. 0: one.
+    /// How many threads load in the background. 0: one, or two with `direct_io`.
     pub loader_threads: u32,
     /// Let no other threads wait for a disk in a fault thread's place.
     pub no_readers: bool,
@@ -39,6 +39,15 @@ pub struct LoadConfig {
 const READERS: u32 = 4;
 
 impl LoadConfig {
+    /// How many threads load in the background: with direct reads one waits for the disk while the other places.
+    pub(crate) fn loaders(&self) -> u32 {
+        match self.loader_threads {
+            0 if self.direct_io => 2,
+            0 => 1,
+            loaders => loaders,
+        }
+    }
+
     /// How many readers each of so many fault threads has.
     pub(crate) fn readers_of_each(&self, fault_threads: u32) -> u32 {
         let all = if self.reader_threads == 0 { READERS } else { self.reader_threads };

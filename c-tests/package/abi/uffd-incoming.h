@@ -553,7 +553,8 @@ typedef struct UffdLoadConfig {
      */
     uint64_t flags;
     /**
-     * The number of threads that load in the background. 0: one. At most 64. Each loader, fault and reader
+     * The number of threads that load in the background. 0: one, or two with UFFD_LOAD_DIRECT_IO, of which one waits for
+     * the disk while the other places. At most 64. Each loader, fault and reader
      * thread has buffers of up to 10 MiB, or more if host pages exceed 2 MiB. Cleanup frees them.
      */
     uint32_t loader_threads;
