@@ -261,8 +261,15 @@ MUTATIONS = [
         "however many loader threads are asked for, there is one",
         "snapshot-shared-load-many-threads",
         "src/loading/background.rs",
-        "(0..load.config.loader_threads.max(1))",
+        "(0..load.config.loaders())",
         "(0..1)",
+    ),
+    Mutation(
+        "a thread that gets signals while it waits is counted again",
+        "serve-shared-signals-while-waiting",
+        "src/engine/waits.rs",
+        "(self.vcpu.is_some() || (self.thread == other.thread && self.thread != 0))",
+        "self.vcpu.is_some()",
     ),
     Mutation(
         "clients are not told of pages that were discarded",
