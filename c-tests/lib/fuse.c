@@ -195,7 +195,9 @@ static bool take_request(struct server *server)
 
     if (length < 0) {
         /* ENOENT: it was taken back. */
-        CHECK(errno == ENODEV || errno == ENOENT || errno == EINTR || errno == EAGAIN);
+        if (errno != ENODEV && errno != ENOENT && errno != EINTR && errno != EAGAIN) {
+            FAIL("cannot take a request: %s", strerror(errno));
+        }
         return errno != ENODEV;
     }
     switch (request.header.opcode) {
