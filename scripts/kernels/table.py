@@ -16,7 +16,7 @@ SKIPPED = 77
 class Run:
     def __init__(self, log: Path) -> None:
         text = log.read_text(errors="replace") if log.exists() else ""
-        kernel = re.search(r"^KERNEL (\S+) (\S+) *(\d*)", text, re.M)
+        kernel = re.search(r"KERNEL (\S+) (\S+) *(\d*)", text)
         self.name = f"{kernel[1]}, {kernel[2]}{f', pages of {kernel[3]} KiB' if kernel[3] else ''}" if kernel else f"{log.parent.name}: did not boot"
         self.is_whole = re.search(r"^ALL RUN", text, re.M) is not None
         self.results = [(name, int(status)) for name, status in re.findall(r"^RESULT (\S+) (\d+) \d+", text, re.M)]
