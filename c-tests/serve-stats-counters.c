@@ -21,13 +21,9 @@ static int serve(MigrationIncomingState *vm, RAMBlock *rb, ram_addr_t offset, vo
 
 static uint64_t served(MigrationIncomingState *vm)
 {
-    UffdIncomingStats stats = vm_stats(vm);
-    uint64_t sum = 0;
+    const UffdIncomingStats stats = vm_stats(vm);
 
-    for (unsigned i = 0; i < 24; i++) {
-        sum += stats.fault_latency_buckets[i];
-    }
-    return sum;
+    return waits_that_ended(&stats);
 }
 
 int main(void)

@@ -194,6 +194,16 @@ UffdIncomingStats vm_stats(MigrationIncomingState *vm)
     return stats;
 }
 
+uint64_t waits_that_ended(const UffdIncomingStats *stats)
+{
+    uint64_t ended = 0;
+
+    for (size_t i = 0; i < sizeof(stats->fault_latency_buckets) / sizeof(*stats->fault_latency_buckets); i++) {
+        ended += stats->fault_latency_buckets[i];
+    }
+    return ended;
+}
+
 int vm_received(MigrationIncomingState *vm, RAMBlock *rb, size_t page)
 {
     return uffd_incoming_page_received(vm, rb, page * rb->page_size);

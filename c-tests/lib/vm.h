@@ -83,6 +83,9 @@ unsigned vm_events(MigrationIncomingState *vm, int what, int error);
 void vm_no_message(MigrationIncomingState *vm, int level, const char *message);
 
 UffdIncomingStats vm_stats(MigrationIncomingState *vm);
+
+/* How many waits for pages have ended: all that the histogram of latencies has. */
+uint64_t waits_that_ended(const UffdIncomingStats *stats);
 int vm_received(MigrationIncomingState *vm, RAMBlock *rb, size_t page);
 
 #endif

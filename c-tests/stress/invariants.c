@@ -59,16 +59,13 @@ void check_invariants(struct machine *machine, UffdIncomingStats *last)
 void check_invariants_at_end(struct machine *machine, bool complete)
 {
     const UffdIncomingStats stats = vm_stats(&machine->vm);
-    uint64_t pages = 0, bytes = 0, measured = 0;
+    uint64_t pages = 0, bytes = 0;
 
     for (unsigned i = 0; i < machine->plan->block_count; i++) {
         pages += machine->memories[i].rb->pages;
         bytes += machine->memories[i].rb->length;
     }
-    for (unsigned i = 0; i < 24; i++) {
-        measured += stats.fault_latency_buckets[i];
-    }
-    CHECK(measured <= stats.faults + machine->messages);
+    CHECK(waits_that_ended(&stats) <= stats.faults + machine->messages);
     CHECK(stats.bytes_read_on_demand <= stats.bytes_read_cached + stats.bytes_read_waiting);
     if (machine->plan->load) {
         CHECK_EQ(stats.complete, complete);
