@@ -23,7 +23,7 @@ static void *fault(void *page)
 {
     while (!enough) {
         CHECK_EQ(*(volatile uint8_t *)page, 0);
-        CHECK_EQ(madvise(page, (size_t)sysconf(_SC_PAGESIZE), MADV_DONTNEED), 0);
+        CHECK_EQ(madvise(page, HOST_PAGE, MADV_DONTNEED), 0);
     }
     return NULL;
 }
@@ -49,7 +49,7 @@ static void check_sleeps(void *page)
 
         for (int k = 0; k < FAULTS; k++) {
             CHECK_EQ(*(volatile uint8_t *)page, 0);
-            CHECK_EQ(madvise(page, (size_t)sysconf(_SC_PAGESIZE), MADV_DONTNEED), 0);
+            CHECK_EQ(madvise(page, HOST_PAGE, MADV_DONTNEED), 0);
             usleep(GUEST_US);
         }
         const long sleeps = thread_sleeps(fault_thread) - before;

@@ -131,7 +131,7 @@ static RAMBlock *new_block(enum ram_kind kind, size_t pages, bool aligned, unsig
     CHECK(rb != NULL);
     snprintf(rb->idstr, sizeof(rb->idstr), "%s.%u", kind_names[kind], number);
     rb->fd = -1;
-    rb->page_size = is_huge(kind) ? HUGE_PAGE : (size_t)sysconf(_SC_PAGESIZE);
+    rb->page_size = is_huge(kind) ? HUGE_PAGE : HOST_PAGE;
     rb->pages = pages;
     rb->length = pages * rb->page_size;
     rb->host = is_huge(kind) ? map_huge(rb, kind) : map_guarded(rb, kind, aligned);

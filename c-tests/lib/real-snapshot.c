@@ -26,7 +26,7 @@ void vm_add_real_ram(MigrationIncomingState *vm, enum ram_kind kind)
     plain_open(&snapshot, real_snapshot_path());
     for (size_t i = 0; i < snapshot.block_count; i++) {
         const struct plain_block *block = &snapshot.blocks[i];
-        RAMBlock *rb = ram_new(kind, block->length / sysconf(_SC_PAGESIZE));
+        RAMBlock *rb = ram_new(kind, block->length / HOST_PAGE);
 
         CHECK(strlen(block->idstr) < sizeof(rb->idstr));
         strcpy(rb->idstr, block->idstr);

@@ -70,7 +70,7 @@ struct snapshot_file *snapshot_file_new(MigrationIncomingState *vm)
         file->blocks[i].length = vm->blocks[i]->length;
     }
     file->layout = (struct mapped_ram_file) {
-        .target_page_size = (uint64_t)sysconf(_SC_PAGESIZE),
+        .target_page_size = HOST_PAGE,
         .blocks = file->blocks,
         .block_count = vm->block_count,
         .page = write_page,
